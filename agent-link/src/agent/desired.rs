@@ -1,0 +1,232 @@
+//! The agent's copy of what is desired of its host.
+//!
+//! One writer (the watch, or the file of the last run) applies replies; any number of
+//! subscriptions learn *which* objects changed and read them when they get to it. A subscription
+//! gathers keys while its owner is busy, so a slow reader sees one merged set and never a queue.
+
+use crate::wire::{Change, DesiredReply, InstanceSpec, NetworkSpec, Object, ObjectKey, PeerSpec, PortSpec};
+use iroko_model::{InstanceId, NetworkId, PortId};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
+use tokio::sync::Notify;
+
+/// Everything desired of this host, of one agent's kinds.
+#[derive(Debug, Clone, Default)]
+pub struct Desired {
+    /// Revision of the last reply taken; empty at first.
+    pub revision: String,
+    /// True once anything is known: from the control plane or from the last run's file. Until
+    /// then an agent must leave everything on the host as it is.
+    pub known: bool,
+    /// Machines.
+    pub instances: HashMap<InstanceId, Arc<InstanceSpec>>,
+    /// Networks.
+    pub networks: HashMap<NetworkId, Arc<NetworkSpec>>,
+    /// Ports on this host.
+    pub ports: HashMap<PortId, Arc<PortSpec>>,
+    /// Ports elsewhere, by network. Only of networks that are desired here.
+    pub peers: HashMap<NetworkId, HashMap<PortId, Arc<PeerSpec>>>,
+}
+
+/// Which objects changed since the last look.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Dirty {
+    /// Everything may have changed: look at all.
+    pub all: bool,
+    /// These changed; empty where `all` is set.
+    pub keys: HashSet<ObjectKey>,
+}
+
+impl Dirty {
+    /// True where there is nothing to look at.
+    pub fn is_empty(&self) -> bool {
+        !self.all && self.keys.is_empty()
+    }
+
+    fn merge(&mut self, other: &Self) {
+        if other.all {
+            self.all = true;
+            self.keys.clear();
+        } else if !self.all {
+            self.keys.extend(&other.keys);
+        }
+    }
+}
+
+impl Desired {
+    /// Takes a reply and says what it changed. Unchanged objects of a full reply are not dirty
+    /// one by one; a full reply is `all`.
+    pub fn apply(&mut self, reply: &DesiredReply) -> Dirty {
+        let mut dirty = Dirty { all: reply.full, keys: HashSet::new() };
+        if reply.full {
+            *self = Self::default();
+        }
+        for change in &reply.changes {
+            if !reply.full {
+                dirty.keys.insert(change.key());
+            }
+            self.apply_one(change);
+        }
+        self.revision.clone_from(&reply.revision);
+        self.known = true;
+        dirty
+    }
+
+    fn apply_one(&mut self, change: &Change) {
+        match change {
+            Change::Set(Object::Instance(spec)) => drop(self.instances.insert(spec.id, spec.clone())),
+            Change::Set(Object::Network(spec)) => drop(self.networks.insert(spec.id, spec.clone())),
+            Change::Set(Object::Port(spec)) => drop(self.ports.insert(spec.id, spec.clone())),
+            Change::Set(Object::Peer(spec)) => {
+                self.peers.entry(spec.network_id).or_default().insert(spec.port_id, spec.clone());
+            }
+            Change::Gone(ObjectKey::Instance(id)) => drop(self.instances.remove(id)),
+            Change::Gone(ObjectKey::Network(id)) => self.forget_network(*id),
+            Change::Gone(ObjectKey::Port(id)) => drop(self.ports.remove(id)),
+            Change::Gone(ObjectKey::Peer(network, id)) => {
+                if let Some(peers) = self.peers.get_mut(network) {
+                    peers.remove(id);
+                    if peers.is_empty() {
+                        self.peers.remove(network);
+                    }
+                }
+            }
+            Change::Set(Object::Unknown) | Change::Gone(ObjectKey::Unknown) => {}
+        }
+    }
+
+    fn forget_network(&mut self, id: NetworkId) {
+        self.networks.remove(&id);
+        self.peers.remove(&id);
+        self.ports.retain(|_, port| port.network_id != id);
+    }
+
+    /// The same set as one full reply, for a file.
+    pub fn to_reply(&self) -> DesiredReply {
+        let instances = self.instances.values().cloned().map(Object::Instance);
+        let networks = self.networks.values().cloned().map(Object::Network);
+        let ports = self.ports.values().cloned().map(Object::Port);
+        let peers = self.peers.values().flat_map(|peers| peers.values().cloned().map(Object::Peer));
+        let objects = instances.chain(networks).chain(ports).chain(peers);
+        DesiredReply { revision: self.revision.clone(), full: true, changes: objects.map(Change::Set).collect() }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    desired: RwLock<Desired>,
+    subscribers: Mutex<Vec<Weak<Pending>>>,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    dirty: Mutex<Dirty>,
+    wake: Notify,
+}
+
+/// Cheap to clone; all clones share one copy of what is desired.
+#[derive(Debug, Clone, Default)]
+pub struct DesiredHandle(Arc<Shared>);
+
+impl DesiredHandle {
+    /// A handle on an empty, not yet known set.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Looks at the current set. Hold the guard briefly and never over an `await`; specs are
+    /// `Arc`s, so take clones of those out.
+    pub fn read(&self) -> RwLockReadGuard<'_, Desired> {
+        self.0.desired.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a reply and wakes every subscription that it concerns.
+    pub fn apply(&self, reply: &DesiredReply) {
+        let dirty = self.0.desired.write().unwrap_or_else(PoisonError::into_inner).apply(reply);
+        if dirty.is_empty() {
+            return;
+        }
+        let mut subscribers = self.0.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
+        subscribers.retain(|subscriber| {
+            let Some(pending) = subscriber.upgrade() else { return false };
+            pending.dirty.lock().unwrap_or_else(PoisonError::into_inner).merge(&dirty);
+            pending.wake.notify_one();
+            true
+        });
+    }
+
+    /// A new subscription. Its first look is at everything, if anything is known.
+    pub fn subscribe(&self) -> Subscription {
+        let pending = Arc::new(Pending::default());
+        self.0.subscribers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&pending));
+        if self.read().known {
+            pending.dirty.lock().unwrap_or_else(PoisonError::into_inner).all = true;
+            pending.wake.notify_one();
+        }
+        Subscription { pending }
+    }
+}
+
+/// Tells one reader what changed since it last asked.
+#[derive(Debug)]
+pub struct Subscription {
+    pending: Arc<Pending>,
+}
+
+impl Subscription {
+    /// Waits until something changed and returns all of it. Safe to drop half-way.
+    pub async fn changed(&mut self) -> Dirty {
+        loop {
+            let wake = self.pending.wake.notified();
+            let dirty = std::mem::take(&mut *self.pending.dirty.lock().unwrap_or_else(PoisonError::into_inner));
+            if !dirty.is_empty() {
+                return dirty;
+            }
+            wake.await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use iroko_model::{HostId, Hostname, MacAddress};
+
+    fn peer(network_id: NetworkId) -> Change {
+        Change::Set(Object::Peer(Arc::new(PeerSpec {
+            port_id: PortId::new(),
+            network_id,
+            host_id: HostId::new(),
+            vtep: "192.0.2.1".parse().unwrap(),
+            mac: MacAddress::local([0; 5]),
+            addresses: vec![],
+            hostname: Hostname::try_from("a".to_owned()).unwrap(),
+        })))
+    }
+
+    fn delta(revision: &str, changes: Vec<Change>) -> DesiredReply {
+        DesiredReply { revision: revision.into(), full: false, changes }
+    }
+
+    #[tokio::test]
+    async fn subscriptions_gather_and_full_replies_replace() {
+        let handle = DesiredHandle::new();
+        let mut subscription = handle.subscribe();
+        let network = NetworkId::new();
+        let (first, second) = (peer(network), peer(network));
+        handle.apply(&delta("1", vec![first.clone()]));
+        handle.apply(&delta("2", vec![second.clone()]));
+        assert_eq!(subscription.changed().await.keys, HashSet::from([first.key(), second.key()]));
+        assert_eq!(handle.read().peers[&network].len(), 2);
+
+        handle.apply(&delta("3", vec![Change::Gone(first.key())]));
+        handle.apply(&DesiredReply { full: true, ..delta("4", vec![second.clone()]) });
+        assert_eq!(subscription.changed().await, Dirty { all: true, keys: HashSet::new() });
+        assert_eq!(handle.read().peers[&network].len(), 1);
+
+        let mut copy = Desired::default();
+        copy.apply(&handle.read().to_reply());
+        assert_eq!((copy.revision.as_str(), copy.peers[&network].len()), ("4", 1));
+        assert!(handle.subscribe().changed().await.all, "a late subscriber looks at everything");
+    }
+}

@@ -1,0 +1,33 @@
+//! The types on the wire. Additive changes only.
+
+mod desired;
+mod enrol;
+mod report;
+mod spec;
+
+pub use desired::{Change, DesiredQuery, DesiredReply, Object, ObjectKey};
+pub use enrol::{EnrolReply, EnrolRequest, RenewRequest, SessionReply, SessionRequest};
+pub use report::{ConsoleLog, InstanceObservation, PortObservation, Report, ReportReply};
+pub use spec::{ImageSpec, InstanceSpec, NetworkSpec, NicAddress, NicSpec, PeerSpec, PortSpec, SubnetSpec};
+
+use serde::{Deserialize, Serialize};
+
+/// The two agents of a host. Each has its own desired set, incarnation and report sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentKind {
+    /// `iroko-compute-agent`: instances.
+    Compute,
+    /// `iroko-net-agent`: networks, ports and peers.
+    Net,
+}
+
+impl AgentKind {
+    /// The word on the wire and in the database.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Compute => "compute",
+            Self::Net => "net",
+        }
+    }
+}

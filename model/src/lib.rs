@@ -1,0 +1,26 @@
+//! The vocabulary that every part of Iroko shares.
+//!
+//! Pure types and pure functions: what a name, an address or a size may be, what is *desired* of
+//! an instance and what was *observed*, and the one place where the two become the status that a
+//! person sees. This crate does no I/O, knows no async runtime and no database, so that every rule
+//! in it can be tested with a table.
+
+pub mod address;
+pub mod error;
+pub mod host;
+pub mod id;
+pub mod image;
+pub mod instance;
+pub mod label;
+pub mod name;
+pub mod port;
+pub mod resources;
+pub mod ssh_key;
+pub mod subnet;
+
+pub use address::{MacAddress, Vni};
+pub use error::Invalid;
+pub use id::*;
+pub use label::Labels;
+pub use name::{Hostname, Name};
+pub use resources::Resources;
