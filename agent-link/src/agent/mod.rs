@@ -3,9 +3,11 @@
 mod backoff;
 mod desired;
 mod images;
+mod ready;
 mod reporter;
 
 pub use backoff::Backoff;
 pub use desired::{Desired, DesiredHandle, Dirty, Subscription};
 pub use images::{ImageError, ImageSource, ImageStream};
-pub use reporter::Reporter;
+pub use ready::ReadyPorts;
+pub use reporter::{Batch, Reporter};
