@@ -11,6 +11,8 @@ pub struct SubnetPlan {
     pub cidr: IpNetwork,
     /// The address of the network's gateway, kept free for a router.
     pub gateway: IpAddr,
+    /// The address of the network's own DHCP and DNS service: the first that is not the gateway.
+    pub service: IpAddr,
     /// First address given to ports.
     pub pool_first: IpAddr,
     /// Last address given to ports.
@@ -44,12 +46,17 @@ impl SubnetPlan {
         if dns_servers.len() > 3 {
             return Err(Invalid::new("dns_too_many", "a subnet has at most 3 DNS servers"));
         }
-        let pool_first = if number == first { first + 1 } else { first };
+        let not_gateway = |n: u128| if n == number { n + 1 } else { n };
+        let service = not_gateway(first);
+        let pool_first = not_gateway(service + 1);
+        let pool_last = if number == last { last - 1 } else { last };
+        let address = |n| from_number(n, cidr.is_ipv4());
         Ok(Self {
             cidr,
             gateway,
-            pool_first: from_number(pool_first, cidr.is_ipv4()),
-            pool_last: from_number(last, cidr.is_ipv4()),
+            service: address(service),
+            pool_first: address(pool_first),
+            pool_last: address(pool_last),
             dns_servers,
         })
     }
@@ -133,13 +140,17 @@ mod tests {
         let plan = |cidr: &str, gateway: Option<&str>| {
             SubnetPlan::new(cidr.parse().unwrap(), gateway.map(|g| g.parse().unwrap()), vec![])
         };
-        let small = plan("10.1.2.0/29", None).unwrap();
-        assert_eq!(small.gateway.to_string(), "10.1.2.1");
-        assert_eq!((small.pool_first.to_string(), small.pool_last.to_string()), ("10.1.2.2".into(), "10.1.2.6".into()));
-        let high = plan("10.1.2.0/24", Some("10.1.2.254")).unwrap();
-        assert_eq!(high.pool_first.to_string(), "10.1.2.1");
-        let six = plan("fd00:1::/64", None).unwrap();
-        assert_eq!(six.pool_first.to_string(), "fd00:1::2");
+        for (cidr, gateway, wanted) in [
+            ("10.1.2.0/29", None, ["10.1.2.1", "10.1.2.2", "10.1.2.3", "10.1.2.6"]),
+            ("10.1.2.0/29", Some("10.1.2.2"), ["10.1.2.2", "10.1.2.1", "10.1.2.3", "10.1.2.6"]),
+            ("10.1.2.0/29", Some("10.1.2.3"), ["10.1.2.3", "10.1.2.1", "10.1.2.2", "10.1.2.6"]),
+            ("10.1.2.0/24", Some("10.1.2.254"), ["10.1.2.254", "10.1.2.1", "10.1.2.2", "10.1.2.253"]),
+            ("fd00:1::/64", None, ["fd00:1::1", "fd00:1::2", "fd00:1::3", "fd00:1::ffff:ffff:ffff:ffff"]),
+        ] {
+            let p = plan(cidr, gateway).unwrap();
+            let got = [p.gateway, p.service, p.pool_first, p.pool_last].map(|a| a.to_string());
+            assert_eq!(got, wanted, "{cidr} {gateway:?}");
+        }
         for (cidr, gateway, rule) in [
             ("10.1.2.3/24", None, "cidr_host_bits"),
             ("10.0.0.0/30", None, "cidr_size"),

@@ -108,7 +108,12 @@ impl Desired {
         let ports = self.ports.values().cloned().map(Object::Port);
         let peers = self.peers.values().flat_map(|peers| peers.values().cloned().map(Object::Peer));
         let objects = instances.chain(networks).chain(ports).chain(peers);
-        DesiredReply { revision: self.revision.clone(), full: true, changes: objects.map(Change::Set).collect() }
+        DesiredReply {
+            revision: self.revision.clone(),
+            full: true,
+            changes: objects.map(Change::Set).collect(),
+            consoles_wanted: Vec::new(),
+        }
     }
 }
 
@@ -205,7 +210,7 @@ mod tests {
     }
 
     fn delta(revision: &str, changes: Vec<Change>) -> DesiredReply {
-        DesiredReply { revision: revision.into(), full: false, changes }
+        DesiredReply { revision: revision.into(), full: false, changes, consoles_wanted: vec![] }
     }
 
     #[tokio::test]

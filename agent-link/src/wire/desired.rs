@@ -31,6 +31,9 @@ pub struct DesiredReply {
     pub full: bool,
     /// The changes, in order.
     pub changes: Vec<Change>,
+    /// Machines whose console log somebody is waiting for; to be answered once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub consoles_wanted: Vec<InstanceId>,
 }
 
 /// One change. On the wire `{"set": {"kind": "port", "spec": {...}}}` or

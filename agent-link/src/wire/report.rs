@@ -79,7 +79,4 @@ impl ConsoleLog {
 pub struct ReportReply {
     /// Observations that were newer than what was stored.
     pub accepted: u64,
-    /// Machines whose console log somebody is waiting for.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub consoles_wanted: Vec<InstanceId>,
 }

@@ -1,0 +1,138 @@
+//! Reading the outbox.
+//!
+//! A change carries the number of its transaction as revision. A reader asks for the *watermark*, the
+//! oldest transaction still running, and takes everything below it: those transactions have ended, so
+//! nothing can appear below the watermark later, and no change is missed or seen out of order,
+//! whatever the number of writers and readers.
+
+use crate::error::Result;
+use crate::tx::Conn;
+use std::str::FromStr;
+use uuid::Uuid;
+
+/// What a change says to look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// A machine, for its host.
+    Instance,
+    /// A port, for its host and for the other hosts of its network.
+    Port,
+    /// A network, for its hosts.
+    Network,
+    /// The console log of a machine is wanted, from its host.
+    Console,
+}
+
+impl FromStr for ChangeKind {
+    type Err = iroko_model::Invalid;
+    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
+        match text {
+            "instance" => Ok(Self::Instance),
+            "port" => Ok(Self::Port),
+            "network" => Ok(Self::Network),
+            "console" => Ok(Self::Console),
+            _ => Err(iroko_model::Invalid::new("change_kind_unknown", format!("{text:?} is not a kind of change"))),
+        }
+    }
+}
+
+/// One change.
+#[derive(Debug, Clone, Copy)]
+pub struct Change {
+    /// Number of the transaction that made it.
+    pub revision: i64,
+    /// What to look at.
+    pub kind: ChangeKind,
+    /// Which one.
+    pub object_id: Uuid,
+    /// The host it concerns.
+    pub host_id: Option<Uuid>,
+    /// The network whose hosts it concerns.
+    pub network_id: Option<Uuid>,
+}
+
+/// What a look at the outbox gave.
+#[derive(Debug, Clone)]
+pub struct Tail {
+    /// Every change below this revision is in here or was seen before.
+    pub watermark: i64,
+    /// True where transactions are still running, so that another look soon is worth while.
+    pub more_soon: bool,
+    /// The changes from the asked revision up to the watermark, in order.
+    pub changes: Vec<Change>,
+}
+
+/// Takes the changes from revision `from` on.
+pub async fn change_tail(conn: &mut Conn, from: i64) -> Result<Tail> {
+    let mark = watermark(&mut *conn).await?;
+    let rows = sqlx::query!(
+        "SELECT revision, kind, object_id, host_id, network_id FROM change
+         WHERE revision >= $1 AND revision < $2 ORDER BY revision, seq",
+        from,
+        mark.xmin
+    )
+    .fetch_all(conn)
+    .await?;
+    let changes = rows.into_iter().filter_map(|row| {
+        let kind = row.kind.parse().ok()?;
+        Some(Change {
+            revision: row.revision,
+            kind,
+            object_id: row.object_id,
+            host_id: row.host_id,
+            network_id: row.network_id,
+        })
+    });
+    Ok(Tail { watermark: mark.xmin, more_soon: mark.xmin < mark.xmax, changes: changes.collect() })
+}
+
+struct Mark {
+    xmin: i64,
+    xmax: i64,
+}
+
+async fn watermark(conn: &mut Conn) -> Result<Mark> {
+    Ok(sqlx::query_as!(
+        Mark,
+        r#"SELECT pg_snapshot_xmin(s)::text::bigint AS "xmin!", pg_snapshot_xmax(s)::text::bigint AS "xmax!"
+           FROM pg_current_snapshot() AS s"#
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
+/// The oldest revision that can still be asked for: everything younger is kept.
+pub async fn change_floor(conn: &mut Conn) -> Result<i64> {
+    let floor = sqlx::query_scalar!(r#"SELECT min(revision) FROM change"#).fetch_one(&mut *conn).await?;
+    match floor {
+        Some(floor) => Ok(floor),
+        None => Ok(watermark(conn).await?.xmin),
+    }
+}
+
+/// Names the history that revisions belong to. A cluster restored from a backup or to a point in
+/// time counts transactions differently; agents that come with a revision of another epoch get
+/// everything.
+pub async fn change_epoch(conn: &mut Conn) -> Result<String> {
+    let row = sqlx::query!(
+        r#"SELECT s.system_identifier AS "system!", c.timeline_id AS "timeline!", d.oid::bigint AS "database!"
+           FROM pg_control_system() AS s, pg_control_checkpoint() AS c, pg_database d WHERE d.datname = current_database()"#
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(format!("{:x}.{}.{:x}", row.system, row.timeline, row.database))
+}
+
+/// Throws away changes older than `keep_s` seconds, at most `at_most` in one call. Returns how many.
+pub async fn change_trim(conn: &mut Conn, keep_s: f64, at_most: i64) -> Result<u64> {
+    let done = sqlx::query!(
+        "DELETE FROM change WHERE (revision, seq) IN (
+             SELECT revision, seq FROM change WHERE created_at < now() - make_interval(secs => $1)
+             ORDER BY revision, seq LIMIT $2 FOR UPDATE SKIP LOCKED)",
+        keep_s,
+        at_most
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}

@@ -1,0 +1,256 @@
+//! What is desired, in the agents' own types: of changed objects, and of a whole host.
+
+use crate::error::{Error, Result};
+use crate::tx::Conn;
+use ipnetwork::IpNetwork;
+use iroko_agent_link::wire::{
+    ImageSpec, InstanceSpec, NetworkSpec, NicAddress, NicSpec, PeerSpec, PortSpec, SubnetSpec,
+};
+use iroko_model::{HostId, Hostname, MacAddress, NetworkId, Resources, Vni};
+use mac_address::MacAddress as SqlMac;
+use serde::Deserialize;
+use serde_json::Value;
+use sqlx::types::Json;
+use std::net::IpAddr;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Which machines to read.
+#[derive(Debug, Clone, Copy)]
+pub enum Instances<'a> {
+    /// These.
+    Ids(&'a [Uuid]),
+    /// All of a host.
+    OfHost(HostId),
+}
+
+/// Which ports to read.
+#[derive(Debug, Clone, Copy)]
+pub enum Ports<'a> {
+    /// These.
+    Ids(&'a [Uuid]),
+    /// All of these networks.
+    OfNetworks(&'a [Uuid]),
+}
+
+#[derive(Debug, Deserialize)]
+struct NicRow {
+    port_id: Uuid,
+    network_id: Uuid,
+    tap: String,
+    mac: String,
+    mtu: u32,
+    addresses: Vec<NicAddressRow>,
+}
+
+#[derive(Debug, Deserialize)]
+struct NicAddressRow {
+    address: IpAddr,
+    prefix: u8,
+    service: IpAddr,
+    dns_servers: Vec<IpAddr>,
+}
+
+/// Machines that have a host, each with that host.
+pub async fn instance_specs(conn: &mut Conn, which: Instances<'_>) -> Result<Vec<(HostId, Arc<InstanceSpec>)>> {
+    let (ids, host) = match which {
+        Instances::Ids(ids) => (Some(ids), None),
+        Instances::OfHost(host) => (None, Some(host.as_uuid())),
+    };
+    let rows = sqlx::query!(
+        r#"SELECT i.id, i.host_id AS "host_id!", i.generation, i.power, i.reboots, i.hostname, i.vcpus, i.memory_mib, i.disk_gib,
+                  i.ssh_keys, i.user_data, i.image_id, m.disk_format, m.sha256 AS "sha256!", m.size_bytes AS "size_bytes!",
+                  m.virtual_size_bytes AS "virtual_size_bytes!",
+                  (SELECT coalesce(json_agg(json_build_object('port_id', p.id, 'network_id', n.id, 'tap', p.tap, 'mac', p.mac, 'mtu', n.mtu,
+                      'addresses', (SELECT coalesce(json_agg(json_build_object('address', host(a.address), 'prefix', masklen(s.cidr),
+                              'service', host(s.service), 'dns_servers', ARRAY(SELECT host(d) FROM unnest(s.dns_servers) d)) ORDER BY family(a.address)), '[]')
+                          FROM ip_allocation a JOIN subnet s ON s.id = a.subnet_id WHERE a.port_id = p.id)) ORDER BY p.nic_index), '[]')
+                   FROM port p JOIN network n ON n.id = p.network_id WHERE p.instance_id = i.id) AS "nics!: Json<Vec<NicRow>>"
+           FROM instance i JOIN image m ON m.id = i.image_id
+           WHERE i.host_id IS NOT NULL AND ($1::uuid[] IS NULL OR i.id = ANY($1)) AND ($2::uuid IS NULL OR i.host_id = $2)"#,
+        ids as Option<&[Uuid]>,
+        host
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let spec = InstanceSpec {
+                id: row.id.into(),
+                generation: row.generation as u64,
+                power: row.power.parse().map_err(Error::corrupt("power"))?,
+                reboots: row.reboots as u64,
+                hostname: Hostname::try_from(row.hostname).map_err(Error::corrupt("hostname"))?,
+                resources: Resources {
+                    vcpus: row.vcpus as u64,
+                    memory_mib: row.memory_mib as u64,
+                    disk_gib: row.disk_gib as u64,
+                },
+                image: ImageSpec {
+                    id: row.image_id.into(),
+                    format: row.disk_format.parse().map_err(Error::corrupt("disk_format"))?,
+                    sha256: row.sha256,
+                    size_bytes: row.size_bytes as u64,
+                    virtual_size_bytes: row.virtual_size_bytes as u64,
+                },
+                nics: row.nics.0.into_iter().map(nic).collect::<Result<_>>()?,
+                ssh_keys: row.ssh_keys,
+                user_data: row.user_data,
+            };
+            Ok((row.host_id.into(), Arc::new(spec)))
+        })
+        .collect()
+}
+
+fn nic(row: NicRow) -> Result<NicSpec> {
+    let address = |a: NicAddressRow| {
+        let mut dns_servers = vec![a.service];
+        dns_servers.extend(a.dns_servers);
+        let address = IpNetwork::new(a.address, a.prefix).map_err(Error::corrupt("cidr"))?;
+        // No router answers on the gateway yet: a default route to nowhere only makes guests wait.
+        Ok(NicAddress { address, gateway: None, dns_servers })
+    };
+    Ok(NicSpec {
+        port_id: row.port_id.into(),
+        network_id: row.network_id.into(),
+        tap: row.tap,
+        mac: row.mac.parse().map_err(Error::corrupt("mac"))?,
+        mtu: row.mtu,
+        addresses: row.addresses.into_iter().map(address).collect::<Result<_>>()?,
+    })
+}
+
+/// A port that is bound to a host: what its own host and what the others need to know.
+#[derive(Debug, Clone)]
+pub struct BoundPort {
+    /// The host it is on.
+    pub host_id: HostId,
+    /// For its own host.
+    pub port: Arc<PortSpec>,
+    /// For the other hosts of its network; `None` while the host has not told its VXLAN end.
+    pub peer: Option<Arc<PeerSpec>>,
+}
+
+/// Ports that are bound to a host.
+pub async fn bound_ports(conn: &mut Conn, which: Ports<'_>) -> Result<Vec<BoundPort>> {
+    let (ids, networks) = match which {
+        Ports::Ids(ids) => (Some(ids), None),
+        Ports::OfNetworks(networks) => (None, Some(networks)),
+    };
+    let rows = sqlx::query!(
+        r#"SELECT p.id, p.network_id, p.instance_id AS "instance_id!", p.generation, p.tap, p.mac, i.hostname,
+                  i.host_id AS "host_id!", h.vtep, ARRAY(SELECT a.address FROM ip_allocation a WHERE a.port_id = p.id ORDER BY family(a.address)) AS "addresses!"
+           FROM port p JOIN instance i ON i.id = p.instance_id JOIN host h ON h.id = i.host_id
+           WHERE ($1::uuid[] IS NULL OR p.id = ANY($1)) AND ($2::uuid[] IS NULL OR p.network_id = ANY($2))"#,
+        ids as Option<&[Uuid]>,
+        networks as Option<&[Uuid]>
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let addresses: Vec<IpAddr> = row.addresses.iter().map(IpNetwork::ip).collect();
+            let hostname = Hostname::try_from(row.hostname).map_err(Error::corrupt("hostname"))?;
+            let mac = mac(row.mac);
+            let port = Arc::new(PortSpec {
+                id: row.id.into(),
+                network_id: row.network_id.into(),
+                instance_id: row.instance_id.into(),
+                generation: row.generation as u64,
+                tap: row.tap,
+                mac,
+                addresses: addresses.clone(),
+                hostname: hostname.clone(),
+            });
+            let host_id = HostId::from(row.host_id);
+            let peer = row.vtep.map(|vtep| {
+                let (port_id, network_id) = (row.id.into(), row.network_id.into());
+                Arc::new(PeerSpec { port_id, network_id, host_id, vtep: vtep.ip(), mac, addresses, hostname })
+            });
+            Ok(BoundPort { host_id, port, peer })
+        })
+        .collect()
+}
+
+fn mac(sql: SqlMac) -> MacAddress {
+    MacAddress::from_octets(sql.bytes())
+}
+
+#[derive(Debug, Deserialize)]
+struct SubnetRow {
+    id: Uuid,
+    cidr: IpNetwork,
+    service: IpAddr,
+    dns_servers: Vec<IpAddr>,
+}
+
+/// Networks with their subnets.
+pub async fn network_specs(conn: &mut Conn, ids: &[Uuid]) -> Result<Vec<Arc<NetworkSpec>>> {
+    let rows = sqlx::query!(
+        r#"SELECT n.id, n.generation, n.vni, n.mtu,
+                  (SELECT coalesce(json_agg(json_build_object('id', s.id, 'cidr', s.cidr, 'service', host(s.service),
+                          'dns_servers', ARRAY(SELECT host(d) FROM unnest(s.dns_servers) d)) ORDER BY s.id), '[]')
+                   FROM subnet s WHERE s.network_id = n.id) AS "subnets!: Json<Value>"
+           FROM network n WHERE n.id = ANY($1)"#,
+        ids
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            let subnets: Vec<SubnetRow> = serde_json::from_value(row.subnets.0).map_err(Error::corrupt("subnets"))?;
+            Ok(Arc::new(NetworkSpec {
+                id: row.id.into(),
+                generation: row.generation as u64,
+                vni: Vni::try_from(row.vni as u32).map_err(Error::corrupt("vni"))?,
+                mtu: row.mtu as u32,
+                domain: DOMAIN.to_owned(),
+                subnets: subnets.into_iter().map(subnet).collect(),
+            }))
+        })
+        .collect()
+}
+
+/// DNS domain of tenant networks: the one ICANN keeps free for private use.
+const DOMAIN: &str = "internal";
+
+fn subnet(row: SubnetRow) -> SubnetSpec {
+    // As for interfaces: the gateway is told to guests once routers exist.
+    SubnetSpec { id: row.id.into(), cidr: row.cidr, gateway: None, service: row.service, dns_servers: row.dns_servers }
+}
+
+/// Networks that have a port on a host.
+pub async fn networks_of_host(conn: &mut Conn, host_id: HostId) -> Result<Vec<Uuid>> {
+    Ok(sqlx::query_scalar!(
+        "SELECT DISTINCT p.network_id FROM instance i JOIN port p ON p.instance_id = i.id WHERE i.host_id = $1",
+        host_id.as_uuid()
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// All pairs of host and network that a port joins.
+pub async fn memberships(conn: &mut Conn) -> Result<Vec<(HostId, NetworkId)>> {
+    let rows = sqlx::query!(
+        r#"SELECT DISTINCT i.host_id AS "host_id!", p.network_id FROM instance i JOIN port p ON p.instance_id = i.id
+           WHERE i.host_id IS NOT NULL"#
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.host_id.into(), row.network_id.into())).collect())
+}
+
+/// Of these pairs of host and network, those that a port still joins.
+pub async fn memberships_among(conn: &mut Conn, pairs: &[(HostId, NetworkId)]) -> Result<Vec<(HostId, NetworkId)>> {
+    let (hosts, networks): (Vec<Uuid>, Vec<Uuid>) = pairs.iter().map(|(h, n)| (h.as_uuid(), n.as_uuid())).unzip();
+    let rows = sqlx::query!(
+        r#"SELECT w.host AS "host!", w.network AS "network!" FROM unnest($1::uuid[], $2::uuid[]) AS w (host, network)
+           WHERE EXISTS (SELECT FROM instance i JOIN port p ON p.instance_id = i.id
+                         WHERE i.host_id = w.host AND p.network_id = w.network)"#,
+        &hosts,
+        &networks
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.host.into(), row.network.into())).collect())
+}

@@ -1,0 +1,289 @@
+//! Hosts, their two agents, and the one-time tokens by which they join.
+
+use crate::error::Result;
+use crate::page::{Filter, Page, PageQuery};
+use crate::tx::Conn;
+use ipnetwork::IpNetwork;
+use iroko_agent_link::wire::{AgentKind, SessionRequest};
+use iroko_model::host::HostState;
+use iroko_model::{EnrolmentTokenId, HostId};
+use serde_json::Value;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// A host, as the operator sees it.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// The host.
+    pub id: Uuid,
+    /// Its unique name.
+    pub name: String,
+    /// `enabled` or `disabled`.
+    pub state: String,
+    /// Processor architecture, once told.
+    pub architecture: Option<String>,
+    /// Virtual processors instances may use.
+    pub vcpus: Option<i64>,
+    /// Memory instances may use.
+    pub memory_mib: Option<i64>,
+    /// Disk instances may use.
+    pub disk_gib: Option<i64>,
+    /// Underlay address of its VXLAN end.
+    pub vtep: Option<IpNetwork>,
+    /// Labels.
+    pub labels: Value,
+    /// When it joined.
+    pub created_at: OffsetDateTime,
+    /// Machines on it.
+    pub instances: i64,
+    /// Virtual processors given away.
+    pub vcpus_used: i64,
+    /// Memory given away.
+    pub memory_used_mib: i64,
+    /// Disk given away.
+    pub disk_used_gib: i64,
+    /// When its compute-agent was last heard of.
+    pub compute_seen_at: Option<OffsetDateTime>,
+    /// When its net-agent was last heard of.
+    pub net_seen_at: Option<OffsetDateTime>,
+}
+
+/// A page of all hosts.
+pub async fn host_list(conn: &mut Conn, page: PageQuery, filter: &Filter) -> Result<Page<Host>> {
+    let rows = sqlx::query_as!(
+        Host,
+        r#"SELECT h.id, h.name, h.state, h.architecture, h.vcpus, h.memory_mib, h.disk_gib, h.vtep, h.labels, h.created_at,
+                  u.instances AS "instances!", u.vcpus AS "vcpus_used!", u.memory_mib AS "memory_used_mib!", u.disk_gib AS "disk_used_gib!",
+                  (SELECT seen_at FROM host_agent a WHERE a.host_id = h.id AND a.kind = 'compute') AS compute_seen_at,
+                  (SELECT seen_at FROM host_agent a WHERE a.host_id = h.id AND a.kind = 'net') AS net_seen_at
+           FROM host h, LATERAL (SELECT count(*) AS instances, coalesce(sum(vcpus), 0) AS vcpus,
+                                        coalesce(sum(memory_mib), 0) AS memory_mib, coalesce(sum(disk_gib), 0) AS disk_gib
+                                 FROM instance i WHERE i.host_id = h.id) u
+           WHERE ($1::uuid IS NULL OR h.id > $1) AND ($3::text IS NULL OR h.name = $3) AND ($4::jsonb IS NULL OR h.labels @> $4)
+           ORDER BY h.id LIMIT $2 + 1"#,
+        page.after,
+        page.limit,
+        filter.name.as_deref(),
+        filter.labels
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(Page::cut(rows, page, |row| row.id))
+}
+
+/// One host.
+pub async fn host_get(conn: &mut Conn, id: HostId) -> Result<Option<Host>> {
+    Ok(sqlx::query_as!(
+        Host,
+        r#"SELECT h.id, h.name, h.state, h.architecture, h.vcpus, h.memory_mib, h.disk_gib, h.vtep, h.labels, h.created_at,
+                  u.instances AS "instances!", u.vcpus AS "vcpus_used!", u.memory_mib AS "memory_used_mib!", u.disk_gib AS "disk_used_gib!",
+                  (SELECT seen_at FROM host_agent a WHERE a.host_id = h.id AND a.kind = 'compute') AS compute_seen_at,
+                  (SELECT seen_at FROM host_agent a WHERE a.host_id = h.id AND a.kind = 'net') AS net_seen_at
+           FROM host h, LATERAL (SELECT count(*) AS instances, coalesce(sum(vcpus), 0) AS vcpus,
+                                        coalesce(sum(memory_mib), 0) AS memory_mib, coalesce(sum(disk_gib), 0) AS disk_gib
+                                 FROM instance i WHERE i.host_id = h.id) u
+           WHERE h.id = $1"#,
+        id.as_uuid()
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
+/// Sets what the operator wants of a host; false where there is none.
+pub async fn host_set_state(conn: &mut Conn, id: HostId, state: HostState) -> Result<bool> {
+    let done =
+        sqlx::query!("UPDATE host SET state = $2 WHERE id = $1", id.as_uuid(), state.as_str()).execute(conn).await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Forgets a host without machines, else [`crate::Error::InUse`]; false where there was none. Its
+/// certificates stop working at once.
+pub async fn host_delete(conn: &mut Conn, id: HostId) -> Result<bool> {
+    let done = sqlx::query!("DELETE FROM host WHERE id = $1", id.as_uuid()).execute(conn).await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// An enrolment token's record; the secret is not in it.
+#[derive(Debug, Clone)]
+pub struct EnrolmentToken {
+    /// The record.
+    pub id: Uuid,
+    /// The only host name it is good for, where it was bound to one.
+    pub host_name: Option<String>,
+    /// Which agents have used it.
+    pub used_by: Vec<String>,
+    /// When it was made.
+    pub created_at: OffsetDateTime,
+    /// When it ends.
+    pub expires_at: OffsetDateTime,
+}
+
+/// Makes a token of which only the hash is stored.
+pub async fn enrolment_token_insert(
+    conn: &mut Conn,
+    secret_hash: &[u8],
+    host_name: Option<&str>,
+    valid_s: f64,
+) -> Result<EnrolmentToken> {
+    Ok(sqlx::query_as!(
+        EnrolmentToken,
+        "INSERT INTO enrolment_token (id, secret_hash, host_name, expires_at) VALUES ($1, $2, $3, now() + make_interval(secs => $4))
+         RETURNING id, host_name, used_by, created_at, expires_at",
+        EnrolmentTokenId::new().as_uuid(),
+        secret_hash,
+        host_name,
+        valid_s
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
+/// A page of all tokens.
+pub async fn enrolment_token_list(conn: &mut Conn, page: PageQuery) -> Result<Page<EnrolmentToken>> {
+    let rows = sqlx::query_as!(
+        EnrolmentToken,
+        "SELECT id, host_name, used_by, created_at, expires_at FROM enrolment_token
+         WHERE ($1::uuid IS NULL OR id > $1) ORDER BY id LIMIT $2 + 1",
+        page.after,
+        page.limit
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(Page::cut(rows, page, |row| row.id))
+}
+
+/// Revokes a token; false where there was none. Hosts that joined with it stay.
+pub async fn enrolment_token_delete(conn: &mut Conn, id: EnrolmentTokenId) -> Result<bool> {
+    let done = sqlx::query!("DELETE FROM enrolment_token WHERE id = $1", id.as_uuid()).execute(conn).await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Why an agent may not join.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EnrolRefusal {
+    /// No such token, or it has ended.
+    #[error("the enrolment token is unknown or has expired; ask the operator for a new one")]
+    Token,
+    /// This kind of agent has already used it.
+    #[error("this agent has already enrolled with the token; ask the operator for a new one")]
+    Used,
+    /// The token is for a host of another name.
+    #[error("the enrolment token is for a host of another name")]
+    Name,
+}
+
+/// Lets an agent join: checks and uses up its part of the token, makes the host with the first
+/// agent. Needs a transaction. [`crate::Error::Taken`] where another host has the name.
+pub async fn enrol(
+    conn: &mut Conn,
+    secret_hash: &[u8],
+    kind: AgentKind,
+    host_name: &str,
+    serial: &str,
+) -> Result<std::result::Result<HostId, EnrolRefusal>> {
+    let token = sqlx::query!(
+        "SELECT t.id, t.host_name, t.host_id, t.used_by, h.name AS \"joined_name?\" FROM enrolment_token t
+         LEFT JOIN host h ON h.id = t.host_id WHERE t.secret_hash = $1 AND t.expires_at > now() FOR UPDATE OF t",
+        secret_hash
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(token) = token else { return Ok(Err(EnrolRefusal::Token)) };
+    if token.used_by.iter().any(|used| used == kind.as_str()) {
+        return Ok(Err(EnrolRefusal::Used));
+    }
+    if token.joined_name.or(token.host_name).is_some_and(|wanted| wanted != host_name) {
+        return Ok(Err(EnrolRefusal::Name));
+    }
+    let host_id = match token.host_id {
+        Some(id) => id,
+        None => host_insert(&mut *conn, host_name).await?,
+    };
+    sqlx::query!(
+        "UPDATE enrolment_token SET host_id = $2, used_by = used_by || $3::text WHERE id = $1",
+        token.id,
+        host_id,
+        kind.as_str()
+    )
+    .execute(&mut *conn)
+    .await?;
+    agent_set_certificate(conn, host_id.into(), kind, serial).await?;
+    Ok(Ok(host_id.into()))
+}
+
+async fn host_insert(conn: &mut Conn, name: &str) -> Result<Uuid> {
+    let id = HostId::new().as_uuid();
+    sqlx::query!("INSERT INTO host (id, name) VALUES ($1, $2)", id, name).execute(conn).await?;
+    Ok(id)
+}
+
+/// The agent's certificate is from now on the one with this serial number, and no other.
+pub async fn agent_set_certificate(conn: &mut Conn, host_id: HostId, kind: AgentKind, serial: &str) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO host_agent (host_id, kind, certificate_serial) VALUES ($1, $2, $3)
+         ON CONFLICT (host_id, kind) DO UPDATE SET certificate_serial = excluded.certificate_serial",
+        host_id.as_uuid(),
+        kind.as_str(),
+        serial
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Serial number of the agent's current certificate; `None` where the host is gone.
+pub async fn agent_certificate(conn: &mut Conn, host_id: HostId, kind: AgentKind) -> Result<Option<String>> {
+    Ok(sqlx::query_scalar!(
+        "SELECT certificate_serial FROM host_agent WHERE host_id = $1 AND kind = $2",
+        host_id.as_uuid(),
+        kind.as_str()
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
+/// Begins a session: stores what the host says of itself and gives the incarnation. `None` where
+/// the host is gone.
+pub async fn session_begin(conn: &mut Conn, host_id: HostId, request: &SessionRequest) -> Result<Option<i64>> {
+    let incarnation = sqlx::query_scalar!(
+        "UPDATE host_agent SET incarnation = incarnation + 1, sequence = 0, seen_at = now(), version = $3
+         WHERE host_id = $1 AND kind = $2 RETURNING incarnation",
+        host_id.as_uuid(),
+        request.agent.as_str(),
+        request.version
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    let moved = sqlx::query_scalar!(
+        r#"WITH old AS (SELECT id, vtep FROM host WHERE id = $1 FOR NO KEY UPDATE)
+           UPDATE host h SET architecture = coalesce($2, architecture), vcpus = coalesce($3, vcpus),
+               memory_mib = coalesce($4, memory_mib), disk_gib = coalesce($5, disk_gib),
+               vtep = coalesce($6, h.vtep), underlay_mtu = coalesce($7, underlay_mtu)
+           FROM old WHERE h.id = old.id RETURNING (old.vtep IS DISTINCT FROM h.vtep) AS "moved!""#,
+        host_id.as_uuid(),
+        request.architecture.map(|a| a.as_str()),
+        request.capacity.map(|c| c.vcpus as i64),
+        request.capacity.map(|c| c.memory_mib as i64),
+        request.capacity.map(|c| c.disk_gib as i64),
+        request.vtep.map(IpNetwork::from) as Option<IpNetwork>,
+        request.underlay_mtu.map(|mtu| mtu as i32)
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    if moved == Some(true) {
+        tell_peers(conn, host_id).await?;
+    }
+    Ok(incarnation)
+}
+
+/// The host's VXLAN end has moved: every host that shares a network with it must look at its ports.
+async fn tell_peers(conn: &mut Conn, host_id: HostId) -> Result<()> {
+    sqlx::query!(
+        "INSERT INTO change (kind, object_id, host_id, network_id)
+         SELECT 'port', p.id, i.host_id, p.network_id FROM port p JOIN instance i ON i.id = p.instance_id WHERE i.host_id = $1",
+        host_id.as_uuid()
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,317 @@
+//! Instances: what is wanted of them, and reading them back.
+
+use crate::error::Result;
+use crate::page::{Filter, Page, PageQuery};
+use crate::port::PortAddress;
+use crate::tx::Conn;
+use iroko_model::host::Architecture;
+use iroko_model::instance::{Facts, Power, Status, status};
+use iroko_model::{FlavorId, Hostname, ImageId, InstanceId, Labels, Name, ProjectId};
+use serde::Deserialize;
+use serde_json::Value;
+use sqlx::types::Json;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// An interface of a machine.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Interface {
+    /// Its port.
+    pub port_id: Uuid,
+    /// Its network.
+    pub network_id: Uuid,
+    /// Ethernet address.
+    pub mac: String,
+    /// IP addresses.
+    pub addresses: Vec<PortAddress>,
+}
+
+/// A machine, with everything its status is derived from.
+#[derive(Debug, Clone)]
+pub struct Instance {
+    /// The machine.
+    pub id: Uuid,
+    /// Its project.
+    pub project_id: Uuid,
+    /// Name; need not be unique.
+    pub name: String,
+    /// Host name told to the guest.
+    pub hostname: String,
+    /// Labels.
+    pub labels: Value,
+    /// The flavor it was made with.
+    pub flavor_id: Uuid,
+    /// Virtual processors.
+    pub vcpus: i32,
+    /// Memory in MiB.
+    pub memory_mib: i32,
+    /// Disk in GiB.
+    pub disk_gib: i32,
+    /// The image its disk starts from.
+    pub image_id: Uuid,
+    /// Wanted power state.
+    pub power: String,
+    /// Grows with each change of what is wanted.
+    pub generation: i64,
+    /// Reboots ever asked for.
+    pub reboots: i64,
+    /// Its host.
+    pub host_id: Option<Uuid>,
+    /// Why no host was found.
+    pub placement_reason: Option<String>,
+    /// Why it was given up.
+    pub fault: Option<String>,
+    /// What its host last saw.
+    pub observed_state: Option<String>,
+    /// Why.
+    pub observed_reason: Option<String>,
+    /// Reboots done.
+    pub observed_reboots: i64,
+    /// When it first ran.
+    pub ran_at: Option<OffsetDateTime>,
+    /// When it was asked for.
+    pub created_at: OffsetDateTime,
+    /// When it was gone.
+    pub deleted_at: Option<OffsetDateTime>,
+    /// Its host's lease has run out.
+    pub host_unreachable: bool,
+    /// Interfaces, in order.
+    pub interfaces: Json<Vec<Interface>>,
+}
+
+impl Instance {
+    /// The one visible status.
+    pub fn status(&self) -> Status {
+        status(Facts {
+            power: self.power.parse().unwrap_or(Power::Running),
+            deleted: self.deleted_at.is_some(),
+            placed: self.host_id.is_some(),
+            given_up: self.fault.is_some(),
+            host_unreachable: self.host_unreachable,
+            observed: self.observed_state.as_deref().and_then(|word| word.parse().ok()),
+            reboot_due: self.observed_reboots < self.reboots,
+        })
+    }
+
+    /// Why it has that status, where there is something to say.
+    pub fn status_reason(&self) -> Option<String> {
+        match self.status() {
+            Status::Pending => self.placement_reason.clone(),
+            Status::Error => self.fault.clone().or_else(|| self.observed_reason.clone()),
+            Status::Unreachable => Some("its host has not been heard of for longer than its lease".to_owned()),
+            _ => self.observed_reason.clone(),
+        }
+    }
+}
+
+/// A machine to be made.
+#[derive(Debug)]
+pub struct NewInstance<'a> {
+    /// Its id.
+    pub id: InstanceId,
+    /// Its project.
+    pub project_id: ProjectId,
+    /// Name.
+    pub name: &'a Name,
+    /// Host name.
+    pub hostname: &'a Hostname,
+    /// Labels.
+    pub labels: &'a Labels,
+    /// The flavor.
+    pub flavor_id: FlavorId,
+    /// What the flavor gives.
+    pub size: crate::flavor::Size,
+    /// The image, of the same project.
+    pub image_id: ImageId,
+    /// What its host must be.
+    pub architecture: Architecture,
+    /// `authorized_keys` lines.
+    pub ssh_keys: &'a [String],
+    /// cloud-init user data.
+    pub user_data: Option<&'a str>,
+}
+
+/// Makes a machine that is wanted to run and has no host yet; returns when it was made.
+pub async fn instance_insert(conn: &mut Conn, new: &NewInstance<'_>) -> Result<OffsetDateTime> {
+    Ok(sqlx::query_scalar!(
+        "INSERT INTO instance (id, project_id, name, hostname, labels, flavor_id, vcpus, memory_mib, disk_gib,
+                               image_id, architecture, ssh_keys, user_data, power)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'running') RETURNING created_at",
+        new.id.as_uuid(),
+        new.project_id.as_uuid(),
+        new.name.as_str(),
+        new.hostname.as_str(),
+        serde_json::json!(new.labels),
+        new.flavor_id.as_uuid(),
+        new.size.vcpus,
+        new.size.memory_mib,
+        new.size.disk_gib,
+        new.image_id.as_uuid(),
+        new.architecture.as_str(),
+        new.ssh_keys,
+        new.user_data
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
+/// One machine of the project, also one that was deleted. `lease_s`: seconds of silence after which
+/// a host counts as unreachable.
+pub async fn instance_get(
+    conn: &mut Conn,
+    project_id: ProjectId,
+    id: InstanceId,
+    lease_s: f64,
+) -> Result<Option<Instance>> {
+    Ok(sqlx::query_as!(
+        Instance,
+        r#"SELECT i.id, i.project_id, i.name, i.hostname, i.labels, i.flavor_id, i.vcpus, i.memory_mib, i.disk_gib, i.image_id,
+                  i.power, i.generation, i.reboots, i.host_id, i.placement_reason, i.fault, i.observed_state, i.observed_reason,
+                  i.observed_reboots, i.ran_at, i.created_at, i.deleted_at,
+                  (i.host_id IS NOT NULL AND coalesce(h.seen_at < now() - make_interval(secs => $3), true)) AS "host_unreachable!",
+                  (SELECT coalesce(json_agg(json_build_object('port_id', p.id, 'network_id', p.network_id, 'mac', p.mac,
+                          'addresses', (SELECT coalesce(json_agg(json_build_object('address', host(a.address), 'subnet_id', a.subnet_id)
+                                               ORDER BY family(a.address)), '[]') FROM ip_allocation a WHERE a.port_id = p.id))
+                          ORDER BY p.nic_index), '[]') FROM port p WHERE p.instance_id = i.id) AS "interfaces!: Json<Vec<Interface>>"
+           FROM instance i LEFT JOIN host_agent h ON h.host_id = i.host_id AND h.kind = 'compute'
+           WHERE i.project_id = $1 AND i.id = $2"#,
+        project_id.as_uuid(),
+        id.as_uuid(),
+        lease_s
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
+/// A page of the project's machines that are not deleted.
+pub async fn instance_list(
+    conn: &mut Conn,
+    project_id: ProjectId,
+    page: PageQuery,
+    filter: &Filter,
+    lease_s: f64,
+) -> Result<Page<Instance>> {
+    let rows = sqlx::query_as!(
+        Instance,
+        r#"SELECT i.id, i.project_id, i.name, i.hostname, i.labels, i.flavor_id, i.vcpus, i.memory_mib, i.disk_gib, i.image_id,
+                  i.power, i.generation, i.reboots, i.host_id, i.placement_reason, i.fault, i.observed_state, i.observed_reason,
+                  i.observed_reboots, i.ran_at, i.created_at, i.deleted_at,
+                  (i.host_id IS NOT NULL AND coalesce(h.seen_at < now() - make_interval(secs => $6), true)) AS "host_unreachable!",
+                  (SELECT coalesce(json_agg(json_build_object('port_id', p.id, 'network_id', p.network_id, 'mac', p.mac,
+                          'addresses', (SELECT coalesce(json_agg(json_build_object('address', host(a.address), 'subnet_id', a.subnet_id)
+                                               ORDER BY family(a.address)), '[]') FROM ip_allocation a WHERE a.port_id = p.id))
+                          ORDER BY p.nic_index), '[]') FROM port p WHERE p.instance_id = i.id) AS "interfaces!: Json<Vec<Interface>>"
+           FROM instance i LEFT JOIN host_agent h ON h.host_id = i.host_id AND h.kind = 'compute'
+           WHERE i.project_id = $1 AND i.deleted_at IS NULL AND ($2::uuid IS NULL OR i.id > $2)
+             AND ($4::text IS NULL OR i.name = $4) AND ($5::jsonb IS NULL OR i.labels @> $5)
+           ORDER BY i.id LIMIT $3 + 1"#,
+        project_id.as_uuid(),
+        page.after,
+        page.limit,
+        filter.name.as_deref(),
+        filter.labels,
+        lease_s
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(Page::cut(rows, page, |row| row.id))
+}
+
+/// Changes the wanted power state to `running` or `stopped` and tells the host. Asking for what is
+/// already wanted changes nothing, except that a machine that failed to start is tried again.
+/// False where the project has no such machine or it is being deleted.
+pub async fn instance_set_power(conn: &mut Conn, project_id: ProjectId, id: InstanceId, power: Power) -> Result<bool> {
+    let found = sqlx::query_scalar!(
+        r#"WITH known AS (
+               SELECT id FROM instance WHERE project_id = $1 AND id = $2 AND power <> 'deleted' FOR UPDATE
+           ), changed AS (
+               UPDATE instance i SET power = $3, generation = generation + 1 FROM known
+               WHERE i.id = known.id AND (i.power <> $3 OR i.observed_state = 'failed') RETURNING i.id, i.host_id
+           ), told AS (
+               INSERT INTO change (kind, object_id, host_id) SELECT 'instance', id, host_id FROM changed WHERE host_id IS NOT NULL
+           )
+           SELECT EXISTS (SELECT FROM known) AS "found!""#,
+        project_id.as_uuid(),
+        id.as_uuid(),
+        power.as_str()
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(found)
+}
+
+/// Asks for one more reboot of a machine that is wanted to run. False where there is none such.
+pub async fn instance_reboot(conn: &mut Conn, project_id: ProjectId, id: InstanceId) -> Result<bool> {
+    let found = sqlx::query_scalar!(
+        r#"WITH changed AS (
+               UPDATE instance SET reboots = reboots + 1, generation = generation + 1
+               WHERE project_id = $1 AND id = $2 AND power = 'running' RETURNING id, host_id
+           ), told AS (
+               INSERT INTO change (kind, object_id, host_id) SELECT 'instance', id, host_id FROM changed WHERE host_id IS NOT NULL
+           )
+           SELECT EXISTS (SELECT FROM changed) AS "found!""#,
+        project_id.as_uuid(),
+        id.as_uuid()
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(found)
+}
+
+/// Asks for a machine's removal. One without a host is gone at once; asking again is no error.
+/// False where the project has no such machine.
+pub async fn instance_delete(conn: &mut Conn, project_id: ProjectId, id: InstanceId) -> Result<bool> {
+    let row = sqlx::query!(
+        r#"WITH known AS (
+               SELECT id, host_id FROM instance WHERE project_id = $1 AND id = $2 AND deleted_at IS NULL FOR UPDATE
+           ), changed AS (
+               UPDATE instance i SET power = 'deleted', generation = generation + 1 FROM known
+               WHERE i.id = known.id AND i.power <> 'deleted' RETURNING i.id, i.host_id
+           ), told AS (
+               INSERT INTO change (kind, object_id, host_id) SELECT 'instance', id, host_id FROM changed WHERE host_id IS NOT NULL
+           )
+           SELECT EXISTS (SELECT FROM known) AS "found!", EXISTS (SELECT FROM known WHERE host_id IS NULL) AS "homeless!""#,
+        project_id.as_uuid(),
+        id.as_uuid()
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    if row.homeless {
+        instance_finish_delete(conn, &[id.as_uuid()]).await?;
+    }
+    Ok(row.found)
+}
+
+/// The machines are proved to be gone from their hosts (or never had one): gives back addresses,
+/// ports and capacity, tells the hosts, and lets machines that wait for room be tried again.
+/// Machines that are not wanted deleted, or are finished already, are left alone.
+pub async fn instance_finish_delete(conn: &mut Conn, ids: &[Uuid]) -> Result<()> {
+    sqlx::query!(
+        r#"WITH old AS (
+               SELECT id, host_id FROM instance WHERE id = ANY($1) AND power = 'deleted' AND deleted_at IS NULL
+               ORDER BY id FOR UPDATE
+           ), gone AS (
+               UPDATE instance i SET deleted_at = now(), host_id = NULL, user_data = NULL, placement_reason = NULL
+               FROM old WHERE i.id = old.id RETURNING i.id, old.host_id
+           ), unplugged AS (
+               UPDATE port p SET instance_id = NULL, generation = p.generation + 1, observed_state = NULL,
+                      observed_reason = NULL, observed_incarnation = 0, observed_sequence = 0
+               FROM gone WHERE p.instance_id = gone.id AND p.standalone RETURNING p.id, p.network_id, gone.host_id
+           ), removed AS (
+               DELETE FROM port p USING gone WHERE p.instance_id = gone.id AND NOT p.standalone
+               RETURNING p.id, p.network_id, gone.host_id
+           ), retried AS (
+               UPDATE instance SET placement_after = now()
+               WHERE host_id IS NULL AND power = 'running' AND fault IS NULL AND placement_after > now()
+                 AND EXISTS (SELECT FROM gone WHERE host_id IS NOT NULL)
+           )
+           INSERT INTO change (kind, object_id, host_id, network_id)
+           SELECT 'instance', id, host_id, NULL::uuid FROM gone WHERE host_id IS NOT NULL
+           UNION ALL SELECT 'port', id, host_id, network_id FROM unplugged WHERE host_id IS NOT NULL
+           UNION ALL SELECT 'port', id, host_id, network_id FROM removed WHERE host_id IS NOT NULL"#,
+        ids
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,33 @@
+//! The only crate with SQL. What is wanted, what was last seen, and the rules that a constraint
+//! holds, in PostgreSQL 15.
+//!
+//! One module a noun, functions noun first, each over a [`Tx`]: the caller decides what belongs
+//! into one transaction. Every change that somebody else must look at is written to the outbox
+//! ([`change`]) in the same transaction; after the commit [`Store::commit`] sends a signal that only
+//! says "look again". Reports are accepted only if newer ([`report`]), capacity is given away by one
+//! guarded statement ([`placement`]), addresses and VNIs by unique constraints ([`port`], [`network`]).
+//! There are no counters to resynchronise: usage is always counted from the rows themselves.
+
+pub mod account;
+pub mod change;
+pub mod console;
+pub mod desired;
+mod error;
+pub mod flavor;
+pub mod host;
+pub mod image;
+pub mod instance;
+pub mod network;
+mod page;
+pub mod placement;
+pub mod port;
+pub mod report;
+pub mod ssh_key;
+pub mod subnet;
+mod tx;
+mod wake;
+
+pub use error::Error;
+pub use page::{Filter, Page, PageQuery};
+pub use tx::{Store, Tx};
+pub use wake::Signals;

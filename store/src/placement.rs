@@ -1,0 +1,197 @@
+//! Placement's share of the database: claiming what waits, seeing what there is, and giving
+//! capacity away by one guarded statement.
+//!
+//! The scheduler decides in memory on a view that may be old. What it decided is committed only where
+//! it still holds: [`placement_commit`] locks the hosts, counts anew what is given away from the rows
+//! themselves, and refuses the rest. There is no counter that could drift.
+
+use crate::error::{Error, Result};
+use crate::tx::Conn;
+use iroko_model::host::Architecture;
+use iroko_model::{HostId, InstanceId, Resources};
+use uuid::Uuid;
+
+/// A machine that waits for a host.
+#[derive(Debug, Clone)]
+pub struct Pending {
+    /// The machine.
+    pub id: InstanceId,
+    /// What it needs.
+    pub resources: Resources,
+    /// What its host must be.
+    pub architecture: Architecture,
+    /// Hosts that failed to build it.
+    pub excluded_hosts: Vec<HostId>,
+}
+
+/// Claims up to `limit` machines that are due for a try, oldest first. They stay claimed until the
+/// transaction ends; other schedulers skip them.
+pub async fn placement_claim(conn: &mut Conn, limit: i64) -> Result<Vec<Pending>> {
+    let rows = sqlx::query!(
+        "SELECT id, vcpus, memory_mib, disk_gib, architecture, excluded_hosts FROM instance
+         WHERE host_id IS NULL AND power = 'running' AND fault IS NULL AND placement_after <= now()
+         ORDER BY placement_after LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED",
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Pending {
+                id: row.id.into(),
+                resources: resources(row.vcpus.into(), row.memory_mib.into(), row.disk_gib.into()),
+                architecture: row.architecture.parse().map_err(Error::corrupt("architecture"))?,
+                excluded_hosts: row.excluded_hosts.into_iter().map(HostId::from).collect(),
+            })
+        })
+        .collect()
+}
+
+const fn resources(vcpus: i64, memory_mib: i64, disk_gib: i64) -> Resources {
+    Resources { vcpus: vcpus as u64, memory_mib: memory_mib as u64, disk_gib: disk_gib as u64 }
+}
+
+/// A host as the scheduler sees it.
+#[derive(Debug, Clone)]
+pub struct HostView {
+    /// The host.
+    pub id: HostId,
+    /// Takes new machines, by the operator's word.
+    pub enabled: bool,
+    /// Both agents were heard of within the lease and have said what the host is.
+    pub alive: bool,
+    /// Processor architecture, once told.
+    pub architecture: Option<Architecture>,
+    /// What machines may use in all.
+    pub capacity: Resources,
+    /// What is given away.
+    pub used: Resources,
+    /// Machines on it.
+    pub instances: u64,
+}
+
+/// All hosts.
+pub async fn placement_view(conn: &mut Conn, lease_s: f64) -> Result<Vec<HostView>> {
+    let rows = sqlx::query!(
+        r#"SELECT h.id, h.state, h.architecture, h.vcpus, h.memory_mib, h.disk_gib, coalesce(u.instances, 0) AS "instances!",
+                  coalesce(u.vcpus, 0) AS "vcpus_used!", coalesce(u.memory_mib, 0) AS "memory_used!", coalesce(u.disk_gib, 0) AS "disk_used!",
+                  (h.vtep IS NOT NULL AND h.vcpus IS NOT NULL AND 2 = (SELECT count(*) FROM host_agent a WHERE a.host_id = h.id
+                      AND a.seen_at > now() - make_interval(secs => $1))) AS "alive!"
+           FROM host h LEFT JOIN (SELECT host_id, count(*) AS instances, sum(vcpus) AS vcpus, sum(memory_mib) AS memory_mib, sum(disk_gib) AS disk_gib
+                                  FROM instance WHERE host_id IS NOT NULL GROUP BY host_id) u ON u.host_id = h.id"#,
+        lease_s
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(HostView {
+                id: row.id.into(),
+                enabled: row.state == "enabled",
+                alive: row.alive,
+                architecture: row
+                    .architecture
+                    .as_deref()
+                    .map(str::parse)
+                    .transpose()
+                    .map_err(Error::corrupt("architecture"))?,
+                capacity: resources(row.vcpus.unwrap_or(0), row.memory_mib.unwrap_or(0), row.disk_gib.unwrap_or(0)),
+                used: resources(row.vcpus_used, row.memory_used, row.disk_used),
+                instances: row.instances as u64,
+            })
+        })
+        .collect()
+}
+
+/// Gives each machine its host where that host still has room and is enabled; within one call
+/// earlier pairs go first. Tells the hosts. Returns the machines that got theirs.
+pub async fn placement_commit(conn: &mut Conn, pairs: &[(InstanceId, HostId)]) -> Result<Vec<InstanceId>> {
+    let (instances, hosts): (Vec<Uuid>, Vec<Uuid>) = pairs.iter().map(|(i, h)| (i.as_uuid(), h.as_uuid())).unzip();
+    // A statement of its own: the next one must see what others committed while this one waited.
+    sqlx::query!("SELECT id FROM host WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE", &hosts)
+        .fetch_all(&mut *conn)
+        .await?;
+    let placed = sqlx::query_scalar!(
+        r#"WITH want AS (
+               SELECT w.instance_id, w.host_id, i.vcpus, i.memory_mib, i.disk_gib, w.n
+               FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS w (instance_id, host_id, n)
+               JOIN instance i ON i.id = w.instance_id AND i.host_id IS NULL AND i.power = 'running' AND i.fault IS NULL
+           ), asked AS (
+               SELECT instance_id, host_id, sum(vcpus) OVER before AS vcpus, sum(memory_mib) OVER before AS memory_mib,
+                      sum(disk_gib) OVER before AS disk_gib
+               FROM want WINDOW before AS (PARTITION BY host_id ORDER BY n)
+           ), used AS (
+               SELECT host_id, sum(vcpus) AS vcpus, sum(memory_mib) AS memory_mib, sum(disk_gib) AS disk_gib
+               FROM instance WHERE host_id = ANY($2) GROUP BY host_id
+           ), fits AS (
+               SELECT a.instance_id, a.host_id FROM asked a JOIN host h ON h.id = a.host_id LEFT JOIN used u ON u.host_id = a.host_id
+               WHERE h.state = 'enabled' AND a.vcpus + coalesce(u.vcpus, 0) <= h.vcpus
+                 AND a.memory_mib + coalesce(u.memory_mib, 0) <= h.memory_mib AND a.disk_gib + coalesce(u.disk_gib, 0) <= h.disk_gib
+           ), placed AS (
+               UPDATE instance i SET host_id = f.host_id, placement_reason = NULL, observed_state = NULL, observed_reason = NULL,
+                   observed_incarnation = 0, observed_sequence = 0
+               FROM fits f WHERE i.id = f.instance_id AND i.host_id IS NULL RETURNING i.id, i.host_id
+           ), told AS (
+               INSERT INTO change (kind, object_id, host_id, network_id)
+               SELECT 'port', p.id, placed.host_id, p.network_id FROM placed JOIN port p ON p.instance_id = placed.id
+               UNION ALL SELECT 'instance', id, host_id, NULL FROM placed
+           )
+           SELECT id AS "id!" FROM placed"#,
+        &instances,
+        &hosts
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(placed.into_iter().map(InstanceId::from).collect())
+}
+
+/// Stores why machines got no host, and when to try again.
+pub async fn placement_postpone(conn: &mut Conn, refused: &[(InstanceId, String)], after_s: f64) -> Result<()> {
+    let ids: Vec<Uuid> = refused.iter().map(|(id, _)| id.as_uuid()).collect();
+    let reasons: Vec<String> = refused.iter().map(|(_, reason)| reason.clone()).collect();
+    sqlx::query!(
+        "UPDATE instance i SET placement_reason = r.reason, placement_after = now() + make_interval(secs => $3)
+         FROM unnest($1::uuid[], $2::text[]) AS r (id, reason) WHERE i.id = r.id",
+        &ids,
+        &reasons,
+        after_s
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Takes machines that a host failed to build (and of which it has removed every trace) back from
+/// it, to be placed on another; gives those up that `most_hosts` hosts have failed. Returns how many
+/// it looked at.
+pub async fn placement_take_back(conn: &mut Conn, most_hosts: i32, at_most: i64) -> Result<u64> {
+    let done = sqlx::query!(
+        r#"WITH failed AS (
+               SELECT id, host_id FROM instance
+               WHERE observed_state = 'failed' AND ran_at IS NULL AND fault IS NULL
+                 AND host_id IS NOT NULL AND power = 'running' AND observed_generation = generation
+               ORDER BY id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
+           ), taken AS (
+               UPDATE instance i SET excluded_hosts = array_append(i.excluded_hosts, failed.host_id),
+                   generation = CASE WHEN cardinality(i.excluded_hosts) + 1 < $1 THEN i.generation + 1 ELSE i.generation END,
+                   host_id = CASE WHEN cardinality(i.excluded_hosts) + 1 < $1 THEN NULL ELSE i.host_id END,
+                   fault = CASE WHEN cardinality(i.excluded_hosts) + 1 < $1 THEN NULL
+                       ELSE coalesce(i.observed_reason, 'it could not be built') END,
+                   observed_state = CASE WHEN cardinality(i.excluded_hosts) + 1 < $1 THEN NULL ELSE i.observed_state END,
+                   placement_after = now()
+               FROM failed WHERE i.id = failed.id RETURNING i.id, failed.host_id, i.host_id IS NULL AS released
+           ), ports AS (
+               UPDATE port p SET generation = p.generation + 1, observed_state = NULL, observed_reason = NULL,
+                   observed_incarnation = 0, observed_sequence = 0
+               FROM taken WHERE p.instance_id = taken.id AND taken.released RETURNING p.id, p.network_id, taken.host_id
+           )
+           INSERT INTO change (kind, object_id, host_id, network_id)
+           SELECT 'port', id, host_id, network_id FROM ports
+           UNION ALL SELECT 'instance', id, host_id, NULL FROM taken WHERE released"#,
+        most_hosts,
+        at_most
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}

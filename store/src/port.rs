@@ -1,0 +1,312 @@
+//! Ports and their addresses.
+//!
+//! An address is given out by the primary key of `ip_allocation`: a handful of random candidates of
+//! the pool is offered to one statement, which takes the first that is free and gives way where
+//! another transaction is just taking it. Nobody waits for a lock on the network, so that ports of
+//! one network are made side by side. Only when the random tries miss (the pool is nearly full) the
+//! exact search takes turns under a lock and finds the last free address.
+
+use crate::error::{Error, Result};
+use crate::page::{Filter, Page, PageQuery};
+use crate::subnet::Subnet;
+use crate::tx::Conn;
+use ipnetwork::IpNetwork;
+use iroko_model::address::tap_name;
+use iroko_model::subnet::{from_number, to_number};
+use iroko_model::{InstanceId, Labels, MacAddress, NetworkId, PortId, ProjectId};
+use mac_address::MacAddress as SqlMac;
+use rand::Rng;
+use serde::Deserialize;
+use serde_json::Value;
+use sqlx::types::Json;
+use std::net::IpAddr;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// Addresses offered to one statement.
+const CANDIDATES: usize = 8;
+/// Statements before the exact search.
+const RANDOM_TRIES: usize = 3;
+/// Turns of the exact search: each loses only against an address taken in between.
+const EXACT_TRIES: usize = 64;
+/// Tries for a MAC address; two of 2^40 meet about never.
+const MAC_TRIES: usize = 8;
+
+/// An address of a port.
+#[derive(Debug, Clone, Deserialize)]
+pub struct PortAddress {
+    /// The address.
+    pub address: IpAddr,
+    /// Its subnet.
+    pub subnet_id: Uuid,
+}
+
+/// A port.
+#[derive(Debug, Clone)]
+pub struct Port {
+    /// The port.
+    pub id: Uuid,
+    /// Name; empty for ports made with a machine.
+    pub name: String,
+    /// Its network.
+    pub network_id: Uuid,
+    /// The machine it is plugged into.
+    pub instance_id: Option<Uuid>,
+    /// Outlives its machine.
+    pub standalone: bool,
+    /// Ethernet address.
+    pub mac: SqlMac,
+    /// IP addresses.
+    pub addresses: Json<Vec<PortAddress>>,
+    /// A host was chosen for its machine.
+    pub bound: bool,
+    /// What the net-agent last saw, if anything.
+    pub observed_state: Option<String>,
+    /// Why.
+    pub observed_reason: Option<String>,
+    /// Labels.
+    pub labels: Value,
+    /// When it was made.
+    pub created_at: OffsetDateTime,
+}
+
+/// A port to be made.
+#[derive(Debug)]
+pub struct NewPort<'a> {
+    /// Its id.
+    pub id: PortId,
+    /// Owner; must own the network too.
+    pub project_id: ProjectId,
+    /// Its network.
+    pub network_id: NetworkId,
+    /// Name, may be empty.
+    pub name: &'a str,
+    /// Labels.
+    pub labels: &'a Labels,
+    /// The machine it is made with, and its place there; `None`: it stands alone.
+    pub instance: Option<(InstanceId, i32)>,
+}
+
+/// Makes a port with one address of each address family that `subnets` (of its network) offer.
+/// Returns the MAC and IP addresses. [`Error::Exhausted`] where a family's pools are all full.
+pub async fn port_insert(
+    conn: &mut Conn,
+    new: &NewPort<'_>,
+    subnets: &[Subnet],
+) -> Result<(MacAddress, Vec<PortAddress>)> {
+    let mac = insert_row(conn, new).await?;
+    let mut addresses = Vec::with_capacity(2);
+    for is_ipv4 in [true, false] {
+        let mut family = subnets.iter().filter(|s| s.cidr.is_ipv4() == is_ipv4).peekable();
+        if family.peek().is_none() {
+            continue;
+        }
+        let mut taken = None;
+        for subnet in family {
+            taken = allocate(conn, new, subnet).await?.map(|address| PortAddress { address, subnet_id: subnet.id });
+            if taken.is_some() {
+                break;
+            }
+        }
+        addresses.push(taken.ok_or(Error::Exhausted("addresses"))?);
+    }
+    Ok((mac, addresses))
+}
+
+async fn insert_row(conn: &mut Conn, new: &NewPort<'_>) -> Result<MacAddress> {
+    for _ in 0..MAC_TRIES {
+        let mac = MacAddress::local(rand::rng().random());
+        let done = sqlx::query!(
+            "INSERT INTO port (id, project_id, network_id, name, labels, instance_id, nic_index, standalone, mac, tap)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (mac) DO NOTHING",
+            new.id.as_uuid(),
+            new.project_id.as_uuid(),
+            new.network_id.as_uuid(),
+            new.name,
+            serde_json::json!(new.labels),
+            new.instance.map(|(id, _)| id.as_uuid()),
+            new.instance.map_or(0, |(_, index)| index),
+            new.instance.is_none(),
+            SqlMac::new(mac.octets()) as SqlMac,
+            tap_name(new.id)
+        )
+        .execute(&mut *conn)
+        .await?;
+        if done.rows_affected() == 1 {
+            return Ok(mac);
+        }
+    }
+    Err(Error::Exhausted("MAC addresses"))
+}
+
+async fn allocate(conn: &mut Conn, new: &NewPort<'_>, subnet: &Subnet) -> Result<Option<IpAddr>> {
+    for _ in 0..RANDOM_TRIES {
+        let taken = sqlx::query_scalar!(
+            r#"INSERT INTO ip_allocation (network_id, address, subnet_id, port_id)
+               SELECT $1, c, $2, $3 FROM unnest($4::inet[]) WITH ORDINALITY AS t (c, n)
+               WHERE NOT EXISTS (SELECT FROM ip_allocation a WHERE a.network_id = $1 AND a.address = c)
+               ORDER BY n LIMIT 1 ON CONFLICT DO NOTHING RETURNING address"#,
+            new.network_id.as_uuid(),
+            subnet.id,
+            new.id.as_uuid(),
+            &candidates(subnet)
+        )
+        .fetch_optional(&mut *conn)
+        .await?;
+        if let Some(address) = taken {
+            return Ok(Some(address.ip()));
+        }
+    }
+    allocate_exact(conn, new, subnet).await
+}
+
+/// Random addresses of the pool, without the gateway.
+fn candidates(subnet: &Subnet) -> Vec<IpNetwork> {
+    let (first, last) = (to_number(subnet.pool_first.ip()), to_number(subnet.pool_last.ip()));
+    let mut rng = rand::rng();
+    let random = std::iter::repeat_with(|| from_number(rng.random_range(first..=last), subnet.cidr.is_ipv4()));
+    random.take(CANDIDATES).filter(|c| *c != subnet.gateway.ip()).map(IpNetwork::from).collect()
+}
+
+/// The lowest free address, found and taken under the subnet's lock.
+async fn allocate_exact(conn: &mut Conn, new: &NewPort<'_>, subnet: &Subnet) -> Result<Option<IpAddr>> {
+    sqlx::query!("SELECT id FROM subnet WHERE id = $1 FOR NO KEY UPDATE", subnet.id).fetch_optional(&mut *conn).await?;
+    for _ in 0..EXACT_TRIES {
+        let free = sqlx::query_scalar!(
+            r#"SELECT min(c) AS "free?: IpNetwork" FROM (
+                   SELECT $2::inet AS c UNION ALL SELECT $4::inet + 1
+                   UNION ALL SELECT address + 1 FROM ip_allocation WHERE network_id = $1 AND address BETWEEN $2 AND $3
+               ) AS t WHERE c BETWEEN $2 AND $3 AND c <> $4
+               AND NOT EXISTS (SELECT FROM ip_allocation a WHERE a.network_id = $1 AND a.address = c)"#,
+            new.network_id.as_uuid(),
+            subnet.pool_first,
+            subnet.pool_last,
+            subnet.gateway
+        )
+        .fetch_one(&mut *conn)
+        .await?;
+        let Some(free) = free else { return Ok(None) };
+        let done = sqlx::query!(
+            "INSERT INTO ip_allocation (network_id, address, subnet_id, port_id) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+            new.network_id.as_uuid(),
+            free,
+            subnet.id,
+            new.id.as_uuid()
+        )
+        .execute(&mut *conn)
+        .await?;
+        if done.rows_affected() == 1 {
+            return Ok(Some(free.ip()));
+        }
+    }
+    Ok(None)
+}
+
+/// One port of the project.
+pub async fn port_get(conn: &mut Conn, project_id: ProjectId, id: PortId) -> Result<Option<Port>> {
+    Ok(sqlx::query_as!(
+        Port,
+        r#"SELECT p.id, p.name, p.network_id, p.instance_id, p.standalone, p.mac, p.labels, p.created_at,
+                  p.observed_state, p.observed_reason, (i.host_id IS NOT NULL) AS "bound!",
+                  (SELECT coalesce(json_agg(json_build_object('address', host(a.address), 'subnet_id', a.subnet_id)
+                          ORDER BY family(a.address)), '[]') FROM ip_allocation a WHERE a.port_id = p.id)
+                      AS "addresses!: Json<Vec<PortAddress>>"
+           FROM port p LEFT JOIN instance i ON i.id = p.instance_id WHERE p.project_id = $1 AND p.id = $2"#,
+        project_id.as_uuid(),
+        id.as_uuid()
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
+/// Which ports of a list are wanted.
+#[derive(Debug, Clone, Default)]
+pub struct PortFilter {
+    /// Name and labels.
+    pub common: Filter,
+    /// Only of this network.
+    pub network_id: Option<NetworkId>,
+    /// Only of this machine.
+    pub instance_id: Option<InstanceId>,
+}
+
+/// A page of the project's ports.
+pub async fn port_list(
+    conn: &mut Conn,
+    project_id: ProjectId,
+    page: PageQuery,
+    filter: &PortFilter,
+) -> Result<Page<Port>> {
+    let rows = sqlx::query_as!(
+        Port,
+        r#"SELECT p.id, p.name, p.network_id, p.instance_id, p.standalone, p.mac, p.labels, p.created_at,
+                  p.observed_state, p.observed_reason, (i.host_id IS NOT NULL) AS "bound!",
+                  (SELECT coalesce(json_agg(json_build_object('address', host(a.address), 'subnet_id', a.subnet_id)
+                          ORDER BY family(a.address)), '[]') FROM ip_allocation a WHERE a.port_id = p.id)
+                      AS "addresses!: Json<Vec<PortAddress>>"
+           FROM port p LEFT JOIN instance i ON i.id = p.instance_id
+           WHERE p.project_id = $1 AND ($2::uuid IS NULL OR p.id > $2)
+             AND ($4::text IS NULL OR p.name = $4) AND ($5::jsonb IS NULL OR p.labels @> $5)
+             AND ($6::uuid IS NULL OR p.network_id = $6) AND ($7::uuid IS NULL OR p.instance_id = $7)
+           ORDER BY p.id LIMIT $3 + 1"#,
+        project_id.as_uuid(),
+        page.after,
+        page.limit,
+        filter.common.name.as_deref(),
+        filter.common.labels,
+        filter.network_id.map(|id| id.as_uuid()),
+        filter.instance_id.map(|id| id.as_uuid())
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(Page::cut(rows, page, |row| row.id))
+}
+
+/// Plugs a port that stands alone into a machine being made. False where there is no such port in
+/// the project, or it is plugged in already.
+pub async fn port_attach(
+    conn: &mut Conn,
+    project_id: ProjectId,
+    id: PortId,
+    instance: InstanceId,
+    index: i32,
+) -> Result<bool> {
+    let done = sqlx::query!(
+        "UPDATE port SET instance_id = $3, nic_index = $4, generation = generation + 1
+         WHERE project_id = $1 AND id = $2 AND standalone AND instance_id IS NULL",
+        project_id.as_uuid(),
+        id.as_uuid(),
+        instance.as_uuid(),
+        index
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// What came of a deletion.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PortDeletion {
+    /// It is gone and its addresses are free.
+    Deleted,
+    /// There was none.
+    NotFound,
+    /// A machine uses it.
+    InUse,
+}
+
+/// Deletes a port that no machine uses.
+pub async fn port_delete(conn: &mut Conn, project_id: ProjectId, id: PortId) -> Result<PortDeletion> {
+    let done = sqlx::query!(
+        "DELETE FROM port WHERE project_id = $1 AND id = $2 AND instance_id IS NULL",
+        project_id.as_uuid(),
+        id.as_uuid()
+    )
+    .execute(&mut *conn)
+    .await?;
+    if done.rows_affected() == 1 {
+        return Ok(PortDeletion::Deleted);
+    }
+    let there = port_get(conn, project_id, id).await?.is_some();
+    Ok(if there { PortDeletion::InUse } else { PortDeletion::NotFound })
+}

@@ -1,0 +1,85 @@
+//! The pool and its transactions.
+
+use crate::error::Result;
+use crate::wake::{Signals, Waker};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{PgConnection, PgPool, Postgres};
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Longest wait for a connection of the pool.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A transaction that idles longer is cut off: it would hold back the outbox of everybody.
+const SESSION_LIMITS: [(&str, &str); 3] =
+    [("statement_timeout", "15s"), ("idle_in_transaction_session_timeout", "15s"), ("lock_timeout", "10s")];
+
+/// A handle on the database. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: PgPool,
+    waker: Waker,
+}
+
+/// A transaction. Dropped without [`Store::commit`] it is rolled back.
+pub type Tx = sqlx::Transaction<'static, Postgres>;
+
+impl Store {
+    /// Connects to the database at `url` with at most `connections` connections. The first
+    /// connection is made at once, so that a wrong URL is told at the start.
+    pub async fn connect(url: &str, connections: u32) -> Result<Self> {
+        let options = PgConnectOptions::from_str(url)?.options(SESSION_LIMITS).application_name("iroko");
+        let pool = PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .connect_with(options)
+            .await?;
+        Ok(Self::from_pool(pool))
+    }
+
+    /// A store over a pool made elsewhere (tests).
+    pub fn from_pool(pool: PgPool) -> Self {
+        Self { waker: Waker::spawn(pool.clone()), pool }
+    }
+
+    /// Brings the schema up to this release.
+    pub async fn migrate(&self) -> Result<()> {
+        Ok(sqlx::migrate!("./migrations").run(&self.pool).await?)
+    }
+
+    /// Begins a transaction.
+    pub async fn begin(&self) -> Result<Tx> {
+        Ok(self.pool.begin().await?)
+    }
+
+    /// Commits, then tells everybody who waits to look again.
+    pub async fn commit(&self, tx: Tx) -> Result<()> {
+        tx.commit().await?;
+        self.waker.wake();
+        Ok(())
+    }
+
+    /// Signals of this and every other process that something was committed.
+    pub async fn signals(&self) -> Result<Signals> {
+        Signals::listen(&self.pool).await
+    }
+
+    /// True where the database answers.
+    pub async fn is_alive(&self) -> bool {
+        sqlx::query("SELECT 1").execute(&self.pool).await.is_ok()
+    }
+
+    /// A pooled connection for single statements outside a transaction.
+    pub async fn connection(&self) -> Result<sqlx::pool::PoolConnection<Postgres>> {
+        Ok(self.pool.acquire().await?)
+    }
+
+    /// The pool, for this crate's tests.
+    #[doc(hidden)]
+    pub const fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+}
+
+/// What a store function runs on: a transaction or a connection.
+pub(crate) type Conn = PgConnection;
