@@ -52,6 +52,7 @@ CREATE TABLE image (
     status             text NOT NULL CHECK (status IN ('queued', 'uploading', 'active')),
     size_bytes         bigint,
     virtual_size_bytes bigint,
+    -- Of a queued image: what its maker says the bytes will be.
     sha256             text,
     -- Set while bytes arrive; an upload whose lease ran out was broken off and is taken back.
     upload_id          uuid,
@@ -123,6 +124,8 @@ CREATE TABLE host_agent (
     host_id            uuid NOT NULL REFERENCES host ON DELETE CASCADE,
     kind               text NOT NULL CHECK (kind IN ('compute', 'net')),
     certificate_serial text NOT NULL,
+    -- Issued, but not yet seen in use: until then the old one holds, so a lost answer locks nobody out.
+    next_serial        text,
     version            text,
     incarnation        bigint NOT NULL DEFAULT 0,
     sequence           bigint NOT NULL DEFAULT 0,

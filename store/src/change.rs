@@ -101,11 +101,20 @@ async fn watermark(conn: &mut Conn) -> Result<Mark> {
     .await?)
 }
 
-/// The oldest revision that can still be asked for: everything younger is kept.
-pub async fn change_floor(conn: &mut Conn) -> Result<i64> {
-    let floor = sqlx::query_scalar!(r#"SELECT min(revision) FROM change"#).fetch_one(&mut *conn).await?;
-    match floor {
-        Some(floor) => Ok(floor),
+/// The oldest revision from which on at most `most` changes are kept, all of them: where a reader
+/// that starts anew begins.
+pub async fn change_floor(conn: &mut Conn, most: i64) -> Result<i64> {
+    let row = sqlx::query!(
+        r#"SELECT min(revision) AS oldest, count(*) AS "count!" FROM
+           (SELECT revision FROM change ORDER BY revision DESC, seq DESC LIMIT $1) AS c"#,
+        most
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    match row.oldest {
+        // The oldest of a full count may be cut in its middle.
+        Some(oldest) if row.count == most => Ok(oldest + 1),
+        Some(oldest) => Ok(oldest),
         None => Ok(watermark(conn).await?.xmin),
     }
 }

@@ -173,7 +173,9 @@ pub enum EnrolRefusal {
 }
 
 /// Lets an agent join: checks and uses up its part of the token, makes the host with the first
-/// agent. Needs a transaction. [`crate::Error::Taken`] where another host has the name.
+/// agent. A token bound to the name of a host that is there lets its agents join anew. The same agent
+/// may enrol again until it has begun a session, so that a lost answer is no loss. Needs a
+/// transaction. [`crate::Error::Taken`] where another host has the name.
 pub async fn enrol(
     conn: &mut Conn,
     secret_hash: &[u8],
@@ -182,14 +184,17 @@ pub async fn enrol(
     serial: &str,
 ) -> Result<std::result::Result<HostId, EnrolRefusal>> {
     let token = sqlx::query!(
-        "SELECT t.id, t.host_name, t.host_id, t.used_by, h.name AS \"joined_name?\" FROM enrolment_token t
-         LEFT JOIN host h ON h.id = t.host_id WHERE t.secret_hash = $1 AND t.expires_at > now() FOR UPDATE OF t",
-        secret_hash
+        r#"SELECT t.id, t.host_name, t.used_by, h.id AS "host_id?", h.name AS "joined_name?",
+                  EXISTS (SELECT FROM host_agent a WHERE a.host_id = t.host_id AND a.kind = $2 AND a.incarnation > 0) AS "began!"
+           FROM enrolment_token t LEFT JOIN host h ON h.id = t.host_id OR (t.host_id IS NULL AND h.name = t.host_name)
+           WHERE t.secret_hash = $1 AND t.expires_at > now() FOR UPDATE OF t"#,
+        secret_hash,
+        kind.as_str()
     )
     .fetch_optional(&mut *conn)
     .await?;
     let Some(token) = token else { return Ok(Err(EnrolRefusal::Token)) };
-    if token.used_by.iter().any(|used| used == kind.as_str()) {
+    if token.began && token.used_by.iter().any(|used| used == kind.as_str()) {
         return Ok(Err(EnrolRefusal::Used));
     }
     if token.joined_name.or(token.host_name).is_some_and(|wanted| wanted != host_name) {
@@ -200,14 +205,22 @@ pub async fn enrol(
         None => host_insert(&mut *conn, host_name).await?,
     };
     sqlx::query!(
-        "UPDATE enrolment_token SET host_id = $2, used_by = used_by || $3::text WHERE id = $1",
+        "UPDATE enrolment_token SET host_id = $2, used_by = array_append(array_remove(used_by, $3), $3) WHERE id = $1",
         token.id,
         host_id,
         kind.as_str()
     )
     .execute(&mut *conn)
     .await?;
-    agent_set_certificate(conn, host_id.into(), kind, serial).await?;
+    sqlx::query!(
+        "INSERT INTO host_agent (host_id, kind, certificate_serial) VALUES ($1, $2, $3)
+         ON CONFLICT (host_id, kind) DO UPDATE SET certificate_serial = excluded.certificate_serial, next_serial = NULL",
+        host_id,
+        kind.as_str(),
+        serial
+    )
+    .execute(conn)
+    .await?;
     Ok(Ok(host_id.into()))
 }
 
@@ -217,11 +230,10 @@ async fn host_insert(conn: &mut Conn, name: &str) -> Result<Uuid> {
     Ok(id)
 }
 
-/// The agent's certificate is from now on the one with this serial number, and no other.
-pub async fn agent_set_certificate(conn: &mut Conn, host_id: HostId, kind: AgentKind, serial: &str) -> Result<()> {
+/// A new certificate was issued to the agent; its first use ends the old one.
+pub async fn agent_certificate_issued(conn: &mut Conn, host_id: HostId, kind: AgentKind, serial: &str) -> Result<()> {
     sqlx::query!(
-        "INSERT INTO host_agent (host_id, kind, certificate_serial) VALUES ($1, $2, $3)
-         ON CONFLICT (host_id, kind) DO UPDATE SET certificate_serial = excluded.certificate_serial",
+        "UPDATE host_agent SET next_serial = $3 WHERE host_id = $1 AND kind = $2",
         host_id.as_uuid(),
         kind.as_str(),
         serial
@@ -231,15 +243,32 @@ pub async fn agent_set_certificate(conn: &mut Conn, host_id: HostId, kind: Agent
     Ok(())
 }
 
-/// Serial number of the agent's current certificate; `None` where the host is gone.
-pub async fn agent_certificate(conn: &mut Conn, host_id: HostId, kind: AgentKind) -> Result<Option<String>> {
-    Ok(sqlx::query_scalar!(
-        "SELECT certificate_serial FROM host_agent WHERE host_id = $1 AND kind = $2",
+/// True where the certificate with this serial number is the agent's. False where it was replaced
+/// or the host is gone.
+pub async fn agent_certificate_holds(conn: &mut Conn, host_id: HostId, kind: AgentKind, serial: &str) -> Result<bool> {
+    let row = sqlx::query!(
+        "SELECT certificate_serial, next_serial FROM host_agent WHERE host_id = $1 AND kind = $2",
         host_id.as_uuid(),
         kind.as_str()
     )
-    .fetch_optional(conn)
-    .await?)
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(row) = row else { return Ok(false) };
+    if row.certificate_serial == serial {
+        return Ok(true);
+    }
+    if row.next_serial.as_deref() != Some(serial) {
+        return Ok(false);
+    }
+    sqlx::query!(
+        "UPDATE host_agent SET certificate_serial = $3, next_serial = NULL WHERE host_id = $1 AND kind = $2 AND next_serial = $3",
+        host_id.as_uuid(),
+        kind.as_str(),
+        serial
+    )
+    .execute(conn)
+    .await?;
+    Ok(true)
 }
 
 /// Begins a session: stores what the host says of itself and gives the incarnation. `None` where

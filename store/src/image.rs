@@ -9,7 +9,7 @@ use crate::page::{Filter, Page, PageQuery};
 use crate::tx::Conn;
 use iroko_model::host::Architecture;
 use iroko_model::image::DiskFormat;
-use iroko_model::{ImageId, Labels, Name, ProjectId};
+use iroko_model::{HostId, ImageId, Labels, Name, ProjectId};
 use serde_json::Value;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -39,26 +39,37 @@ pub struct Image {
     pub created_at: OffsetDateTime,
 }
 
+/// An image's record as its maker wants it.
+#[derive(Debug)]
+pub struct NewImage<'a> {
+    /// Owner.
+    pub project_id: ProjectId,
+    /// Name.
+    pub name: &'a Name,
+    /// Processor architecture of what is on it.
+    pub architecture: Architecture,
+    /// Format of the bytes to come.
+    pub disk_format: DiskFormat,
+    /// SHA-256 the bytes must have, where its maker knows it.
+    pub sha256: Option<&'a str>,
+    /// Labels.
+    pub labels: &'a Labels,
+}
+
 /// Makes a record without bytes.
-pub async fn image_insert(
-    conn: &mut Conn,
-    project_id: ProjectId,
-    name: &Name,
-    architecture: Architecture,
-    disk_format: DiskFormat,
-    labels: &Labels,
-) -> Result<Image> {
+pub async fn image_insert(conn: &mut Conn, new: &NewImage<'_>) -> Result<Image> {
     Ok(sqlx::query_as!(
         Image,
-        "INSERT INTO image (id, project_id, name, architecture, disk_format, labels, status)
-         VALUES ($1, $2, $3, $4, $5, $6, 'queued')
+        "INSERT INTO image (id, project_id, name, architecture, disk_format, labels, sha256, status)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, 'queued')
          RETURNING id, name, architecture, disk_format, status, size_bytes, virtual_size_bytes, sha256, labels, created_at",
         ImageId::new().as_uuid(),
-        project_id.as_uuid(),
-        name.as_str(),
-        architecture.as_str(),
-        disk_format.as_str(),
-        serde_json::json!(labels)
+        new.project_id.as_uuid(),
+        new.name.as_str(),
+        new.architecture.as_str(),
+        new.disk_format.as_str(),
+        serde_json::json!(new.labels),
+        new.sha256
     )
     .fetch_one(conn)
     .await?)
@@ -225,4 +236,15 @@ pub async fn image_delete(conn: &mut Conn, project_id: ProjectId, id: ImageId) -
 /// All images there are, to tell the files that belong to none.
 pub async fn image_ids(conn: &mut Conn) -> Result<Vec<Uuid>> {
     Ok(sqlx::query_scalar!("SELECT id FROM image").fetch_all(conn).await?)
+}
+
+/// True where a machine on the host starts from the image: only then may the host read it.
+pub async fn image_is_used_on(conn: &mut Conn, id: ImageId, host_id: HostId) -> Result<bool> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM instance WHERE host_id = $1 AND image_id = $2) AS "used!""#,
+        host_id.as_uuid(),
+        id.as_uuid()
+    )
+    .fetch_one(conn)
+    .await?)
 }

@@ -27,7 +27,7 @@ pub mod subnet;
 mod tx;
 mod wake;
 
-pub use error::Error;
+pub use error::{Error, Result};
 pub use page::{Filter, Page, PageQuery};
 pub use tx::{Store, Tx};
 pub use wake::Signals;

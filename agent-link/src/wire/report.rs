@@ -74,9 +74,7 @@ impl ConsoleLog {
     pub const MAX_BYTES: usize = 64 * 1024;
 }
 
-/// Answer of `POST /agent/v1/report`.
+/// Answer of `POST /agent/v1/report`: the report was of the current session and was taken. A report
+/// of an older session is answered with 409 Conflict.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct ReportReply {
-    /// Observations that were newer than what was stored.
-    pub accepted: u64,
-}
+pub struct ReportReply {}

@@ -1,0 +1,16 @@
+//! `iroko-scheduler`.
+
+use anyhow::Context;
+use iroko_scheduler::Config;
+use iroko_store::Store;
+
+fn main() -> anyhow::Result<()> {
+    iroko_daemon::run("iroko-scheduler", |config: Config, shutdown| {
+        Box::pin(async move {
+            let store = Store::connect(&config.database_url, config.database_connections);
+            let store = store.await.context("connecting to the database (database_url)")?;
+            iroko_scheduler::run(store, config.lease_s, shutdown).await;
+            Ok(())
+        })
+    })
+}

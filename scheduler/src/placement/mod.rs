@@ -1,0 +1,50 @@
+//! Where a machine goes: pure functions over a view of the cluster in memory.
+//!
+//! ```text
+//!   hosts ──filter──> those that could take it ──weigh──> the one that should
+//!            │none
+//!            └──explain──> how many each constraint removed, the nearest fit, what may be changed
+//! ```
+//!
+//! A batch is placed one machine after the other on a view that each choice changes, so that a
+//! thousand machines asked for at once spread as they would one by one.
+
+mod explain;
+mod filter;
+mod weigh;
+
+pub use explain::explain;
+pub use filter::{Constraint, check};
+
+use iroko_model::{HostId, InstanceId};
+use iroko_store::placement::{HostView, Pending};
+
+/// What was decided for a batch.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Decision {
+    /// Machines and their hosts.
+    pub placed: Vec<(InstanceId, HostId)>,
+    /// Machines that fit nowhere, and why.
+    pub refused: Vec<(InstanceId, String)>,
+}
+
+/// Decides for a batch, changing `hosts` as it gives their room away.
+pub fn place(batch: &[Pending], hosts: &mut [HostView]) -> Decision {
+    let mut decision = Decision::default();
+    for pending in batch {
+        let fitting = hosts.iter().enumerate().filter(|(_, host)| check(pending, host).is_ok());
+        match weigh::best(pending, fitting) {
+            Some(index) => {
+                let host = &mut hosts[index];
+                host.used = host.used.plus(&pending.resources);
+                host.instances += 1;
+                decision.placed.push((pending.id, host.id));
+            }
+            None => decision.refused.push((pending.id, explain(pending, hosts))),
+        }
+    }
+    decision
+}
+
+#[cfg(test)]
+mod tests;
