@@ -35,8 +35,8 @@ const fn default_lease_s() -> u64 {
 pub async fn run(store: Store, lease_s: u64, shutdown: CancellationToken) {
     let placement = reconcile::Placement { lease_s: lease_s as f64 };
     tokio::join!(
-        reconcile::run(placement, store.clone(), shutdown.clone()),
-        reconcile::run(reconcile::BuildFailure, store.clone(), shutdown.clone()),
-        reconcile::run(reconcile::OutboxTrim, store, shutdown),
+        Box::pin(reconcile::run(placement, store.clone(), shutdown.clone())),
+        Box::pin(reconcile::run(reconcile::BuildFailure, store.clone(), shutdown.clone())),
+        Box::pin(reconcile::run(reconcile::OutboxTrim, store, shutdown)),
     );
 }

@@ -230,6 +230,19 @@ async fn host_insert(conn: &mut Conn, name: &str) -> Result<Uuid> {
     Ok(id)
 }
 
+/// The agent's certificate is from now on the one with this serial number, and no other.
+pub async fn agent_certificate_set(conn: &mut Conn, host_id: HostId, kind: AgentKind, serial: &str) -> Result<()> {
+    sqlx::query!(
+        "UPDATE host_agent SET certificate_serial = $3, next_serial = NULL WHERE host_id = $1 AND kind = $2",
+        host_id.as_uuid(),
+        kind.as_str(),
+        serial
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// A new certificate was issued to the agent; its first use ends the old one.
 pub async fn agent_certificate_issued(conn: &mut Conn, host_id: HostId, kind: AgentKind, serial: &str) -> Result<()> {
     sqlx::query!(

@@ -29,5 +29,5 @@ mod wake;
 
 pub use error::{Error, Result};
 pub use page::{Filter, Page, PageQuery};
-pub use tx::{Store, Tx};
+pub use tx::{Connection, Store, Tx};
 pub use wake::Signals;

@@ -97,20 +97,32 @@ pub async fn port_insert(
     let mac = insert_row(conn, new).await?;
     let mut addresses = Vec::with_capacity(2);
     for is_ipv4 in [true, false] {
-        let mut family = subnets.iter().filter(|s| s.cidr.is_ipv4() == is_ipv4).peekable();
-        if family.peek().is_none() {
-            continue;
+        if let Some(address) = allocate_family(conn, new, subnets, is_ipv4).await? {
+            addresses.push(address);
         }
-        let mut taken = None;
-        for subnet in family {
-            taken = allocate(conn, new, subnet).await?.map(|address| PortAddress { address, subnet_id: subnet.id });
-            if taken.is_some() {
-                break;
-            }
-        }
-        addresses.push(taken.ok_or(Error::Exhausted("addresses"))?);
     }
     Ok((mac, addresses))
+}
+
+/// An address of one family, from the first of its subnets that has one; `None` where the network
+/// has no subnet of the family.
+async fn allocate_family(
+    conn: &mut Conn,
+    new: &NewPort<'_>,
+    subnets: &[Subnet],
+    is_ipv4: bool,
+) -> Result<Option<PortAddress>> {
+    let mut offered = false;
+    for subnet in subnets {
+        if subnet.cidr.is_ipv4() != is_ipv4 {
+            continue;
+        }
+        offered = true;
+        if let Some(address) = allocate(conn, new, subnet).await? {
+            return Ok(Some(PortAddress { address, subnet_id: subnet.id }));
+        }
+    }
+    if offered { Err(Error::Exhausted("addresses")) } else { Ok(None) }
 }
 
 async fn insert_row(conn: &mut Conn, new: &NewPort<'_>) -> Result<MacAddress> {

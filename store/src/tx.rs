@@ -70,7 +70,7 @@ impl Store {
     }
 
     /// A pooled connection for single statements outside a transaction.
-    pub async fn connection(&self) -> Result<sqlx::pool::PoolConnection<Postgres>> {
+    pub async fn connection(&self) -> Result<Connection> {
         Ok(self.pool.acquire().await?)
     }
 
@@ -80,6 +80,9 @@ impl Store {
         &self.pool
     }
 }
+
+/// A pooled connection.
+pub type Connection = sqlx::pool::PoolConnection<Postgres>;
 
 /// What a store function runs on: a transaction or a connection.
 pub(crate) type Conn = PgConnection;

@@ -1,0 +1,320 @@
+//! What agents watch.
+//!
+//! ```text
+//!   outbox ──tail──> one reader per API process ──load each object once──> ring ──> long polls
+//!                    (woken by signals, polling as truth)                  by host and by network
+//! ```
+//!
+//! A change is read from the database once per process, whatever the number of hosts that hear of it;
+//! a port that moves is one small object for each host of its network. A watcher that comes with a
+//! revision the ring no longer knows, or of another history, gets everything of its host.
+//!
+//! A revision `EPOCH:N` held by an agent means: it has seen everything below N.
+
+use super::ring::{ENTRIES_MAX, News, Ring, Scope, What};
+use iroko_agent_link::wire::{AgentKind, Change, DesiredReply, Object, ObjectKey};
+use iroko_model::{HostId, InstanceId, NetworkId};
+use iroko_store::change::{Change as Row, ChangeKind, change_epoch, change_floor, change_tail};
+use iroko_store::desired::{self, BoundPort, Instances, Ports};
+use iroko_store::{Connection, Result, Store};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Longest time between two looks at the outbox.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Next look while transactions are still running.
+const LOOK_SOON: Duration = Duration::from_millis(4);
+/// Next look after a failure.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+#[derive(Debug)]
+struct State {
+    ring: Ring,
+    watermark: i64,
+    waiting: HashMap<HostId, Arc<Notify>>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Hub {
+    store: Store,
+    epoch: String,
+    state: Mutex<State>,
+}
+
+impl Hub {
+    /// Reads what the outbox still holds and makes a hub that goes on from there.
+    pub async fn start(store: Store, shutdown: CancellationToken) -> Result<Arc<Self>> {
+        let mut conn = store.connection().await?;
+        let epoch = change_epoch(&mut conn).await?;
+        let floor = change_floor(&mut conn, ENTRIES_MAX as i64 / 2).await?;
+        drop(conn);
+        let state = State { ring: Ring::new(floor), watermark: floor, waiting: HashMap::new() };
+        let hub = Arc::new(Self { store, epoch, state: Mutex::new(state) });
+        hub.look().await?;
+        hub.learn_members().await?;
+        let follower = hub.clone();
+        tokio::spawn(async move { shutdown.run_until_cancelled(follower.follow()).await });
+        Ok(hub)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Members of networks of which no change was in the outbox.
+    async fn learn_members(&self) -> Result<()> {
+        let mut conn = self.store.connection().await?;
+        let members = desired::memberships(&mut conn).await?;
+        let mut state = self.state();
+        for (host, network) in members {
+            state.ring.set_member(host, network, true);
+        }
+        Ok(())
+    }
+
+    async fn follow(&self) {
+        let mut signals = None;
+        loop {
+            if signals.is_none() {
+                signals = self.store.signals().await.ok();
+            }
+            match (self.look().await, signals.as_mut()) {
+                (Ok(true), _) => tokio::time::sleep(LOOK_SOON).await,
+                (Ok(false), Some(signals)) => signals.wait(LOOK_EVERY).await,
+                (Ok(false), None) => tokio::time::sleep(LOOK_AGAIN).await,
+                (Err(error), _) => {
+                    tracing::warn!(error = %iroko_daemon::chain(&error), "the outbox could not be read; trying again");
+                    signals = None;
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+            }
+        }
+    }
+
+    /// Takes what is new in the outbox. True where another look soon is worth while.
+    async fn look(&self) -> Result<bool> {
+        let mut conn = self.store.connection().await?;
+        let from = self.state().watermark;
+        let tail = change_tail(&mut conn, from).await?;
+        if tail.changes.is_empty() {
+            self.state().watermark = tail.watermark;
+            return Ok(tail.more_soon);
+        }
+        let loaded = Loaded::of(&mut conn, &tail.changes).await?;
+        drop(conn);
+        let mut state = self.state();
+        let touched = enter(&mut state.ring, &tail.changes, &loaded);
+        state.watermark = tail.watermark;
+        for host in touched {
+            if let Some(waiting) = state.waiting.get(&host) {
+                waiting.notify_waiters();
+            }
+        }
+        Ok(tail.more_soon)
+    }
+
+    /// Answers a watcher: what changed since `after`, waiting up to `wait` for something.
+    pub async fn desired(&self, host: HostId, kind: AgentKind, after: &str, wait: Duration) -> Result<DesiredReply> {
+        let until = Instant::now() + wait;
+        loop {
+            let notify = self.state().waiting.entry(host).or_default().clone();
+            let mut woken = std::pin::pin!(notify.notified());
+            // Armed before the look, so that a change in between is not missed.
+            woken.as_mut().enable();
+            let Some((news, watermark)) = self.news(host, kind, after) else {
+                return self.everything(host, kind).await;
+            };
+            let has_news = !news.what.is_empty() || !news.consoles.is_empty();
+            if has_news || tokio::time::timeout_at(until, woken).await.is_err() {
+                return self.reply(host, news, watermark).await;
+            }
+        }
+    }
+
+    /// `None` where the watcher must get everything.
+    fn news(&self, host: HostId, kind: AgentKind, after: &str) -> Option<(News, i64)> {
+        let (epoch, revision) = after.rsplit_once(':')?;
+        let revision: i64 = revision.parse().ok()?;
+        let state = self.state();
+        // A revision ahead of ours was given by another API process: nothing to say yet.
+        let known = epoch == self.epoch && revision >= state.ring.floor();
+        known.then(|| (state.ring.news(host, kind, revision), state.watermark.max(revision)))
+    }
+
+    async fn reply(&self, host: HostId, news: News, watermark: i64) -> Result<DesiredReply> {
+        let joined: Vec<Uuid> =
+            news.what.iter().filter_map(|w| if let What::Join(n) = w { Some(n.as_uuid()) } else { None }).collect();
+        let mut joins = if joined.is_empty() { HashMap::new() } else { self.networks(host, &joined).await? };
+        let mut changes = Vec::with_capacity(news.what.len());
+        for what in news.what {
+            match what {
+                What::Change(change) => changes.push(change),
+                What::Join(network) => changes.append(&mut joins.remove(&network).unwrap_or_default()),
+                What::Console(_) => {}
+            }
+        }
+        Ok(DesiredReply { revision: self.revision(watermark), full: false, changes, consoles_wanted: news.consoles })
+    }
+
+    fn revision(&self, watermark: i64) -> String {
+        format!("{}:{watermark}", self.epoch)
+    }
+
+    /// Everything of one agent of a host. What is read is at least as new as the revision told; what
+    /// changes meanwhile comes once more.
+    async fn everything(&self, host: HostId, kind: AgentKind) -> Result<DesiredReply> {
+        let revision = self.revision(self.state().watermark);
+        let changes = match kind {
+            AgentKind::Compute => {
+                let mut conn = self.store.connection().await?;
+                let specs = desired::instance_specs(&mut conn, Instances::OfHost(host)).await?;
+                specs.into_iter().map(|(_, spec)| Change::Set(Object::Instance(spec))).collect()
+            }
+            AgentKind::Net => {
+                let mut conn = self.store.connection().await?;
+                let networks = desired::networks_of_host(&mut conn, host).await?;
+                drop(conn);
+                self.networks(host, &networks).await?.into_values().flatten().collect()
+            }
+        };
+        Ok(DesiredReply { revision, full: true, changes, consoles_wanted: Vec::new() })
+    }
+
+    /// Networks as a host is to know them: themselves, their ports on it, their ports elsewhere.
+    async fn networks(&self, host: HostId, ids: &[Uuid]) -> Result<HashMap<NetworkId, Vec<Change>>> {
+        let mut conn = self.store.connection().await?;
+        let mut sets: HashMap<NetworkId, Vec<Change>> = HashMap::new();
+        for spec in desired::network_specs(&mut conn, ids).await? {
+            sets.insert(spec.id, vec![Change::Set(Object::Network(spec))]);
+        }
+        for bound in desired::bound_ports(&mut conn, Ports::OfNetworks(ids)).await? {
+            let object = if bound.host_id == host {
+                Some(Object::Port(bound.port.clone()))
+            } else {
+                bound.peer.map(Object::Peer)
+            };
+            if let (Some(set), Some(object)) = (sets.get_mut(&bound.port.network_id), object) {
+                set.push(Change::Set(object));
+            }
+        }
+        Ok(sets)
+    }
+}
+
+/// The objects that a batch of changes names, as they are now.
+#[derive(Debug)]
+struct Loaded {
+    instances: HashMap<Uuid, (HostId, Change)>,
+    ports: HashMap<Uuid, BoundPort>,
+    networks: HashMap<Uuid, Change>,
+    members: HashSet<(HostId, NetworkId)>,
+}
+
+impl Loaded {
+    async fn of(conn: &mut Connection, rows: &[Row]) -> Result<Self> {
+        let ids = |kind: ChangeKind| -> Vec<Uuid> {
+            let ids: HashSet<Uuid> = rows.iter().filter(|row| row.kind == kind).map(|row| row.object_id).collect();
+            ids.into_iter().collect()
+        };
+        let (instances, ports, networks) = (ids(ChangeKind::Instance), ids(ChangeKind::Port), ids(ChangeKind::Network));
+        let pairs: HashSet<(HostId, NetworkId)> = rows.iter().filter_map(pair).collect();
+        let pairs: Vec<_> = pairs.into_iter().collect();
+        let mut loaded = Self {
+            instances: HashMap::new(),
+            ports: HashMap::new(),
+            networks: HashMap::new(),
+            members: HashSet::new(),
+        };
+        if !instances.is_empty() {
+            let specs = desired::instance_specs(conn, Instances::Ids(&instances)).await?;
+            loaded.instances = specs
+                .into_iter()
+                .map(|(host, spec)| (spec.id.as_uuid(), (host, Change::Set(Object::Instance(spec)))))
+                .collect();
+        }
+        if !ports.is_empty() {
+            let bound = desired::bound_ports(conn, Ports::Ids(&ports)).await?;
+            loaded.ports = bound.into_iter().map(|bound| (bound.port.id.as_uuid(), bound)).collect();
+        }
+        if !networks.is_empty() {
+            let specs = desired::network_specs(conn, &networks).await?;
+            loaded.networks =
+                specs.into_iter().map(|spec| (spec.id.as_uuid(), Change::Set(Object::Network(spec)))).collect();
+        }
+        if !pairs.is_empty() {
+            loaded.members = desired::memberships_among(conn, &pairs).await?.into_iter().collect();
+        }
+        Ok(loaded)
+    }
+}
+
+fn pair(row: &Row) -> Option<(HostId, NetworkId)> {
+    row.host_id.zip(row.network_id).map(|(host, network)| (host.into(), network.into()))
+}
+
+/// Enters a batch into the ring; returns the hosts it concerns.
+fn enter(ring: &mut Ring, rows: &[Row], loaded: &Loaded) -> HashSet<HostId> {
+    let mut touched = HashSet::new();
+    for row in rows {
+        for (scope, what) in entries(ring, row, loaded) {
+            touched.extend(ring.hosts_of(scope));
+            ring.push(scope, row.revision, what);
+        }
+    }
+    touched
+}
+
+/// What one change means to whom. Keeps the ring's members up to date.
+fn entries(ring: &mut Ring, row: &Row, loaded: &Loaded) -> Vec<(Scope, What)> {
+    match row.kind {
+        ChangeKind::Instance => instance_entry(row, loaded).into_iter().collect(),
+        ChangeKind::Port => port_entries(ring, row, loaded),
+        ChangeKind::Network => {
+            let set = loaded.networks.get(&row.object_id).cloned().map(What::Change);
+            set.map(|what| (Scope::Network(row.object_id.into()), what)).into_iter().collect()
+        }
+        ChangeKind::Console => {
+            let what = What::Console(InstanceId::from(row.object_id));
+            row.host_id.map(|host| (Scope::Host(host.into()), what)).into_iter().collect()
+        }
+    }
+}
+
+fn instance_entry(row: &Row, loaded: &Loaded) -> Option<(Scope, What)> {
+    let host = HostId::from(row.host_id?);
+    let here = loaded.instances.get(&row.object_id).filter(|(on, _)| *on == host);
+    let change = here.map_or_else(|| Change::Gone(ObjectKey::Instance(row.object_id.into())), |(_, set)| set.clone());
+    Some((Scope::Host(host), What::Change(change)))
+}
+
+fn port_entries(ring: &mut Ring, row: &Row, loaded: &Loaded) -> Vec<(Scope, What)> {
+    let Some((host, network)) = pair(row) else { return Vec::new() };
+    let bound = loaded.ports.get(&row.object_id);
+    let is_member = loaded.members.contains(&(host, network));
+    let mut entries = Vec::with_capacity(3);
+    if is_member && !ring.is_member(host, network) {
+        ring.set_member(host, network, true);
+        entries.push((Scope::Host(host), What::Join(network)));
+    }
+    let port = match bound.filter(|bound| bound.host_id == host) {
+        Some(bound) => Change::Set(Object::Port(bound.port.clone())),
+        None => Change::Gone(ObjectKey::Port(row.object_id.into())),
+    };
+    entries.push((Scope::Host(host), What::Change(port)));
+    let peer = match bound.and_then(|bound| bound.peer.clone()) {
+        Some(peer) => Change::Set(Object::Peer(peer)),
+        None => Change::Gone(ObjectKey::Peer(network, row.object_id.into())),
+    };
+    entries.push((Scope::Network(network), What::Change(peer)));
+    if !is_member && ring.is_member(host, network) {
+        ring.set_member(host, network, false);
+        entries.push((Scope::Host(host), What::Change(Change::Gone(ObjectKey::Network(network)))));
+    }
+    entries
+}

@@ -1,0 +1,101 @@
+//! Takes agents' reports, many in one transaction.
+//!
+//! While one transaction runs, reports pile up; the next takes all of them (up to a bound, at most
+//! one of each agent). A thousand agents that report at once cost a few transactions, not a thousand.
+
+use iroko_agent_link::wire::{AgentKind, Report};
+use iroko_model::HostId;
+use iroko_store::{Store, report};
+use std::collections::HashSet;
+use tokio::sync::{mpsc, oneshot};
+
+/// Reports that may wait.
+const QUEUE: usize = 4096;
+/// Reports taken in one transaction.
+const BATCH: usize = 128;
+
+/// What came of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reception {
+    /// It was taken.
+    Accepted,
+    /// It was of an older session, or a repetition.
+    Stale,
+    /// The database did not answer, or too many reports wait; send it again.
+    Unavailable,
+}
+
+#[derive(Debug)]
+struct Sent {
+    host: HostId,
+    report: Report,
+    answer: oneshot::Sender<Reception>,
+}
+
+impl Sent {
+    const fn agent(&self) -> (HostId, AgentKind) {
+        (self.host, self.report.agent)
+    }
+}
+
+/// A handle on the task that takes reports. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Intake(mpsc::Sender<Sent>);
+
+impl Intake {
+    /// Starts the task; it ends with the last handle.
+    pub fn spawn(store: Store) -> Self {
+        let (send, receive) = mpsc::channel(QUEUE);
+        tokio::spawn(take_all(store, receive));
+        Self(send)
+    }
+
+    /// Hands a report in and waits until it is stored.
+    pub async fn take(&self, host: HostId, report: Report) -> Reception {
+        let (answer, reception) = oneshot::channel();
+        if self.0.try_send(Sent { host, report, answer }).is_err() {
+            tracing::warn!(%host, "too many reports wait; the agent must send again");
+            return Reception::Unavailable;
+        }
+        reception.await.unwrap_or(Reception::Unavailable)
+    }
+}
+
+async fn take_all(store: Store, mut queue: mpsc::Receiver<Sent>) {
+    let mut left = Vec::new();
+    loop {
+        if left.is_empty() && queue.recv_many(&mut left, BATCH).await == 0 {
+            return;
+        }
+        while left.len() < BATCH
+            && let Ok(sent) = queue.try_recv()
+        {
+            left.push(sent);
+        }
+        let mut agents = HashSet::new();
+        let (batch, second): (Vec<_>, Vec<_>) = left.into_iter().partition(|sent| agents.insert(sent.agent()));
+        take(&store, batch).await;
+        left = second;
+    }
+}
+
+async fn take(store: &Store, batch: Vec<Sent>) {
+    let reports: Vec<report::Sent<'_>> = batch.iter().map(|sent| (sent.host, &sent.report)).collect();
+    let taken = async {
+        let mut tx = store.begin().await?;
+        let current = report::reports_accept(&mut tx, &reports).await?;
+        store.commit(tx).await?;
+        Ok::<_, iroko_store::Error>(current)
+    };
+    let receptions = match taken.await {
+        Ok(current) => current.into_iter().map(|c| if c { Reception::Accepted } else { Reception::Stale }).collect(),
+        Err(error) => {
+            tracing::warn!(error = %iroko_daemon::chain(&error), reports = batch.len(), "reports were not taken; the agents send them again");
+            vec![Reception::Unavailable; batch.len()]
+        }
+    };
+    for (sent, reception) in batch.into_iter().zip(receptions) {
+        // An agent that is gone meanwhile sends again.
+        let _ = sent.answer.send(reception);
+    }
+}

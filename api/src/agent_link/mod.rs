@@ -1,0 +1,20 @@
+//! The control plane's side of the agent link: an authority that signs agents' certificates, a hub
+//! that agents watch, an intake for their reports, and the routes in front of them.
+
+pub mod authority;
+pub mod hub;
+pub mod intake;
+mod ring;
+pub mod routes;
+mod tls;
+
+pub use tls::server_config;
+
+/// Lower case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

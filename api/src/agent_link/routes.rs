@@ -1,0 +1,185 @@
+//! The agent link's routes. Who calls is known by the client certificate; a certificate that was
+//! replaced, or whose host is gone, is refused at once.
+
+use super::authority::{parse_agent_uri, serial_text};
+use super::intake::Reception;
+use crate::App;
+use crate::problem::{Kind, Problem, Result};
+use crate::service::host::token_hash;
+use crate::wire::host::host_name;
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Query, State};
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use axum_server::tls::TlsInfo;
+use iroko_agent_link::wire::{
+    AgentKind, DesiredQuery, DesiredReply, EnrolReply, EnrolRequest, RenewRequest, Report, ReportReply, SessionReply,
+    SessionRequest,
+};
+use iroko_model::{HostId, ImageId};
+use iroko_store::{host, image};
+use serde::Deserialize;
+use std::io::SeekFrom;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::AsyncSeekExt;
+use tokio_util::io::ReaderStream;
+use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate};
+
+/// Longest wait of a long poll.
+const WAIT_MAX_S: u64 = 60;
+/// Largest report: 500 observations and some consoles.
+const REPORT_MAX_BYTES: usize = 16 << 20;
+
+/// The routes.
+pub fn router(app: App) -> Router {
+    Router::new()
+        .route("/agent/v1/enrol", post(enrol))
+        .route("/agent/v1/renew", post(renew))
+        .route("/agent/v1/session", post(session))
+        .route("/agent/v1/desired", get(desired))
+        .route("/agent/v1/report", post(report))
+        .route("/agent/v1/images/{id}", get(image_bytes))
+        .layer(DefaultBodyLimit::max(REPORT_MAX_BYTES))
+        .with_state(app)
+}
+
+/// The agent that calls.
+#[derive(Debug, Clone, Copy)]
+struct Agent {
+    host: HostId,
+    kind: AgentKind,
+}
+
+impl FromRequestParts<App> for Agent {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        let refused =
+            || Problem::with(Kind::Unauthorized, "the agent's certificate is missing or no longer holds; enrol again");
+        let (host, kind, serial) = parts.extensions.get::<Arc<TlsInfo>>().and_then(named).ok_or_else(refused)?;
+        let mut conn = app.store.connection().await?;
+        if !host::agent_certificate_holds(&mut conn, host, kind, &serial).await? {
+            return Err(refused());
+        }
+        Ok(Self { host, kind })
+    }
+}
+
+/// Whom the verified client certificate names, and its serial number.
+fn named(tls: &Arc<TlsInfo>) -> Option<(HostId, AgentKind, String)> {
+    let (_, certificate) = X509Certificate::from_der(tls.peer_certificates.first()?).ok()?;
+    let uri = certificate.extensions().iter().find_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::SubjectAlternativeName(names) => names.general_names.iter().find_map(|name| match name {
+            GeneralName::URI(uri) => Some(*uri),
+            _ => None,
+        }),
+        _ => None,
+    })?;
+    let (host, kind) = parse_agent_uri(uri)?;
+    Some((host, kind, serial_text(certificate.raw_serial())))
+}
+
+async fn enrol(State(app): State<App>, Json(request): Json<EnrolRequest>) -> Result<Json<EnrolReply>> {
+    let name = host_name(request.host_name).map_err(|invalid| Problem::field("/host_name", invalid))?;
+    let mut tx = app.store.begin().await?;
+    // The certificate names the host, whose id is known only after the token is: so the serial
+    // number is replaced by the real one before the transaction ends.
+    let admitted = host::enrol(&mut tx, &token_hash(&request.token), request.agent, &name, "").await;
+    let admitted = admitted.map_err(|error| match error {
+        iroko_store::Error::Taken(_) => {
+            Problem::with(Kind::Conflict, "another host has this name; choose another, or bind the token to it")
+        }
+        error => error.into(),
+    })?;
+    let host_id = admitted.map_err(|refusal| Problem::with(Kind::Unauthorized, refusal.to_string()))?;
+    let reply = issue(&app, host_id, request.agent, &request.csr_pem)?;
+    host::agent_certificate_set(&mut tx, host_id, request.agent, &reply.1).await?;
+    app.store.commit(tx).await?;
+    tracing::info!(%host_id, name, agent = request.agent.as_str(), "an agent has enrolled");
+    Ok(Json(reply.0))
+}
+
+fn issue(app: &App, host_id: HostId, kind: AgentKind, csr_pem: &str) -> Result<(EnrolReply, String)> {
+    let issued = app.authority.sign(csr_pem, host_id, kind, app.config.agent_link.certificate_days).map_err(
+        |error| match error {
+            super::authority::AuthorityError::Request(_) => {
+                Problem::with(Kind::BadRequest, "csr_pem is not a PKCS #10 signing request")
+            }
+            error => Problem::internal(&error),
+        },
+    )?;
+    let authority_pem = app.authority.certificate_pem().to_owned();
+    Ok((EnrolReply { host_id, certificate_pem: issued.certificate_pem, authority_pem }, issued.serial))
+}
+
+async fn renew(State(app): State<App>, agent: Agent, Json(request): Json<RenewRequest>) -> Result<Json<EnrolReply>> {
+    let (reply, serial) = issue(&app, agent.host, agent.kind, &request.csr_pem)?;
+    let mut conn = app.store.connection().await?;
+    host::agent_certificate_issued(&mut conn, agent.host, agent.kind, &serial).await?;
+    Ok(Json(reply))
+}
+
+async fn session(
+    State(app): State<App>,
+    agent: Agent,
+    Json(request): Json<SessionRequest>,
+) -> Result<Json<SessionReply>> {
+    is_itself(agent, request.agent)?;
+    let mut tx = app.store.begin().await?;
+    let incarnation = host::session_begin(&mut tx, agent.host, &request).await?;
+    app.store.commit(tx).await?;
+    let incarnation = incarnation.ok_or(Problem::new(Kind::Unauthorized))?;
+    Ok(Json(SessionReply { host_id: agent.host, incarnation, lease_s: app.config.agent_link.lease_s }))
+}
+
+async fn desired(
+    State(app): State<App>,
+    agent: Agent,
+    Query(query): Query<DesiredQuery>,
+) -> Result<Json<DesiredReply>> {
+    is_itself(agent, query.agent)?;
+    let wait = Duration::from_secs(query.wait_s.min(WAIT_MAX_S));
+    Ok(Json(app.hub.desired(agent.host, agent.kind, &query.after, wait).await?))
+}
+
+async fn report(State(app): State<App>, agent: Agent, Json(report): Json<Report>) -> Result<Json<ReportReply>> {
+    is_itself(agent, report.agent)?;
+    match app.reports.take(agent.host, report).await {
+        Reception::Accepted => Ok(Json(ReportReply {})),
+        Reception::Stale => Err(Problem::with(Kind::Conflict, "the session is not the current one; begin another")),
+        Reception::Unavailable => Err(Problem::new(Kind::Unavailable)),
+    }
+}
+
+fn is_itself(agent: Agent, said: AgentKind) -> Result<()> {
+    if agent.kind == said {
+        Ok(())
+    } else {
+        Err(Problem::with(Kind::Unauthorized, "the certificate is of the host's other agent"))
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Offset {
+    #[serde(default)]
+    offset: u64,
+}
+
+async fn image_bytes(
+    State(app): State<App>,
+    agent: Agent,
+    Path(id): Path<ImageId>,
+    Query(from): Query<Offset>,
+) -> Result<Response> {
+    let mut conn = app.store.connection().await?;
+    if agent.kind != AgentKind::Compute || !image::image_is_used_on(&mut conn, id, agent.host).await? {
+        return Err(Problem::new(Kind::NotFound));
+    }
+    drop(conn);
+    let mut file = app.images.read(id).await.map_err(|e| Problem::internal(&e))?;
+    file.seek(SeekFrom::Start(from.offset)).await.map_err(|e| Problem::internal(&e))?;
+    Ok(Body::from_stream(ReaderStream::with_capacity(file, 256 * 1024)).into_response())
+}

@@ -1,0 +1,12 @@
+//! Taking requests apart: the actor, JSON bodies, path ids and pages, each with errors that say what
+//! to change.
+
+mod actor;
+mod body;
+mod page;
+mod path;
+
+pub use actor::{Actor, Operator, Tenant};
+pub use body::ApiJson;
+pub use page::{ListParams, ListQuery, cursor_of};
+pub use path::ApiPath;

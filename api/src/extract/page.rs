@@ -1,0 +1,114 @@
+//! Pages and filters of lists.
+
+use crate::problem::{Faults, Kind, Problem, Result};
+use axum::extract::{FromRequestParts, Query};
+use axum::http::request::Parts;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use iroko_model::Invalid;
+use iroko_store::{Filter, PageQuery};
+use serde::Deserialize;
+use utoipa::IntoParams;
+use uuid::Uuid;
+
+/// Items on a page unless asked otherwise.
+pub const LIMIT_DEFAULT: i32 = 100;
+/// Most items on a page.
+pub const LIMIT_MAX: i32 = 1000;
+
+/// Query of every list.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ListParams {
+    /// Most items on the page, 1 to 1000.
+    #[param(minimum = 1, maximum = 1000, default = 100, example = 100)]
+    pub limit: Option<i32>,
+    /// `next_cursor` of the page before; the first page without.
+    pub cursor: Option<String>,
+    /// Only items of exactly this name.
+    pub name: Option<String>,
+    /// Only items with these labels: `key=value`, several separated by commas.
+    #[param(example = "role=web,stage=test")]
+    pub label: Option<String>,
+}
+
+/// A checked list query.
+#[derive(Debug)]
+pub struct ListQuery {
+    /// The page.
+    pub page: PageQuery,
+    /// The filter.
+    pub filter: Filter,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ListQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        let Query(params) = Query::<ListParams>::from_request_parts(parts, state).await.map_err(|rejection| {
+            Problem::with(Kind::BadRequest, format!("the query cannot be read: {}", rejection.body_text()))
+        })?;
+        Self::try_from(params)
+    }
+}
+
+impl TryFrom<ListParams> for ListQuery {
+    type Error = Problem;
+
+    fn try_from(params: ListParams) -> Result<Self> {
+        let mut faults = Faults::default();
+        let limit = params.limit.unwrap_or(LIMIT_DEFAULT);
+        if !(1..=LIMIT_MAX).contains(&limit) {
+            faults.note("limit", Invalid::new("limit_range", format!("limit is a number from 1 to {LIMIT_MAX}")));
+        }
+        let after = params.cursor.as_deref().map(id_of).transpose();
+        let after = faults.take("cursor", after).flatten();
+        let labels = params.label.as_deref().map(labels_of).transpose();
+        let labels = faults.take("label", labels).flatten();
+        faults.finish()?;
+        let name = params.name.map(|name| name.replace('\0', ""));
+        Ok(Self { page: PageQuery { limit, after }, filter: Filter { name, labels } })
+    }
+}
+
+fn labels_of(text: &str) -> std::result::Result<serde_json::Value, Invalid> {
+    let pair = |pair: &str| {
+        let (key, value) = pair.split_once('=')?;
+        Some((key.replace('\0', ""), serde_json::Value::String(value.replace('\0', ""))))
+    };
+    let pairs: Option<serde_json::Map<_, _>> = text.split(',').map(pair).collect();
+    pairs
+        .map(serde_json::Value::Object)
+        .ok_or_else(|| Invalid::new("label_filter_form", "label is key=value, several separated by commas"))
+}
+
+/// The cursor that goes on after an item.
+pub fn cursor_of(id: Uuid) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(id.as_bytes())
+}
+
+fn id_of(cursor: &str) -> std::result::Result<Uuid, Invalid> {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(cursor).ok().and_then(|bytes| Uuid::from_slice(&bytes).ok());
+    bytes.ok_or_else(|| Invalid::new("cursor_form", "cursor is not the next_cursor of a page; start without one"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_are_checked() {
+        let id = Uuid::now_v7();
+        let good = ListParams { cursor: Some(cursor_of(id)), label: Some("a=1,b=x=y".into()), ..ListParams::default() };
+        let query = ListQuery::try_from(good).unwrap();
+        assert_eq!((query.page.after, query.page.limit), (Some(id), 100));
+        assert_eq!(query.filter.labels.unwrap(), serde_json::json!({"a": "1", "b": "x=y"}));
+        for bad in [
+            ListParams { limit: Some(0), ..ListParams::default() },
+            ListParams { cursor: Some("???".into()), ..ListParams::default() },
+            ListParams { label: Some("a".into()), ..ListParams::default() },
+        ] {
+            assert_eq!(ListQuery::try_from(bad).unwrap_err().kind(), Kind::Invalid);
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The OpenAPI document: generated from the routes, completed by rules that hold for all of them, so
+//! that no handler repeats what every operation can answer.
+
+use crate::App;
+use crate::problem::{Kind, ProblemBody};
+use crate::routes;
+use utoipa::openapi::path::{Operation, ParameterIn};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{Content, OpenApi, Ref, RefOr, ResponseBuilder};
+use utoipa::{OpenApi as _, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(title = "Iroko", version = "1", license(name = "Apache-2.0", identifier = "Apache-2.0"),
+        description = "Virtual machines and networks for tenants, hosts for operators.\n\n\
+            Log in with `POST /v1/auth/token` and send the token as `Authorization: Bearer TOKEN`. Errors are RFC 9457 problems; \
+            their `type` is a path of this API that explains it. Lists come in pages: send `next_cursor` back as `cursor`. \
+            What takes long appears at once and shows how far it is in `status` and `status_reason`."),
+    security(("bearer" = [])),
+    components(schemas(ProblemBody))
+)]
+struct Base;
+
+/// Routes and document.
+pub fn build() -> (axum::Router<App>, OpenApi) {
+    let (router, mut document) = OpenApiRouter::with_openapi(Base::openapi()).merge(routes::router()).split_for_parts();
+    let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    document.components.get_or_insert_default().security_schemes.insert("bearer".to_owned(), RefOr::T(bearer));
+    for (path, item) in &mut document.paths.paths {
+        let operations = [
+            (&mut item.get, false),
+            (&mut item.post, true),
+            (&mut item.put, true),
+            (&mut item.patch, true),
+            (&mut item.delete, false),
+        ];
+        for (operation, writes) in operations {
+            if let Some(operation) = operation {
+                complete(path, operation, writes);
+            }
+        }
+    }
+    (router, document)
+}
+
+/// The document as the repository keeps it.
+pub fn document_json() -> String {
+    let (_, document) = build();
+    let mut text = document.to_pretty_json().unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// Adds the problems that an operation can answer with by its nature.
+fn complete(path: &str, operation: &mut Operation, writes: bool) {
+    let is_public = operation.security.as_ref().is_some_and(|s| s.iter().all(|r| *r == Default::default()));
+    let has_query =
+        operation.parameters.iter().flatten().any(|p| matches!(p, RefOr::T(p) if p.parameter_in == ParameterIn::Query));
+    let has_body = operation.request_body.is_some();
+    let is_project = path.contains("{project_id}");
+    let kinds = [
+        (has_query || has_body, Kind::BadRequest),
+        (!is_public || path == "/v1/auth/token", Kind::Unauthorized),
+        (!is_public || path.contains('{'), Kind::NotFound),
+        (
+            writes && !is_public || !writes && path.contains('{') && is_project || path.starts_with("/v1/system"),
+            Kind::Conflict,
+        ),
+        (has_body, Kind::TooLarge),
+        (has_body, Kind::UnsupportedMediaType),
+        (has_body || has_query, Kind::Invalid),
+        (true, Kind::Internal),
+        (true, Kind::Unavailable),
+        (true, Kind::Timeout),
+    ];
+    for (_, kind) in kinds.into_iter().filter(|(applies, _)| *applies) {
+        let (slug, status, title, _) = kind.row();
+        let schema = Ref::from_schema_name(ProblemBody::name());
+        let mut content = Content::new(Some(RefOr::Ref(schema)));
+        content.example = Some(serde_json::json!({
+            "type": format!("/problems/{slug}"), "title": title, "status": status,
+            "request_id": "0198c0de-0000-7000-8000-000000000001"
+        }));
+        let response = ResponseBuilder::new().description(title).content("application/problem+json", content).build();
+        operation.responses.responses.entry(status.to_string()).or_insert(RefOr::T(response));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+    use std::path::Path;
+
+    fn document() -> Value {
+        serde_json::from_str(&super::document_json()).unwrap()
+    }
+
+    fn operations(document: &Value) -> Vec<(String, Value)> {
+        let paths = document["paths"].as_object().unwrap();
+        let each = |(path, item): (&String, &Value)| {
+            let path = path.clone();
+            item.as_object().unwrap().iter().map(move |(m, op)| (format!("{m} {path}"), op.clone())).collect::<Vec<_>>()
+        };
+        paths.iter().flat_map(each).collect()
+    }
+
+    #[test]
+    fn the_document_in_the_repository_is_this_one() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../openapi/iroko-v1.json");
+        let kept = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(kept == super::document_json(), "openapi/iroko-v1.json is not what the code says; run `make openapi`");
+    }
+
+    #[test]
+    fn every_operation_is_complete() {
+        let document = document();
+        for (name, operation) in operations(&document) {
+            assert!(operation["summary"].as_str().is_some_and(|s| !s.is_empty()), "{name}: summary");
+            assert!(operation["operationId"].is_string() && operation["tags"][0].is_string(), "{name}: id and tag");
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                assert!(parameter["description"].is_string(), "{name}: {} is not described", parameter["name"]);
+            }
+            let responses = operation["responses"].as_object().unwrap();
+            assert!(responses.contains_key("500") && responses.contains_key("503"), "{name}: errors");
+            if name.contains("/v1/") {
+                assert!(responses.contains_key("401"), "{name}: 401");
+            }
+            assert!(responses.keys().any(|status| status.starts_with('2')), "{name}: success");
+            for (status, response) in responses {
+                for (media, content) in response["content"].as_object().into_iter().flatten() {
+                    assert!(content.get("schema").is_some(), "{name} {status} {media}: schema");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_body_has_an_example() {
+        let document = document();
+        for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+            let is_part = ["Interface", "InterfaceCreate", "FieldError", "Amounts"].contains(&name.as_str())
+                || name.starts_with("List_");
+            assert!(is_part || !schema["example"].is_null() || !schema["examples"].is_null(), "{name} has no example");
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Errors as the caller sees them: RFC 9457 `application/problem+json`, in English or French.
+//!
+//! A [`Kind`] is one row of a table: its slug (the stable `type` path, served by the API itself), its
+//! HTTP status, its title in both languages. What is wrong in particular goes into `detail` and, for
+//! fields of the request, into `errors` with JSON pointers. Causes that are not the caller's business
+//! go to the log, with the request's id.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use iroko_model::Invalid;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+tokio::task_local! {
+    /// Language and id of the request being answered.
+    pub(crate) static REQUEST: RequestContext;
+}
+
+/// What a problem needs to know of its request.
+#[derive(Debug, Clone)]
+pub struct RequestContext {
+    /// The id in `X-Request-Id`.
+    pub id: String,
+    /// French is preferred over English.
+    pub french: bool,
+}
+
+/// Kinds of problems: what a client program can tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The request cannot be read.
+    BadRequest,
+    /// No or no valid credentials.
+    Unauthorized,
+    /// There is no such thing, or none the caller may know of.
+    NotFound,
+    /// The method is not offered here.
+    MethodNotAllowed,
+    /// The state of the thing forbids it now.
+    Conflict,
+    /// The body is larger than allowed.
+    TooLarge,
+    /// The body is of another media type.
+    UnsupportedMediaType,
+    /// Fields have unacceptable values.
+    Invalid,
+    /// Something is used up.
+    Exhausted,
+    /// A fault of the service.
+    Internal,
+    /// A part of the service does not answer; try again.
+    Unavailable,
+    /// The request took too long.
+    Timeout,
+}
+
+impl Kind {
+    /// All kinds.
+    pub const ALL: [Self; 12] = [
+        Self::BadRequest,
+        Self::Unauthorized,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::Conflict,
+        Self::TooLarge,
+        Self::UnsupportedMediaType,
+        Self::Invalid,
+        Self::Exhausted,
+        Self::Internal,
+        Self::Unavailable,
+        Self::Timeout,
+    ];
+
+    /// Slug, status, English title, French title.
+    pub const fn row(self) -> (&'static str, u16, &'static str, &'static str) {
+        match self {
+            Self::BadRequest => ("bad-request", 400, "The request cannot be read", "La requête est illisible"),
+            Self::Unauthorized => {
+                ("unauthorized", 401, "Valid credentials are needed", "Des identifiants valides sont requis")
+            }
+            Self::NotFound => ("not-found", 404, "There is no such resource", "Cette ressource n'existe pas"),
+            Self::MethodNotAllowed => {
+                ("method-not-allowed", 405, "The method is not offered here", "Cette méthode n'est pas proposée ici")
+            }
+            Self::Conflict => {
+                ("conflict", 409, "The state of the resource forbids this", "L'état de la ressource ne le permet pas")
+            }
+            Self::TooLarge => ("too-large", 413, "The body is too large", "Le corps de la requête est trop grand"),
+            Self::UnsupportedMediaType => (
+                "unsupported-media-type",
+                415,
+                "The body is of another media type",
+                "Le corps est d'un autre type de média",
+            ),
+            Self::Invalid => {
+                ("invalid", 422, "Some values cannot be accepted", "Certaines valeurs ne sont pas acceptables")
+            }
+            Self::Exhausted => ("exhausted", 409, "Nothing is left to give", "Il ne reste rien à attribuer"),
+            Self::Internal => ("internal", 500, "The service has failed", "Le service a échoué"),
+            Self::Unavailable => {
+                ("unavailable", 503, "The service cannot answer now", "Le service ne peut pas répondre pour l'instant")
+            }
+            Self::Timeout => ("timeout", 504, "The request took too long", "La requête a duré trop longtemps"),
+        }
+    }
+
+    /// HTTP status.
+    pub fn status(self) -> StatusCode {
+        StatusCode::from_u16(self.row().1).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+}
+
+/// The body of a problem.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({
+    "type": "/problems/invalid", "title": "Some values cannot be accepted", "status": 422,
+    "detail": "1 value cannot be accepted",
+    "errors": [{"pointer": "/name", "rule": "name_empty", "detail": "a name needs at least one character"}],
+    "request_id": "0198c0de-0000-7000-8000-000000000001"}))]
+pub struct ProblemBody {
+    /// Stable path that names and explains the kind of problem.
+    pub r#type: String,
+    /// The kind of problem in a few words.
+    pub title: String,
+    /// HTTP status.
+    pub status: u16,
+    /// What is wrong and what to change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+    /// The fields of the request that are at fault.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<FieldError>,
+    /// Names this request in the operator's log.
+    pub request_id: String,
+}
+
+/// A field of the request that is at fault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FieldError {
+    /// JSON pointer (RFC 6901) into the body, or the name of a query parameter.
+    pub pointer: String,
+    /// Stable identifier of the broken rule.
+    pub rule: String,
+    /// What is wrong and what to change.
+    pub detail: String,
+}
+
+/// A problem to answer with.
+#[derive(Debug)]
+pub struct Problem {
+    kind: Kind,
+    detail: Option<String>,
+    errors: Vec<FieldError>,
+}
+
+/// Shorthand of the handlers.
+pub type Result<T> = std::result::Result<T, Problem>;
+
+impl Problem {
+    /// A problem without further words.
+    pub const fn new(kind: Kind) -> Self {
+        Self { kind, detail: None, errors: Vec::new() }
+    }
+
+    /// A problem with words of its own.
+    pub fn with(kind: Kind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: Some(detail.into()), errors: Vec::new() }
+    }
+
+    /// A field with a value that breaks a rule.
+    pub fn field(pointer: impl Into<String>, invalid: Invalid) -> Self {
+        Self::fields(vec![FieldError { pointer: pointer.into(), rule: invalid.rule.into(), detail: invalid.message }])
+    }
+
+    /// Several such fields.
+    pub fn fields(errors: Vec<FieldError>) -> Self {
+        Self { kind: Kind::Invalid, detail: None, errors }
+    }
+
+    /// A field that refers to something that does not exist.
+    pub fn missing(pointer: impl Into<String>, what: &str) -> Self {
+        Self::field(pointer, Invalid::new("reference_not_found", format!("the project has no {what} with this id")))
+    }
+
+    /// A failure of the service; the cause goes to the log.
+    pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
+        tracing::error!(error = %iroko_daemon::chain(error), request_id = %request_id(), "the request failed");
+        Self::new(Kind::Internal)
+    }
+
+    /// The kind.
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn body(self) -> ProblemBody {
+        let (slug, status, english, french) = self.kind.row();
+        let is_french = REQUEST.try_with(|request| request.french).unwrap_or(false);
+        ProblemBody {
+            r#type: format!("/problems/{slug}"),
+            title: if is_french { french } else { english }.to_owned(),
+            status,
+            detail: self.detail,
+            errors: self.errors,
+            request_id: request_id(),
+        }
+    }
+}
+
+/// Id of the request being answered; empty outside one.
+pub fn request_id() -> String {
+    REQUEST.try_with(|request| request.id.clone()).unwrap_or_default()
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = self.kind.status();
+        let challenge = self.kind == Kind::Unauthorized;
+        let mut response = (status, Json(self.body())).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if challenge {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+        }
+        response
+    }
+}
+
+/// The one map from the store's errors to HTTP. Callers that can say more (whose name is taken,
+/// what is in use) do so before.
+impl From<iroko_store::Error> for Problem {
+    fn from(error: iroko_store::Error) -> Self {
+        use iroko_store::Error as E;
+        match &error {
+            E::Missing(_) => {
+                Self::with(Kind::Conflict, "something the request refers to was deleted meanwhile; look again")
+            }
+            E::Taken(_) => {
+                Self::with(Kind::Conflict, "another resource has this name or value already; choose another")
+            }
+            E::InUse(_) => Self::with(Kind::Conflict, "other resources still use it; delete those first"),
+            E::Exhausted(what) => Self::with(Kind::Exhausted, format!("no free {what} are left")),
+            E::Database(_) if error.is_transient() => {
+                tracing::warn!(error = %iroko_daemon::chain(&error), request_id = %request_id(), "the database does not answer");
+                Self::new(Kind::Unavailable)
+            }
+            E::Corrupt { .. } | E::Database(_) | E::Migration(_) => Self::internal(&error),
+        }
+    }
+}
+
+/// Gathers the faults of a request, so that the caller learns all of them at once.
+#[derive(Debug, Default)]
+pub struct Faults(Vec<FieldError>);
+
+impl Faults {
+    /// Takes the value of a checked field, or notes its fault.
+    pub fn take<T>(&mut self, pointer: &str, checked: std::result::Result<T, Invalid>) -> Option<T> {
+        checked.map_err(|invalid| self.note(pointer, invalid)).ok()
+    }
+
+    /// Notes a fault.
+    pub fn note(&mut self, pointer: &str, invalid: Invalid) {
+        self.0.push(FieldError { pointer: pointer.into(), rule: invalid.rule.into(), detail: invalid.message });
+    }
+
+    /// The problem, if any fault was noted.
+    pub fn finish(self) -> Result<()> {
+        if self.0.is_empty() { Ok(()) } else { Err(Problem::fields(self.0)) }
+    }
+
+    /// For a value that is there unless a fault was noted.
+    pub fn finish_with<T>(self, value: Option<T>) -> Result<T> {
+        value.ok_or_else(|| Problem::fields(self.0))
+    }
+}

@@ -1,0 +1,60 @@
+//! Flavors: read by everybody who has logged in, made by operators.
+
+use crate::App;
+use crate::extract::{Actor, ApiJson, ApiPath, ListParams, ListQuery, Operator};
+use crate::problem::Result;
+use crate::service::flavor as service;
+use crate::wire::List;
+use crate::wire::flavor::{Flavor, FlavorCreate};
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use iroko_model::FlavorId;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The routes.
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get)).routes(routes!(create)).routes(routes!(delete))
+}
+
+/// List flavors
+///
+/// Oldest first, in pages.
+#[utoipa::path(get, path = "/v1/flavors", operation_id = "flavor_list", tag = "Flavors", params(ListParams),
+    responses((status = 200, description = "A page", body = List<Flavor>)))]
+async fn list(State(app): State<App>, _actor: Actor, query: ListQuery) -> Result<Json<List<Flavor>>> {
+    Ok(Json(service::list(&app, query).await?))
+}
+
+/// Show a flavor
+#[utoipa::path(get, path = "/v1/flavors/{flavor_id}", operation_id = "flavor_get", tag = "Flavors",
+    params(("flavor_id" = uuid::Uuid, Path, description = "The flavor")),
+    responses((status = 200, description = "The flavor", body = Flavor)))]
+async fn get(State(app): State<App>, _actor: Actor, ApiPath(id): ApiPath<FlavorId>) -> Result<Json<Flavor>> {
+    Ok(Json(service::get(&app, id).await?))
+}
+
+/// Create a flavor
+///
+/// For operators.
+#[utoipa::path(post, path = "/v1/system/flavors", operation_id = "flavor_create", tag = "Flavors",
+    request_body = FlavorCreate, responses((status = 201, description = "Made", body = Flavor)))]
+async fn create(
+    State(app): State<App>,
+    _operator: Operator,
+    ApiJson(body): ApiJson<FlavorCreate>,
+) -> Result<(StatusCode, Json<Flavor>)> {
+    Ok((StatusCode::CREATED, Json(service::create(&app, body).await?)))
+}
+
+/// Delete a flavor
+///
+/// For operators. Instances made with it keep their size.
+#[utoipa::path(delete, path = "/v1/system/flavors/{flavor_id}", operation_id = "flavor_delete", tag = "Flavors",
+    params(("flavor_id" = uuid::Uuid, Path, description = "The flavor")),
+    responses((status = 204, description = "Deleted")))]
+async fn delete(State(app): State<App>, _operator: Operator, ApiPath(id): ApiPath<FlavorId>) -> Result<StatusCode> {
+    service::delete(&app, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,106 @@
+//! Hosts and enrolment tokens, for operators.
+
+use crate::App;
+use crate::extract::{ApiJson, ApiPath, ListParams, ListQuery, Operator};
+use crate::problem::Result;
+use crate::service::host as service;
+use crate::wire::List;
+use crate::wire::host::{EnrolmentToken, EnrolmentTokenCreate, Host, HostUpdate};
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use iroko_model::{EnrolmentTokenId, HostId};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The routes.
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(get, update, delete))
+        .routes(routes!(token_list, token_create))
+        .routes(routes!(token_delete))
+}
+
+/// List hosts
+///
+/// For operators. Oldest first, in pages, each with what it has and what is given away.
+#[utoipa::path(get, path = "/v1/system/hosts", operation_id = "host_list", tag = "Hosts", params(ListParams),
+    responses((status = 200, description = "A page", body = List<Host>)))]
+async fn list(State(app): State<App>, _operator: Operator, query: ListQuery) -> Result<Json<List<Host>>> {
+    Ok(Json(service::list(&app, query).await?))
+}
+
+/// Show a host
+///
+/// For operators.
+#[utoipa::path(get, path = "/v1/system/hosts/{host_id}", operation_id = "host_get", tag = "Hosts",
+    params(("host_id" = uuid::Uuid, Path, description = "The host")), responses((status = 200, description = "The host", body = Host)))]
+async fn get(State(app): State<App>, _operator: Operator, ApiPath(id): ApiPath<HostId>) -> Result<Json<Host>> {
+    Ok(Json(service::get(&app, id).await?))
+}
+
+/// Enable or disable a host
+///
+/// For operators. A disabled host keeps its instances and takes no new ones.
+#[utoipa::path(patch, path = "/v1/system/hosts/{host_id}", operation_id = "host_update", tag = "Hosts",
+    params(("host_id" = uuid::Uuid, Path, description = "The host")), request_body = HostUpdate,
+    responses((status = 200, description = "The host", body = Host)))]
+async fn update(
+    State(app): State<App>,
+    _operator: Operator,
+    ApiPath(id): ApiPath<HostId>,
+    ApiJson(body): ApiJson<HostUpdate>,
+) -> Result<Json<Host>> {
+    Ok(Json(service::update(&app, id, body).await?))
+}
+
+/// Delete a host
+///
+/// For operators. It must carry no instances; its agents are refused from then on.
+#[utoipa::path(delete, path = "/v1/system/hosts/{host_id}", operation_id = "host_delete", tag = "Hosts",
+    params(("host_id" = uuid::Uuid, Path, description = "The host")), responses((status = 204, description = "Deleted")))]
+async fn delete(State(app): State<App>, _operator: Operator, ApiPath(id): ApiPath<HostId>) -> Result<StatusCode> {
+    service::delete(&app, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Create an enrolment token
+///
+/// For operators. Shown once; each of a host's two agents uses it once to join.
+#[utoipa::path(post, path = "/v1/system/enrolment-tokens", operation_id = "enrolment_token_create", tag = "Hosts",
+    request_body = EnrolmentTokenCreate, responses((status = 201, description = "Made", body = EnrolmentToken)))]
+async fn token_create(
+    State(app): State<App>,
+    _operator: Operator,
+    ApiJson(body): ApiJson<EnrolmentTokenCreate>,
+) -> Result<(StatusCode, Json<EnrolmentToken>)> {
+    Ok((StatusCode::CREATED, Json(service::token_create(&app, body).await?)))
+}
+
+/// List enrolment tokens
+///
+/// For operators. Without the tokens themselves.
+#[utoipa::path(get, path = "/v1/system/enrolment-tokens", operation_id = "enrolment_token_list", tag = "Hosts", params(ListParams),
+    responses((status = 200, description = "A page", body = List<EnrolmentToken>)))]
+async fn token_list(
+    State(app): State<App>,
+    _operator: Operator,
+    query: ListQuery,
+) -> Result<Json<List<EnrolmentToken>>> {
+    Ok(Json(service::token_list(&app, query).await?))
+}
+
+/// Revoke an enrolment token
+///
+/// For operators. Hosts that have joined with it stay.
+#[utoipa::path(delete, path = "/v1/system/enrolment-tokens/{enrolment_token_id}", operation_id = "enrolment_token_delete", tag = "Hosts",
+    params(("enrolment_token_id" = uuid::Uuid, Path, description = "The token")), responses((status = 204, description = "Revoked")))]
+async fn token_delete(
+    State(app): State<App>,
+    _operator: Operator,
+    ApiPath(id): ApiPath<EnrolmentTokenId>,
+) -> Result<StatusCode> {
+    service::token_delete(&app, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

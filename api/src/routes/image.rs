@@ -1,0 +1,91 @@
+//! Images.
+
+use crate::App;
+use crate::extract::{ApiJson, ApiPath, ListParams, ListQuery, Tenant};
+use crate::problem::Result;
+use crate::service::image as service;
+use crate::wire::List;
+use crate::wire::image::{Image, ImageCreate};
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::StatusCode;
+use iroko_model::{ImageId, ProjectId};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The routes.
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(get, delete))
+        .merge(OpenApiRouter::new().routes(routes!(upload)).layer(DefaultBodyLimit::disable()))
+}
+
+/// Create an image
+///
+/// Its bytes follow by `PUT .../file`; it can be used once its status is `active`.
+#[utoipa::path(post, path = "/v1/projects/{project_id}/images", operation_id = "image_create", tag = "Images",
+    params(("project_id" = uuid::Uuid, Path, description = "The project")),
+    request_body = ImageCreate, responses((status = 201, description = "Made", body = Image)))]
+async fn create(
+    State(app): State<App>,
+    tenant: Tenant,
+    ApiJson(body): ApiJson<ImageCreate>,
+) -> Result<(StatusCode, Json<Image>)> {
+    Ok((StatusCode::CREATED, Json(service::create(&app, tenant.project, body).await?)))
+}
+
+/// List images
+///
+/// Oldest first, in pages.
+#[utoipa::path(get, path = "/v1/projects/{project_id}/images", operation_id = "image_list", tag = "Images",
+    params(("project_id" = uuid::Uuid, Path, description = "The project"), ListParams),
+    responses((status = 200, description = "A page", body = List<Image>)))]
+async fn list(State(app): State<App>, tenant: Tenant, query: ListQuery) -> Result<Json<List<Image>>> {
+    Ok(Json(service::list(&app, tenant.project, query).await?))
+}
+
+/// Show an image
+#[utoipa::path(get, path = "/v1/projects/{project_id}/images/{image_id}", operation_id = "image_get", tag = "Images",
+    params(("project_id" = uuid::Uuid, Path, description = "The project"), ("image_id" = uuid::Uuid, Path, description = "The image")),
+    responses((status = 200, description = "The image", body = Image)))]
+async fn get(
+    State(app): State<App>,
+    tenant: Tenant,
+    ApiPath(path): ApiPath<(ProjectId, ImageId)>,
+) -> Result<Json<Image>> {
+    Ok(Json(service::get(&app, tenant.project, path.1).await?))
+}
+
+/// Delete an image
+///
+/// No instance may start from it.
+#[utoipa::path(delete, path = "/v1/projects/{project_id}/images/{image_id}", operation_id = "image_delete", tag = "Images",
+    params(("project_id" = uuid::Uuid, Path, description = "The project"), ("image_id" = uuid::Uuid, Path, description = "The image")),
+    responses((status = 204, description = "Deleted")))]
+async fn delete(
+    State(app): State<App>,
+    tenant: Tenant,
+    ApiPath(path): ApiPath<(ProjectId, ImageId)>,
+) -> Result<StatusCode> {
+    service::delete(&app, tenant.project, path.1).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Upload an image's bytes
+///
+/// Streamed; nothing is visible until all bytes have arrived, their checksum is right and the format is
+/// the declared one. An upload that broke off is made again from the start.
+#[utoipa::path(put, path = "/v1/projects/{project_id}/images/{image_id}/file", operation_id = "image_upload", tag = "Images",
+    params(("project_id" = uuid::Uuid, Path, description = "The project"), ("image_id" = uuid::Uuid, Path, description = "The image")),
+    request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "The bytes"),
+    responses((status = 200, description = "The image, now active", body = Image)))]
+async fn upload(
+    State(app): State<App>,
+    tenant: Tenant,
+    ApiPath(path): ApiPath<(ProjectId, ImageId)>,
+    body: Body,
+) -> Result<Json<Image>> {
+    Ok(Json(service::upload(&app, tenant.project, path.1, body.into_data_stream()).await?))
+}

@@ -1,0 +1,134 @@
+//! Instances.
+
+use crate::App;
+use crate::extract::{ApiJson, ApiPath, ListParams, ListQuery, Tenant};
+use crate::problem::Result;
+use crate::service::instance as service;
+use crate::wire::List;
+use crate::wire::instance::{ConsoleOutput, Instance, InstanceCreate};
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use iroko_model::instance::Power;
+use iroko_model::{InstanceId, ProjectId};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The routes.
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(get, delete))
+        .routes(routes!(start))
+        .routes(routes!(stop))
+        .routes(routes!(reboot))
+        .routes(routes!(console))
+}
+
+/// Create an instance
+///
+/// Answers at once with the status `pending`; the instance then finds a host by itself, is built and runs. Its addresses are known from the start.
+#[utoipa::path(post, path = "/v1/projects/{project_id}/instances", operation_id = "instance_create", tag = "Instances",
+    params(("project_id" = uuid::Uuid, Path, description = "The project")),
+    request_body = InstanceCreate, responses((status = 201, description = "Made", body = Instance)))]
+async fn create(
+    State(app): State<App>,
+    tenant: Tenant,
+    ApiJson(body): ApiJson<InstanceCreate>,
+) -> Result<(StatusCode, Json<Instance>)> {
+    Ok((StatusCode::CREATED, Json(service::create(&app, &tenant, body).await?)))
+}
+
+/// List instances
+///
+/// Oldest first, in pages.
+#[utoipa::path(get, path = "/v1/projects/{project_id}/instances", operation_id = "instance_list", tag = "Instances",
+    params(("project_id" = uuid::Uuid, Path, description = "The project"), ListParams),
+    responses((status = 200, description = "A page", body = List<Instance>)))]
+async fn list(State(app): State<App>, tenant: Tenant, query: ListQuery) -> Result<Json<List<Instance>>> {
+    Ok(Json(service::list(&app, &tenant, query).await?))
+}
+
+/// Show an instance
+#[utoipa::path(get, path = "/v1/projects/{project_id}/instances/{instance_id}", operation_id = "instance_get", tag = "Instances",
+    params(("project_id" = uuid::Uuid, Path, description = "The project"), ("instance_id" = uuid::Uuid, Path, description = "The instance")),
+    responses((status = 200, description = "The instance", body = Instance)))]
+async fn get(
+    State(app): State<App>,
+    tenant: Tenant,
+    ApiPath(path): ApiPath<(ProjectId, InstanceId)>,
+) -> Result<Json<Instance>> {
+    Ok(Json(service::get(&app, &tenant, path.1).await?))
+}
+
+/// Delete an instance
+///
+/// Answers at once; its disk is destroyed and its addresses are free once its status is `deleted`. Asking again is no error.
+#[utoipa::path(delete, path = "/v1/projects/{project_id}/instances/{instance_id}", operation_id = "instance_delete", tag = "Instances",
+    params(("project_id" = uuid::Uuid, Path, description = "The project"), ("instance_id" = uuid::Uuid, Path, description = "The instance")),
+    responses((status = 202, description = "Being deleted")))]
+async fn delete(
+    State(app): State<App>,
+    tenant: Tenant,
+    ApiPath(path): ApiPath<(ProjectId, InstanceId)>,
+) -> Result<StatusCode> {
+    service::delete(&app, &tenant, path.1).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// Start an instance
+///
+/// Wants it running. Starting one that runs changes nothing; one that failed to start is tried again.
+#[utoipa::path(post, path = "/v1/projects/{project_id}/instances/{instance_id}/start", operation_id = "instance_start", tag = "Instances",
+    params(("project_id" = uuid::Uuid, Path, description = "The project"), ("instance_id" = uuid::Uuid, Path, description = "The instance")),
+    responses((status = 202, description = "Asked for", body = Instance)))]
+async fn start(
+    State(app): State<App>,
+    tenant: Tenant,
+    ApiPath(path): ApiPath<(ProjectId, InstanceId)>,
+) -> Result<(StatusCode, Json<Instance>)> {
+    Ok((StatusCode::ACCEPTED, Json(service::set_power(&app, &tenant, path.1, Power::Running).await?)))
+}
+
+/// Stop an instance
+///
+/// The guest is asked to shut down, and after a bounded time switched off.
+#[utoipa::path(post, path = "/v1/projects/{project_id}/instances/{instance_id}/stop", operation_id = "instance_stop", tag = "Instances",
+    params(("project_id" = uuid::Uuid, Path, description = "The project"), ("instance_id" = uuid::Uuid, Path, description = "The instance")),
+    responses((status = 202, description = "Asked for", body = Instance)))]
+async fn stop(
+    State(app): State<App>,
+    tenant: Tenant,
+    ApiPath(path): ApiPath<(ProjectId, InstanceId)>,
+) -> Result<(StatusCode, Json<Instance>)> {
+    Ok((StatusCode::ACCEPTED, Json(service::set_power(&app, &tenant, path.1, Power::Stopped).await?)))
+}
+
+/// Reboot an instance
+///
+/// The guest is asked to restart, and after a bounded time switched off and on.
+#[utoipa::path(post, path = "/v1/projects/{project_id}/instances/{instance_id}/reboot", operation_id = "instance_reboot", tag = "Instances",
+    params(("project_id" = uuid::Uuid, Path, description = "The project"), ("instance_id" = uuid::Uuid, Path, description = "The instance")),
+    responses((status = 202, description = "Asked for", body = Instance)))]
+async fn reboot(
+    State(app): State<App>,
+    tenant: Tenant,
+    ApiPath(path): ApiPath<(ProjectId, InstanceId)>,
+) -> Result<(StatusCode, Json<Instance>)> {
+    Ok((StatusCode::ACCEPTED, Json(service::reboot(&app, &tenant, path.1).await?)))
+}
+
+/// Show an instance's console log
+///
+/// The last 64 KiB of its serial console, fetched from its host; what was last fetched if the host does
+/// not answer within some seconds.
+#[utoipa::path(get, path = "/v1/projects/{project_id}/instances/{instance_id}/console-log", operation_id = "instance_console_log", tag = "Instances",
+    params(("project_id" = uuid::Uuid, Path, description = "The project"), ("instance_id" = uuid::Uuid, Path, description = "The instance")),
+    responses((status = 200, description = "The log", body = ConsoleOutput)))]
+async fn console(
+    State(app): State<App>,
+    tenant: Tenant,
+    ApiPath(path): ApiPath<(ProjectId, InstanceId)>,
+) -> Result<Json<ConsoleOutput>> {
+    Ok(Json(service::console(&app, &tenant, path.1).await?))
+}

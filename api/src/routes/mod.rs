@@ -1,0 +1,31 @@
+//! The routes, one file a noun. A handler takes the request apart, lets the extractor ask the policy,
+//! and calls the service.
+
+mod auth;
+mod flavor;
+mod health;
+mod host;
+mod image;
+mod instance;
+mod network;
+mod port;
+mod ssh_key;
+mod subnet;
+
+use crate::App;
+use utoipa_axum::router::OpenApiRouter;
+
+/// All routes of the REST API.
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .merge(auth::router())
+        .merge(flavor::router())
+        .merge(ssh_key::router())
+        .merge(image::router())
+        .merge(network::router())
+        .merge(subnet::router())
+        .merge(port::router())
+        .merge(instance::router())
+        .merge(host::router())
+        .merge(health::router())
+}

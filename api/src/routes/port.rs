@@ -1,0 +1,91 @@
+//! Ports.
+
+use crate::App;
+use crate::extract::{ApiJson, ApiPath, ListParams, ListQuery, Tenant};
+use crate::problem::Result;
+use crate::service::port as service;
+use crate::wire::List;
+use crate::wire::port::{Port, PortCreate};
+use axum::Json;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use iroko_model::{InstanceId, NetworkId, PortId, ProjectId};
+use iroko_store::port::PortFilter;
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The routes.
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(get, delete))
+}
+
+/// Narrows a list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct OfWhat {
+    /// Only those of this network.
+    #[param(value_type = Option<String>, format = Uuid)]
+    network_id: Option<NetworkId>,
+    /// Only those of this instance.
+    #[param(value_type = Option<String>, format = Uuid)]
+    instance_id: Option<InstanceId>,
+}
+
+/// Create a port
+///
+/// It stands alone: its addresses are kept until it is deleted, and an instance can be made with it.
+#[utoipa::path(post, path = "/v1/projects/{project_id}/ports", operation_id = "port_create", tag = "Ports",
+    params(("project_id" = uuid::Uuid, Path, description = "The project")),
+    request_body = PortCreate, responses((status = 201, description = "Made", body = Port)))]
+async fn create(
+    State(app): State<App>,
+    tenant: Tenant,
+    ApiJson(body): ApiJson<PortCreate>,
+) -> Result<(StatusCode, Json<Port>)> {
+    Ok((StatusCode::CREATED, Json(service::create(&app, tenant.project, body).await?)))
+}
+
+/// List ports
+///
+/// Oldest first, in pages.
+#[utoipa::path(get, path = "/v1/projects/{project_id}/ports", operation_id = "port_list", tag = "Ports",
+    params(("project_id" = uuid::Uuid, Path, description = "The project"), ListParams, OfWhat),
+    responses((status = 200, description = "A page", body = List<Port>)))]
+async fn list(
+    State(app): State<App>,
+    tenant: Tenant,
+    Query(of): Query<OfWhat>,
+    query: ListQuery,
+) -> Result<Json<List<Port>>> {
+    let filter = PortFilter { common: query.filter, network_id: of.network_id, instance_id: of.instance_id };
+    Ok(Json(service::list(&app, tenant.project, query.page, &filter).await?))
+}
+
+/// Show a port
+#[utoipa::path(get, path = "/v1/projects/{project_id}/ports/{port_id}", operation_id = "port_get", tag = "Ports",
+    params(("project_id" = uuid::Uuid, Path, description = "The project"), ("port_id" = uuid::Uuid, Path, description = "The port")),
+    responses((status = 200, description = "The port", body = Port)))]
+async fn get(
+    State(app): State<App>,
+    tenant: Tenant,
+    ApiPath(path): ApiPath<(ProjectId, PortId)>,
+) -> Result<Json<Port>> {
+    Ok(Json(service::get(&app, tenant.project, path.1).await?))
+}
+
+/// Delete a port
+///
+/// No instance may use it.
+#[utoipa::path(delete, path = "/v1/projects/{project_id}/ports/{port_id}", operation_id = "port_delete", tag = "Ports",
+    params(("project_id" = uuid::Uuid, Path, description = "The project"), ("port_id" = uuid::Uuid, Path, description = "The port")),
+    responses((status = 204, description = "Deleted")))]
+async fn delete(
+    State(app): State<App>,
+    tenant: Tenant,
+    ApiPath(path): ApiPath<(ProjectId, PortId)>,
+) -> Result<StatusCode> {
+    service::delete(&app, tenant.project, path.1).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,151 @@
+//! The bytes of images, as files.
+//!
+//! `images/ID` is complete and checked; `images/.upload-ID` is arriving. A file becomes an image by
+//! a rename after `fsync`. What belongs to no record (a crash in between, a deletion that did not get
+//! to the file) is swept at the next start.
+
+use crate::agent_link::hex;
+use axum::body::BodyDataStream;
+use futures::StreamExt;
+use iroko_model::ImageId;
+use iroko_model::image::QCOW2_HEADER_BYTES;
+use sha2::{Digest, Sha256};
+use std::collections::HashSet;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::fs::{self, File};
+use tokio::io::AsyncWriteExt;
+use tokio::time::{Instant, timeout};
+use uuid::Uuid;
+
+const UPLOAD_PREFIX: &str = ".upload-";
+/// Longest time between two pieces of an upload.
+const SILENCE: Duration = Duration::from_secs(45);
+
+/// Why bytes were not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// More bytes than allowed.
+    #[error("the upload is too large")]
+    TooLarge,
+    /// The sender stopped half-way.
+    #[error("the upload broke off")]
+    Broken(#[source] Option<axum::Error>),
+    /// The right to upload was lost.
+    #[error("another upload has taken over")]
+    Lost,
+    /// The file could not be written.
+    #[error("the image's file could not be written")]
+    File(#[from] io::Error),
+}
+
+/// What was received.
+#[derive(Debug)]
+pub struct Received {
+    /// Length.
+    pub size_bytes: u64,
+    /// SHA-256, lower case hexadecimal.
+    pub sha256: String,
+    /// The first bytes.
+    pub header: Vec<u8>,
+}
+
+/// The directory of the bytes.
+#[derive(Debug)]
+pub struct ImageStore {
+    dir: PathBuf,
+}
+
+impl ImageStore {
+    /// Opens the directory, making it if needed.
+    pub fn open(dir: PathBuf) -> io::Result<Self> {
+        std::fs::create_dir_all(&dir)?;
+        Ok(Self { dir })
+    }
+
+    fn upload_path(&self, upload: Uuid) -> PathBuf {
+        self.dir.join(format!("{UPLOAD_PREFIX}{upload}"))
+    }
+
+    fn path(&self, id: ImageId) -> PathBuf {
+        self.dir.join(id.to_string())
+    }
+
+    /// Writes an upload to its own file, hashing as it goes. `renew` is called every `renew_every`
+    /// and says whether the upload still has the right.
+    pub async fn receive<F: Future<Output = bool>>(
+        &self,
+        upload: Uuid,
+        mut body: BodyDataStream,
+        max_bytes: u64,
+        renew_every: Duration,
+        renew: impl Fn() -> F,
+    ) -> Result<Received, StoreError> {
+        let mut file = File::create(self.upload_path(upload)).await?;
+        let (mut hash, mut header, mut size_bytes) = (Sha256::new(), Vec::new(), 0u64);
+        let mut renewed = Instant::now();
+        while let Some(piece) = timeout(SILENCE, body.next()).await.map_err(|_| StoreError::Broken(None))? {
+            let piece = piece.map_err(|e| StoreError::Broken(Some(e)))?;
+            size_bytes += piece.len() as u64;
+            if size_bytes > max_bytes {
+                return Err(StoreError::TooLarge);
+            }
+            header.extend(piece.iter().take(QCOW2_HEADER_BYTES - header.len()));
+            hash.update(&piece);
+            file.write_all(&piece).await?;
+            if renewed.elapsed() > renew_every {
+                renewed = Instant::now();
+                if !renew().await {
+                    return Err(StoreError::Lost);
+                }
+            }
+        }
+        file.flush().await?;
+        file.sync_all().await?;
+        Ok(Received { size_bytes, sha256: hex(&hash.finalize()), header })
+    }
+
+    /// Makes an upload the image's bytes.
+    pub async fn keep(&self, upload: Uuid, id: ImageId) -> io::Result<()> {
+        fs::rename(self.upload_path(upload), self.path(id)).await?;
+        File::open(&self.dir).await?.sync_all().await
+    }
+
+    /// Throws an upload away.
+    pub async fn discard(&self, upload: Uuid) {
+        let _ = fs::remove_file(self.upload_path(upload)).await;
+    }
+
+    /// Throws an image's bytes away. A failure leaves them for the sweep.
+    pub async fn remove(&self, id: ImageId) {
+        if let Err(error) = fs::remove_file(self.path(id)).await {
+            tracing::warn!(%id, %error, "the bytes of a deleted image were not removed; the next start sweeps them");
+        }
+    }
+
+    /// Opens an image's bytes.
+    pub async fn read(&self, id: ImageId) -> io::Result<File> {
+        File::open(self.path(id)).await
+    }
+
+    /// Removes files that belong to no record, and uploads of a process that is gone.
+    pub async fn sweep(&self, known: &HashSet<Uuid>) -> io::Result<()> {
+        let mut entries = fs::read_dir(&self.dir).await?;
+        while let Some(entry) = entries.next_entry().await? {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let is_known = name.parse().is_ok_and(|id: Uuid| known.contains(&id));
+            // Another process may just be writing it, with a record younger than `known`.
+            if !is_known && !is_younger(&entry, SILENCE * 2).await {
+                tracing::info!(name, "sweeping a file that belongs to no image");
+                fs::remove_file(entry.path()).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn is_younger(entry: &fs::DirEntry, age: Duration) -> bool {
+    let modified = entry.metadata().await.and_then(|meta| meta.modified());
+    modified.ok().and_then(|at| at.elapsed().ok()).is_none_or(|elapsed| elapsed < age)
+}

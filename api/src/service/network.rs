@@ -1,0 +1,54 @@
+//! Networks.
+
+use crate::App;
+use crate::extract::ListQuery;
+use crate::problem::{Kind, Problem, Result};
+use crate::wire::List;
+use crate::wire::network::{Network, NetworkCreate};
+use iroko_model::{Labels, Name, NetworkId, ProjectId};
+use iroko_store::network::{self, NewNetwork};
+
+/// Octets of the VXLAN headers over IPv4 (RFC 7348): Ethernet 14, IP 20, UDP 8, VXLAN 8.
+const VXLAN_OVERHEAD: i32 = 50;
+
+/// Makes a network with a VNI of its own.
+pub async fn create(app: &App, project: ProjectId, request: NetworkCreate) -> Result<Network> {
+    let (name, labels): (Name, Labels) = request.try_into()?;
+    let config = &app.config.network;
+    let new = NewNetwork {
+        project_id: project,
+        name: &name,
+        mtu: config.underlay_mtu - VXLAN_OVERHEAD,
+        labels: &labels,
+        vnis: config.vni_first..=config.vni_last,
+    };
+    let mut conn = app.store.connection().await?;
+    Ok(network::network_insert(&mut conn, &new).await?.into())
+}
+
+/// A page of networks.
+pub async fn list(app: &App, project: ProjectId, query: ListQuery) -> Result<List<Network>> {
+    let mut conn = app.store.connection().await?;
+    Ok(List::of(network::network_list(&mut conn, project, query.page, &query.filter).await?, Network::from))
+}
+
+/// One network.
+pub async fn get(app: &App, project: ProjectId, id: NetworkId) -> Result<Network> {
+    let mut conn = app.store.connection().await?;
+    let row = network::network_get(&mut conn, project, id).await?;
+    row.map(Network::from).ok_or(Problem::new(Kind::NotFound))
+}
+
+/// Deletes a network without subnets and ports.
+pub async fn delete(app: &App, project: ProjectId, id: NetworkId) -> Result<()> {
+    let mut conn = app.store.connection().await?;
+    match network::network_delete(&mut conn, project, id).await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Problem::new(Kind::NotFound)),
+        Err(iroko_store::Error::InUse(_)) => Err(Problem::with(
+            Kind::Conflict,
+            "the network still has subnets or ports; delete its instances, ports and subnets first",
+        )),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,56 @@
+//! SSH keys.
+
+use crate::App;
+use crate::extract::ListQuery;
+use crate::problem::{Kind, Problem, Result};
+use crate::wire::List;
+use crate::wire::ssh_key::{SshKey, SshKeyCreate};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD_NO_PAD;
+use iroko_model::ssh_key::decode_base64;
+use iroko_model::{Labels, Name, ProjectId, SshKeyId};
+use iroko_store::ssh_key;
+use sha2::{Digest, Sha256};
+
+/// Makes a key's record.
+pub async fn create(app: &App, project: ProjectId, request: SshKeyCreate) -> Result<SshKey> {
+    let (name, line, labels): (Name, String, Labels) = request.try_into()?;
+    let mut conn = app.store.connection().await?;
+    let row = ssh_key::ssh_key_insert(&mut conn, project, &name, &line, &fingerprint(&line), &labels).await?;
+    Ok(row.into())
+}
+
+/// `SHA256:` and the unpadded base64 of the blob's SHA-256, as ssh-keygen prints it.
+fn fingerprint(line: &str) -> String {
+    let blob = line.split_whitespace().nth(1).and_then(decode_base64).unwrap_or_default();
+    format!("SHA256:{}", BASE64_STANDARD_NO_PAD.encode(Sha256::digest(blob)))
+}
+
+/// A page of keys.
+pub async fn list(app: &App, project: ProjectId, query: ListQuery) -> Result<List<SshKey>> {
+    let mut conn = app.store.connection().await?;
+    Ok(List::of(ssh_key::ssh_key_list(&mut conn, project, query.page, &query.filter).await?, SshKey::from))
+}
+
+/// One key.
+pub async fn get(app: &App, project: ProjectId, id: SshKeyId) -> Result<SshKey> {
+    let mut conn = app.store.connection().await?;
+    let row = ssh_key::ssh_key_get(&mut conn, project, id).await?;
+    row.map(SshKey::from).ok_or(Problem::new(Kind::NotFound))
+}
+
+/// Deletes a key's record. Machines made with it keep accepting it.
+pub async fn delete(app: &App, project: ProjectId, id: SshKeyId) -> Result<()> {
+    let mut conn = app.store.connection().await?;
+    let done = ssh_key::ssh_key_delete(&mut conn, project, id).await?;
+    if done { Ok(()) } else { Err(Problem::new(Kind::NotFound)) }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn fingerprints_are_those_of_ssh_keygen() {
+        let line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl x";
+        assert_eq!(super::fingerprint(line), "SHA256:+DiY3wvvV6TuJJhbpZisF/zLDA0zPMSvHdkr4UvCOqU");
+    }
+}

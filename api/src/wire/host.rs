@@ -1,0 +1,184 @@
+//! Hosts and enrolment tokens, for operators.
+
+use super::{LabelMap, label_map};
+use crate::problem::{Faults, Problem};
+use iroko_model::Invalid;
+use iroko_store::host::{EnrolmentToken as TokenRow, Host as Row};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// Longest life of an enrolment token, in seconds.
+pub const TOKEN_MAX_S: u32 = 7 * 24 * 3600;
+
+/// Changes what the operator wants of a host.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"state": "disabled"}))]
+pub struct HostUpdate {
+    /// `enabled`: takes new instances; `disabled`: keeps what it has.
+    #[schema(pattern = "^(enabled|disabled)$")]
+    pub state: String,
+}
+
+/// An amount of virtual processors, memory and disk.
+#[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct Amounts {
+    /// Virtual processors.
+    pub vcpus: i64,
+    /// Memory in MiB.
+    pub memory_mib: i64,
+    /// Disk in GiB.
+    pub disk_gib: i64,
+}
+
+/// A machine that carries instances.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({"id": "0198c0de-0000-7000-8000-000000000009", "name": "host-1", "state": "enabled", "reachable": true,
+    "architecture": "x86_64", "vtep_ip": "192.0.2.21", "instances": 12,
+    "capacity": {"vcpus": 64, "memory_mib": 131072, "disk_gib": 2000}, "used": {"vcpus": 24, "memory_mib": 49152, "disk_gib": 240},
+    "labels": {}, "created_at": "2026-11-23T08:00:00Z"}))]
+pub struct Host {
+    /// Its id.
+    pub id: Uuid,
+    /// Its unique name.
+    pub name: String,
+    /// `enabled` or `disabled`.
+    pub state: String,
+    /// Both its agents were heard of within the lease.
+    pub reachable: bool,
+    /// Processor architecture, once its compute-agent has told.
+    pub architecture: Option<String>,
+    /// Underlay address of its VXLAN end, once its net-agent has told.
+    pub vtep_ip: Option<String>,
+    /// Instances on it.
+    pub instances: i64,
+    /// What instances may use in all.
+    pub capacity: Amounts,
+    /// What is given away.
+    pub used: Amounts,
+    /// Labels.
+    pub labels: LabelMap,
+    /// When its compute-agent was last heard of.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub compute_seen_at: Option<OffsetDateTime>,
+    /// When its net-agent was last heard of.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub net_seen_at: Option<OffsetDateTime>,
+    /// When it joined.
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: OffsetDateTime,
+}
+
+impl Host {
+    /// Shows a row; silent for longer than `lease` is not reachable.
+    pub fn of(row: Row, lease: Duration) -> Self {
+        let heard = |seen: Option<OffsetDateTime>| seen.is_some_and(|at| OffsetDateTime::now_utc() - at < lease);
+        Self {
+            reachable: heard(row.compute_seen_at) && heard(row.net_seen_at),
+            id: row.id,
+            name: row.name,
+            state: row.state,
+            architecture: row.architecture,
+            vtep_ip: row.vtep.map(|vtep| vtep.ip().to_string()),
+            instances: row.instances,
+            capacity: Amounts {
+                vcpus: row.vcpus.unwrap_or(0),
+                memory_mib: row.memory_mib.unwrap_or(0),
+                disk_gib: row.disk_gib.unwrap_or(0),
+            },
+            used: Amounts { vcpus: row.vcpus_used, memory_mib: row.memory_used_mib, disk_gib: row.disk_used_gib },
+            labels: label_map(&row.labels),
+            compute_seen_at: row.compute_seen_at,
+            net_seen_at: row.net_seen_at,
+            created_at: row.created_at,
+        }
+    }
+}
+
+/// Asks for an enrolment token.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"host_name": "host-1", "valid_s": 3600}))]
+pub struct EnrolmentTokenCreate {
+    /// The only host name it is good for. A host of this name that is there joins anew.
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 63)]
+    pub host_name: Option<String>,
+    /// Seconds it holds, 60 to 604800; an hour unless given.
+    #[serde(default)]
+    #[schema(minimum = 60, maximum = 604800)]
+    pub valid_s: Option<u32>,
+}
+
+/// A checked request: host name, seconds.
+#[derive(Debug)]
+pub struct CheckedToken {
+    /// The only host name it is good for.
+    pub host_name: Option<String>,
+    /// Seconds it holds.
+    pub valid_s: u32,
+}
+
+impl TryFrom<EnrolmentTokenCreate> for CheckedToken {
+    type Error = Problem;
+
+    fn try_from(wire: EnrolmentTokenCreate) -> Result<Self, Problem> {
+        let mut faults = Faults::default();
+        let host_name = faults.take("/host_name", wire.host_name.map(host_name).transpose());
+        let valid_s = wire.valid_s.unwrap_or(3600);
+        if !(60..=TOKEN_MAX_S).contains(&valid_s) {
+            faults.note("/valid_s", Invalid::new("valid_range", format!("a token holds 60 to {TOKEN_MAX_S} seconds")));
+        }
+        faults.finish()?;
+        Ok(Self { host_name: host_name.flatten(), valid_s })
+    }
+}
+
+/// Checks a host's name: a host name of one or more DNS labels.
+pub fn host_name(text: String) -> Result<String, Invalid> {
+    let label = |label: &str| iroko_model::Hostname::try_from(label.to_owned()).is_ok();
+    if text.len() <= 253 && text.split('.').all(label) {
+        return Ok(text);
+    }
+    Err(Invalid::new(
+        "host_name_form",
+        "a host's name is a DNS name in lower case, such as host-1 or host-1.lome.example",
+    ))
+}
+
+/// An enrolment token.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({"id": "0198c0de-0000-7000-8000-00000000000a", "token": "iroko-enrol-c2VjcmV0-00ff", "host_name": "host-1",
+    "used_by": [], "created_at": "2026-11-23T08:00:00Z", "expires_at": "2026-11-23T09:00:00Z"}))]
+pub struct EnrolmentToken {
+    /// Its id.
+    pub id: Uuid,
+    /// The token itself; shown once, when it is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// The only host name it is good for.
+    pub host_name: Option<String>,
+    /// Agents that have used it: `compute`, `net`.
+    pub used_by: Vec<String>,
+    /// When it was made.
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: OffsetDateTime,
+    /// When it ends.
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    pub expires_at: OffsetDateTime,
+}
+
+impl From<TokenRow> for EnrolmentToken {
+    fn from(row: TokenRow) -> Self {
+        let TokenRow { id, host_name, used_by, created_at, expires_at } = row;
+        Self { id, token: None, host_name, used_by, created_at, expires_at }
+    }
+}

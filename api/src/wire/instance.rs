@@ -1,0 +1,261 @@
+//! Instances.
+
+use super::{LabelMap, label_map, labels};
+use crate::problem::{Faults, Problem};
+use iroko_model::{FlavorId, Hostname, ImageId, Invalid, Labels, Name, NetworkId, PortId};
+use iroko_store::instance::{Instance as Row, Interface as InterfaceRow};
+use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// Most interfaces of an instance.
+pub const INTERFACES_MAX: usize = 8;
+/// Most SSH keys of an instance.
+pub const SSH_KEYS_MAX: usize = 32;
+/// Longest user data, in octets.
+pub const USER_DATA_MAX_OCTETS: usize = 64 * 1024;
+
+/// Asks for an instance.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "web-1", "flavor_id": "0198c0de-0000-7000-8000-000000000002",
+    "image_id": "0198c0de-0000-7000-8000-000000000004",
+    "interfaces": [{"network_id": "0198c0de-0000-7000-8000-000000000005"}],
+    "ssh_key_ids": ["0198c0de-0000-7000-8000-000000000003"],
+    "user_data": "#cloud-config\npackages: [nginx]\n", "labels": {"role": "web"}}))]
+pub struct InstanceCreate {
+    /// Name; need not be unique. The guest's host name is made from it.
+    #[schema(min_length = 1, max_length = 128)]
+    pub name: String,
+    /// Its size.
+    pub flavor_id: Uuid,
+    /// The image its disk starts from; must be `active`.
+    pub image_id: Uuid,
+    /// 1 to 8 interfaces, in the order the guest sees them.
+    #[schema(min_items = 1, max_items = 8)]
+    pub interfaces: Vec<InterfaceCreate>,
+    /// Keys the image's default user accepts, at most 32.
+    #[serde(default)]
+    pub ssh_key_ids: Option<Vec<Uuid>>,
+    /// cloud-init user data, at most 64 KiB of text.
+    #[serde(default)]
+    #[schema(max_length = 65536)]
+    pub user_data: Option<String>,
+    /// Labels.
+    #[serde(default)]
+    pub labels: Option<LabelMap>,
+}
+
+/// An interface asked for: either a network, or a port that stands alone.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct InterfaceCreate {
+    /// A network; a port with addresses of it is made and goes with the instance.
+    #[serde(default)]
+    pub network_id: Option<Uuid>,
+    /// A port that stands alone; it outlives the instance.
+    #[serde(default)]
+    pub port_id: Option<Uuid>,
+}
+
+/// Where an interface comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum InterfaceSource {
+    /// A new port on a network.
+    Network(NetworkId),
+    /// A port that stands alone.
+    Port(PortId),
+}
+
+/// A checked request.
+#[derive(Debug)]
+pub struct CheckedInstance {
+    /// Name.
+    pub name: Name,
+    /// Host name.
+    pub hostname: Hostname,
+    /// Flavor.
+    pub flavor_id: FlavorId,
+    /// Image.
+    pub image_id: ImageId,
+    /// Interfaces.
+    pub interfaces: Vec<InterfaceSource>,
+    /// Keys.
+    pub ssh_key_ids: Vec<Uuid>,
+    /// User data.
+    pub user_data: Option<String>,
+    /// Labels.
+    pub labels: Labels,
+}
+
+impl TryFrom<InstanceCreate> for CheckedInstance {
+    type Error = Problem;
+
+    fn try_from(wire: InstanceCreate) -> Result<Self, Problem> {
+        let mut faults = Faults::default();
+        let name = faults.take("/name", Name::try_from(wire.name));
+        let labels = faults.take("/labels", labels(wire.labels));
+        let interfaces = interfaces(&wire.interfaces, &mut faults);
+        let ssh_key_ids = wire.ssh_key_ids.unwrap_or_default();
+        if ssh_key_ids.len() > SSH_KEYS_MAX {
+            faults.note(
+                "/ssh_key_ids",
+                Invalid::new("ssh_keys_too_many", format!("an instance has at most {SSH_KEYS_MAX} SSH keys")),
+            );
+        }
+        let user_data = faults.take("/user_data", wire.user_data.map(user_data).transpose());
+        faults.finish()?;
+        let (Some(name), Some(labels), Some(user_data)) = (name, labels, user_data) else {
+            return Err(Problem::fields(vec![]));
+        };
+        Ok(Self {
+            hostname: Hostname::from_name(&name),
+            name,
+            flavor_id: wire.flavor_id.into(),
+            image_id: wire.image_id.into(),
+            interfaces,
+            ssh_key_ids,
+            user_data,
+            labels,
+        })
+    }
+}
+
+fn interfaces(asked: &[InterfaceCreate], faults: &mut Faults) -> Vec<InterfaceSource> {
+    if !(1..=INTERFACES_MAX).contains(&asked.len()) {
+        faults.note(
+            "/interfaces",
+            Invalid::new("interfaces_count", format!("an instance has 1 to {INTERFACES_MAX} interfaces")),
+        );
+    }
+    let mut ports = HashSet::new();
+    let mut sources = Vec::with_capacity(asked.len());
+    for (index, interface) in asked.iter().enumerate() {
+        match (interface.network_id, interface.port_id) {
+            (Some(network), None) => sources.push(InterfaceSource::Network(network.into())),
+            (None, Some(port)) if ports.insert(port) => sources.push(InterfaceSource::Port(port.into())),
+            (None, Some(_)) => faults
+                .note(&format!("/interfaces/{index}/port_id"), Invalid::new("port_twice", "the port is named twice")),
+            _ => faults.note(
+                &format!("/interfaces/{index}"),
+                Invalid::new("interface_source", "give either network_id or port_id"),
+            ),
+        }
+    }
+    sources
+}
+
+fn user_data(text: String) -> Result<String, Invalid> {
+    if text.len() > USER_DATA_MAX_OCTETS {
+        return Err(Invalid::new(
+            "user_data_long",
+            format!("user data has at most {USER_DATA_MAX_OCTETS} octets; let it fetch the rest"),
+        ));
+    }
+    if text.contains('\0') {
+        return Err(Invalid::new("user_data_nul", "user data is text without NUL characters"));
+    }
+    Ok(text)
+}
+
+/// An interface of an instance.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Interface {
+    /// Its port.
+    pub port_id: Uuid,
+    /// Its network.
+    pub network_id: Uuid,
+    /// Ethernet address.
+    pub mac_address: String,
+    /// IP addresses, IPv4 first.
+    pub ip_addresses: Vec<String>,
+}
+
+impl From<InterfaceRow> for Interface {
+    fn from(row: InterfaceRow) -> Self {
+        let ip_addresses = row.addresses.into_iter().map(|a| a.address.to_string()).collect();
+        Self { port_id: row.port_id, network_id: row.network_id, mac_address: row.mac, ip_addresses }
+    }
+}
+
+/// A virtual machine.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({"id": "0198c0de-0000-7000-8000-000000000008", "name": "web-1", "hostname": "web-1", "status": "running",
+    "flavor_id": "0198c0de-0000-7000-8000-000000000002", "vcpus": 1, "memory_mib": 1024, "disk_gib": 10,
+    "image_id": "0198c0de-0000-7000-8000-000000000004",
+    "interfaces": [{"port_id": "0198c0de-0000-7000-8000-000000000007", "network_id": "0198c0de-0000-7000-8000-000000000005",
+        "mac_address": "02:7c:11:22:33:44", "ip_addresses": ["10.20.0.17"]}],
+    "labels": {"role": "web"}, "generation": 1, "created_at": "2026-11-23T08:00:00Z"}))]
+pub struct Instance {
+    /// Its id.
+    pub id: Uuid,
+    /// Its name; need not be unique.
+    pub name: String,
+    /// Host name told to the guest.
+    pub hostname: String,
+    /// `pending`, `building`, `running`, `stopping`, `stopped`, `rebooting`, `error`, `deleting`, `deleted` or `unreachable`.
+    pub status: String,
+    /// Why, where there is something to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_reason: Option<String>,
+    /// The flavor it was made with.
+    pub flavor_id: Uuid,
+    /// Virtual processors.
+    pub vcpus: i32,
+    /// Memory in MiB.
+    pub memory_mib: i32,
+    /// Disk in GiB.
+    pub disk_gib: i32,
+    /// The image its disk started from.
+    pub image_id: Uuid,
+    /// The host it is on; shown to operators only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_id: Option<Uuid>,
+    /// Interfaces, in the order the guest sees them.
+    pub interfaces: Vec<Interface>,
+    /// Labels.
+    pub labels: LabelMap,
+    /// Grows with each change of what is wanted.
+    pub generation: i64,
+    /// When it was asked for.
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: OffsetDateTime,
+}
+
+impl Instance {
+    /// Shows a row; the host only to an operator.
+    pub fn of(row: Row, to_operator: bool) -> Self {
+        Self {
+            status: row.status().as_str().to_owned(),
+            status_reason: row.status_reason(),
+            labels: label_map(&row.labels),
+            host_id: row.host_id.filter(|_| to_operator),
+            id: row.id,
+            name: row.name,
+            hostname: row.hostname,
+            flavor_id: row.flavor_id,
+            vcpus: row.vcpus,
+            memory_mib: row.memory_mib,
+            disk_gib: row.disk_gib,
+            image_id: row.image_id,
+            interfaces: row.interfaces.0.into_iter().map(Interface::from).collect(),
+            generation: row.generation,
+            created_at: row.created_at,
+        }
+    }
+}
+
+/// The tail of an instance's serial console.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({"output": "[    2.1] Debian GNU/Linux 12 web-1 ttyS0\n", "updated_at": "2026-11-23T08:01:00Z"}))]
+pub struct ConsoleOutput {
+    /// The last 64 KiB, invalid UTF-8 replaced.
+    pub output: String,
+    /// When its host last sent it; absent if it never has.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub updated_at: Option<OffsetDateTime>,
+}

@@ -1,0 +1,52 @@
+//! What is said on the wire: requests that become model types by checks, and responses made from
+//! rows. One file a noun.
+
+pub mod auth;
+pub mod flavor;
+pub mod host;
+pub mod image;
+pub mod instance;
+pub mod network;
+pub mod port;
+pub mod project;
+pub mod ssh_key;
+pub mod subnet;
+
+use crate::extract::cursor_of;
+use iroko_model::{Invalid, Labels};
+use iroko_store::Page;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// Labels as they come: checked when they become [`Labels`].
+pub type LabelMap = BTreeMap<String, String>;
+
+/// A page of a list.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct List<T> {
+    /// The items, oldest first.
+    pub items: Vec<T>,
+    /// Send it as `cursor` for the next page; absent on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
+impl<T> List<T> {
+    /// Shows a page of rows.
+    pub fn of<R>(page: Page<R>, show: impl FnMut(R) -> T) -> Self {
+        let page = page.map(show);
+        Self { items: page.items, next_cursor: page.next.map(cursor_of) }
+    }
+}
+
+/// Labels of a request.
+pub(crate) fn labels(map: Option<LabelMap>) -> Result<Labels, Invalid> {
+    Labels::try_from(map.unwrap_or_default())
+}
+
+/// Labels of a row.
+pub(crate) fn label_map(value: &Value) -> LabelMap {
+    serde_json::from_value(value.clone()).unwrap_or_default()
+}
