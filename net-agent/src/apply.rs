@@ -45,7 +45,9 @@ fn filter<'a>(
             Err(error) if actions[0].key() == Key::Base => {
                 // Without the tables no element can stand.
                 settle(&actions[0], Err(error), observed, failures);
-                actions[1..].iter().for_each(|action| settle(action, Err(KernelError::Waits(Key::Base)), observed, failures));
+                actions[1..]
+                    .iter()
+                    .for_each(|action| settle(action, Err(KernelError::Waits(Key::Base)), observed, failures));
             }
             Err(_) => {
                 let (one, other) = actions.split_at(actions.len() / 2);

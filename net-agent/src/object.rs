@@ -171,6 +171,7 @@ impl Value {
         match (self, new) {
             (Self::Wrong { remake, .. }, _) => *remake,
             (Self::Vxlan { local: old, .. }, Self::Vxlan { local: new, .. }) => old != new,
+            (Self::Tap { owner: Some(_), .. }, Self::Tap { owner: None, .. }) => true,
             _ => false,
         }
     }

@@ -18,7 +18,8 @@ use std::path::Path;
 /// Everything of ours that netlink and `/run/netns` show.
 pub async fn devices(netlink: &Netlink, netns_dir: &Path) -> Result<State, LinkError> {
     let links = netlink.links().await?;
-    let names: Names = links.iter().filter_map(|link| Some((link.header.index, read::name(link)?.to_owned()))).collect();
+    let names: Names =
+        links.iter().filter_map(|link| Some((link.header.index, read::name(link)?.to_owned()))).collect();
     let mut state: State = links.iter().filter_map(|link| device(link, &names)).collect();
     for entry in netlink.neighbours(AddressFamily::Bridge).await? {
         state.extend(forwarding(&entry, &names));
@@ -92,11 +93,11 @@ fn forwarding(entry: &NeighbourMessage, names: &Names) -> Option<(Key, Value)> {
 /// The device that a bridge's entry of this MAC address is on.
 pub async fn port_of(netlink: &Netlink, vni: Vni, mac: MacAddress) -> Result<Option<String>, LinkError> {
     let links = netlink.links().await?;
-    let names: Names = links.iter().filter_map(|link| Some((link.header.index, read::name(link)?.to_owned()))).collect();
+    let names: Names =
+        links.iter().filter_map(|link| Some((link.header.index, read::name(link)?.to_owned()))).collect();
     let entries = netlink.neighbours(AddressFamily::Bridge).await?;
-    let is_it = |entry: &&NeighbourMessage| {
-        forwarding(entry, &names).is_some_and(|(key, _)| key == Key::Forward(vni, mac))
-    };
+    let is_it =
+        |entry: &&NeighbourMessage| forwarding(entry, &names).is_some_and(|(key, _)| key == Key::Forward(vni, mac));
     Ok(entries.iter().find(is_it).and_then(|entry| names.get(&entry.header.ifindex).cloned()))
 }
 

@@ -190,9 +190,13 @@ impl Reconciler {
         let networks: HashSet<_> =
             keys.iter().filter_map(|key| if let ObjectKey::Network(id) = key { Some(*id) } else { None }).collect();
         let gone: Vec<PortId> = self.reported.iter().filter(|id| !desired.ports.contains_key(id)).copied().collect();
-        let concerns = |port: &PortSpec| keys.contains(&ObjectKey::Port(port.id)) || networks.contains(&port.network_id);
+        let concerns =
+            |port: &PortSpec| keys.contains(&ObjectKey::Port(port.id)) || networks.contains(&port.network_id);
         let ports = if networks.is_empty() {
-            keys.iter().filter_map(|key| if let ObjectKey::Port(id) = key { desired.ports.get(id) } else { None }).cloned().collect()
+            keys.iter()
+                .filter_map(|key| if let ObjectKey::Port(id) = key { desired.ports.get(id) } else { None })
+                .cloned()
+                .collect()
         } else {
             desired.ports.values().filter(|port| concerns(port)).cloned().collect()
         };
@@ -205,7 +209,8 @@ impl Reconciler {
         for port in ports {
             let reason = self.why_not_ready(port);
             let marked = if reason.is_none() { self.ready.mark(port.id) } else { self.ready.clear(port.id) };
-            let reason = reason.or_else(|| marked.err().map(|error| format!("the port could not be marked ready: {error}")));
+            let reason =
+                reason.or_else(|| marked.err().map(|error| format!("the port could not be marked ready: {error}")));
             let state = if reason.is_none() { PortState::Ready } else { PortState::Failed };
             self.reporter.port(PortObservation { id: port.id, generation: port.generation, state, reason });
             self.reported.insert(port.id);

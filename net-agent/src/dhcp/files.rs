@@ -124,7 +124,8 @@ fn entries(dir: &Path) -> Result<Vec<String>, DhcpError> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         reader => reader.map_err(failed)?,
     };
-    let names: Result<Vec<_>, io::Error> = reader.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect();
+    let names: Result<Vec<_>, io::Error> =
+        reader.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect();
     names.map_err(failed)
 }
 

@@ -6,8 +6,8 @@
 
 use super::{DhcpError, Files};
 use crate::link::netns;
-use crate::object::{State, Value};
 use crate::object::Key;
+use crate::object::{State, Value};
 use iroko_model::Vni;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};

@@ -44,7 +44,11 @@ impl Nft {
             state.extend(listing::elements(listing)?);
         }
         let tampered = state.values().any(|value| matches!(value, Value::Wrong { .. }));
-        let base = if tampered { Value::unusable("have an element that leads elsewhere") } else { self.base(&self.skeleton(&listings)?) };
+        let base = if tampered {
+            Value::unusable("have an element that leads elsewhere")
+        } else {
+            self.base(&self.skeleton(&listings)?)
+        };
         state.insert(Key::Base, base);
         Ok(state)
     }

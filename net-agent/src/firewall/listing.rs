@@ -26,7 +26,9 @@ pub fn elements(listing: &str) -> Result<State, FirewallError> {
         let Some(body) = object.get("set").or_else(|| object.get("map")) else { continue };
         let Some(name) = body.get("name").and_then(Json::as_str) else { continue };
         let items = body.get("elem").and_then(Json::as_array).into_iter().flatten();
-        state.extend(items.filter_map(|item| to_element(name, item)).map(|(element, value)| (Key::Element(element), value)));
+        state.extend(
+            items.filter_map(|item| to_element(name, item)).map(|(element, value)| (Key::Element(element), value)),
+        );
     }
     Ok(state)
 }

@@ -8,9 +8,7 @@ use super::LinkError;
 use super::netlink::Netlink;
 use crate::object::bridge_mac;
 use iroko_model::Vni;
-use netlink_packet_route::link::{
-    AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoBridgePort, InfoVxlan, LinkAttribute,
-};
+use netlink_packet_route::link::{AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoBridgePort, InfoVxlan, LinkAttribute};
 use rtnetlink::{LinkBridge, LinkBridgePort, LinkMessageBuilder, LinkUnspec, LinkVxlan};
 use std::net::IpAddr;
 
@@ -104,4 +102,3 @@ fn no_ipv6_address(index: u32) -> LinkMessageBuilder<LinkUnspec> {
     LinkUnspec::new_with_index(index)
         .append_extra_attribute(LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(vec![none])]))
 }
-

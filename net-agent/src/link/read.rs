@@ -39,7 +39,10 @@ fn master<'a>(link: &LinkMessage, names: &'a Names) -> Option<&'a str> {
 }
 
 fn infos(link: &LinkMessage) -> impl Iterator<Item = &LinkInfo> {
-    link.attributes.iter().filter_map(|a| if let LinkAttribute::LinkInfo(infos) = a { Some(infos) } else { None }).flatten()
+    link.attributes
+        .iter()
+        .filter_map(|a| if let LinkAttribute::LinkInfo(infos) = a { Some(infos) } else { None })
+        .flatten()
 }
 
 fn data(link: &LinkMessage) -> Option<&InfoData> {

@@ -67,9 +67,8 @@ async fn cable(netlink: &Netlink, path: &Path, vni: Vni) -> Result<(), LinkError
     let mut far = LinkUnspec::new_with_name(&service_device(vni)).address(service_mac(vni).octets().to_vec()).build();
     far.attributes.push(LinkAttribute::NetNsFd(file.as_raw_fd()));
     let near = LinkVeth::new(&service_port(vni), &service_device(vni));
-    let near = near.set_info_data(netlink_packet_route::link::InfoData::Veth(
-        netlink_packet_route::link::InfoVeth::Peer(far),
-    ));
+    let near =
+        near.set_info_data(netlink_packet_route::link::InfoData::Veth(netlink_packet_route::link::InfoVeth::Peer(far)));
     Ok(netlink.handle().link().add(near.build()).execute().await?)
 }
 

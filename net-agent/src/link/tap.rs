@@ -52,11 +52,10 @@ mod ioctl {
         Ok(())
     }
 
-    /// `TUNSETOWNER`: who may open the tap beside root; -1 for nobody.
-    pub fn set_owner(fd: RawFd, owner: Option<u32>) -> io::Result<()> {
-        let owner = owner.map_or(libc::c_ulong::from(u32::MAX), libc::c_ulong::from);
+    /// `TUNSETOWNER`: who may open the tap beside root. The kernel knows no way back to "nobody".
+    pub fn set_owner(fd: RawFd, owner: u32) -> io::Result<()> {
         // SAFETY: the argument is a number.
-        unsafe { raw::set_owner(fd, owner) }?;
+        unsafe { raw::set_owner(fd, libc::c_ulong::from(owner)) }?;
         Ok(())
     }
 }
@@ -76,8 +75,10 @@ pub async fn ensure(netlink: &Netlink, name: &str, vni: Vni, mtu: u32, owner: Op
     if there.as_ref().map(super::read::tap_owner) != Some(Some(owner)) {
         // Opened only where it must be: an extra queue takes packets from the guest while it is open.
         let file = open(name)?;
-        ioctl::set_owner(file.as_raw_fd(), owner)
-            .map_err(|source| LinkError::Tap { what: "its owner could not be set", source })?;
+        if let Some(owner) = owner {
+            ioctl::set_owner(file.as_raw_fd(), owner)
+                .map_err(|source| LinkError::Tap { what: "its owner could not be set", source })?;
+        }
         ioctl::set_persist(file.as_raw_fd())
             .map_err(|source| LinkError::Tap { what: "it could not be made to stay", source })?;
     }

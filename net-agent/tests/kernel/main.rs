@@ -1,0 +1,7 @@
+//! The agent on the real kernel: hosts are threads in namespaces of their own.
+
+mod frame;
+mod guest;
+mod lab;
+mod passes;
+mod traffic;
