@@ -133,6 +133,11 @@ impl Reconciler {
         }
     }
 
+    /// What is not as desired after the last pass, and why.
+    pub const fn outstanding(&self) -> &Outstanding {
+        &self.outstanding
+    }
+
     async fn partial(&mut self, keys: &HashSet<ObjectKey>, mut observed: State) -> PassReport {
         let touched = self.wanted.renew(keys, &self.desired.read(), &self.facts);
         let actions = plan::only(&self.wanted.state, &observed, &touched);

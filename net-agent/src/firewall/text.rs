@@ -40,7 +40,7 @@ impl Batches {
     fn take(&mut self, action: &Action) {
         match action {
             Action::Ensure(Key::Element(element), value) => self.put(element, value),
-            Action::Remove(Key::Element(element), _) => self.remove(element, &any_value(element)),
+            Action::Remove(Key::Element(element), value) => self.remove(element, value),
             Action::Ensure(..) | Action::Remove(..) | Action::Reload(_) => {}
         }
     }
@@ -64,13 +64,6 @@ impl Batches {
         for (set, elements) in &self.new {
             command(text, "add", *set, elements);
         }
-    }
-}
-
-const fn any_value(element: &Element) -> Value {
-    match element {
-        Element::Zone(_) => Value::Zone(1),
-        _ => Value::Present,
     }
 }
 

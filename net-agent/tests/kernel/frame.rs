@@ -35,6 +35,14 @@ fn udp(from: u16, to: u16, payload: &[u8]) -> Vec<u8> {
     [&from.to_be_bytes()[..], &to.to_be_bytes(), &length.to_be_bytes(), &[0, 0], payload].concat()
 }
 
+pub const SYN: u8 = 0x02;
+pub const ACK: u8 = 0x10;
+
+/// True for a TCP segment over IPv4 with exactly these flags.
+pub fn is_tcp(frame: &[u8], flags: u8) -> bool {
+    frame.get(12..14) == Some(&[8, 0]) && frame.get(23) == Some(&6) && frame.get(47) == Some(&flags)
+}
+
 /// A TCP segment with these flags.
 pub fn tcp4(from: (Ipv4Addr, u16), to: (Ipv4Addr, u16), numbers: (u32, u32), flags: u8) -> Vec<u8> {
     let mut segment = [&from.1.to_be_bytes()[..], &to.1.to_be_bytes()].concat();

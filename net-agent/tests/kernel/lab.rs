@@ -116,6 +116,11 @@ impl Host {
         self.on(move |runtime, agent| runtime.block_on(agent.reconciler.pass(&dirty)))
     }
 
+    /// What is not as desired, as text.
+    pub fn outstanding(&self) -> String {
+        self.on(|_, agent| format!("{:#?}", agent.reconciler.outstanding()))
+    }
+
     /// Applies changes and passes over them.
     pub fn change(&self, changes: Vec<Change>) -> PassReport {
         let keys = changes.iter().map(Change::key).collect();

@@ -4,4 +4,5 @@ mod frame;
 mod guest;
 mod lab;
 mod passes;
+mod service;
 mod traffic;
