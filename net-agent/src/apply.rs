@@ -39,18 +39,18 @@ fn filter<'a>(
     failures: &'a mut Failures,
 ) -> BoxFuture<'a, ()> {
     Box::pin(async move {
+        if failures.contains_key(&Key::Base) {
+            // Without the tables no element can stand.
+            return actions
+                .iter()
+                .for_each(|action| settle(action, Err(KernelError::Waits(Key::Base)), observed, failures));
+        }
         match kernel.filter(actions).await {
             Ok(()) => actions.iter().for_each(|action| settle(action, Ok(()), observed, failures)),
             Err(error) if actions.len() == 1 => settle(&actions[0], Err(error), observed, failures),
-            Err(error) if actions[0].key() == Key::Base => {
-                // Without the tables no element can stand.
-                settle(&actions[0], Err(error), observed, failures);
-                actions[1..]
-                    .iter()
-                    .for_each(|action| settle(action, Err(KernelError::Waits(Key::Base)), observed, failures));
-            }
             Err(_) => {
-                let (one, other) = actions.split_at(actions.len() / 2);
+                let of_base = actions.iter().take_while(|action| action.key() == Key::Base).count();
+                let (one, other) = actions.split_at(if of_base > 0 { of_base } else { actions.len() / 2 });
                 filter(kernel, one, observed, failures).await;
                 filter(kernel, other, observed, failures).await;
             }

@@ -47,6 +47,11 @@ impl Fake {
         self.faults().countdown = n;
     }
 
+    /// Whether the fault of [`Self::fail_nth`] is still to come.
+    pub fn is_armed(&self) -> bool {
+        self.faults().countdown > 0
+    }
+
     /// Every change of this thing fails, until told otherwise.
     pub fn fail_always(&self, key: Option<Key>) {
         self.faults().always = key;

@@ -128,7 +128,8 @@ fn compare(key: &Key, wanted: &State, observed: &State, lost: &HashSet<&Key>) ->
     let lost = is_lost(key, observed, lost);
     match (wanted.get(key), observed.get(key)) {
         (Some(new), Some(old)) if old == new && !lost => vec![],
-        (Some(new), Some(old)) if old.needs_remake(new) && !lost => {
+        // The tables replace themselves in their own transaction.
+        (Some(new), Some(old)) if old.needs_remake(new) && !lost && *key != Key::Base => {
             vec![Action::Remove(key.clone(), old.clone()), Action::Ensure(key.clone(), new.clone())]
         }
         (Some(new), _) => vec![Action::Ensure(key.clone(), new.clone())],

@@ -45,7 +45,7 @@ impl Guest {
         let start = Instant::now();
         loop {
             match self.tap.write(&packet) {
-                Ok(_) => return,
+                Ok(written) => return assert_eq!(written, packet.len(), "a tap takes whole frames"),
                 Err(error) => assert!(start.elapsed() < PATIENCE, "{error}"),
             }
         }
