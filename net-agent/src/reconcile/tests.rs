@@ -110,7 +110,7 @@ async fn every_step_may_fail_and_the_next_pass_heals() {
         let mut reconciler = world.reconciler();
         world.fake.fail_nth(n);
         let dirty = world.apply(vec![world.network(), set(&port), peer(&remote)]);
-        let first = reconciler.pass(&dirty).await;
+        reconciler.pass(&dirty).await;
         steps = n;
         if world.fake.is_armed() {
             break;

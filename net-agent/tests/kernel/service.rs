@@ -1,6 +1,6 @@
 //! The service of a network: DHCP, DNS and the operator's way in.
 
-use crate::frame::{ACK, BROADCAST, SYN, arp, ethernet, is_tcp, tcp4, udp4};
+use crate::frame::{ACK, BROADCAST, SYN, arp, ethernet, icmp6, is_tcp, neighbour, tcp4, udp4, udp6};
 use crate::guest::{Guest, contains};
 use crate::lab::{Host, Net, peer, set_port};
 use crate::needs_kernel;
@@ -8,8 +8,8 @@ use dhcproto::v4::{DhcpOption, Message, MessageType, OptionCode};
 use dhcproto::{Decodable, Decoder, Encodable, Encoder};
 use iroko_agent_link::wire::{Change, ObjectKey};
 use iroko_model::MacAddress;
-use iroko_net_agent::object::service_mac;
-use std::net::Ipv4Addr;
+use iroko_net_agent::object::{link_local, service_mac};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 const SERVICE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 const ANY: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
@@ -151,8 +151,67 @@ fn the_service_of_one_host_does_not_serve_another() {
     hosts.1.change(vec![net.set(), set_port(&b), peer(&a, &hosts.0)]);
     let (mut one, mut two) = (Guest::boot(&hosts.0, &a), Guest::boot(&hosts.1, &b));
     lease(&mut one);
+    // Even where the namespace knows the way to a machine of the other host.
+    let inside = "ip netns exec ikns000305";
+    hosts.0.sh(&format!("{inside} ip neigh replace 10.0.0.20 lladdr {} dev iksn000305", two.mac));
+    hosts.0.sh(&format!("{inside} bash -c 'echo from-the-service >/dev/udp/10.0.0.20/9'"));
     one.send(&ethernet(two.mac, one.mac, 0x0800, &udp4((one.ip, 7000), (two.ip, 7000), b"marker")));
-    two.never_before(b"marker", "DHCP of the other host", |frame| {
+    two.never_before(b"marker", "the service of the other host", |frame| {
+        assert!(!contains(frame, b"from-the-service"), "{frame:02x?}");
         frame.get(12..14) == Some(&[8, 0]) && [Some(&[0, 67][..]), Some(&[0, 68][..])].contains(&frame.get(34..36))
     });
+}
+
+/// Router advertisements tell the MTU and to ask for an address, and name no router.
+#[test]
+fn a_machine_hears_router_advertisements_of_its_own_host() {
+    needs_kernel!();
+    let (host, net) = (Host::new(1), Net::new(0x306));
+    let port = net.port(10);
+    host.change(vec![net.set(), set_port(&port)]);
+    let mut guest = Guest::boot(&host, &port);
+    let (routers, mac) = ("ff02::2".parse().unwrap(), "33:33:00:00:00:02".parse().unwrap());
+    let ask = [133, 0, 0, 0, 0, 0, 0, 0];
+    guest.send(&ethernet(mac, guest.mac, 0x86dd, &icmp6(link_local(guest.mac), routers, &ask)));
+    guest.expect("a router advertisement", |frame| {
+        let (ethertype, kind) = (frame.get(12..14)?, *frame.get(54)?);
+        (ethertype == [0x86, 0xdd] && kind == 134).then(|| {
+            assert_eq!(frame[6..12], service_mac(net.vni()).octets());
+            assert_eq!(frame[59] & 0x80, 0x80, "addresses come by DHCPv6");
+            assert_eq!(frame[60..62], [0, 0], "it is no default router");
+            assert!(contains(frame, &[5, 1, 0, 0, 0, 0, 5, 170]), "the MTU is 1450");
+        })
+    });
+}
+
+/// A machine gets its IPv6 address by stateful DHCPv6.
+#[test]
+fn a_machine_gets_its_ipv6_address() {
+    needs_kernel!();
+    let (host, net) = (Host::new(1), Net::new(0x307));
+    let port = net.port(10);
+    host.change(vec![net.set(), set_port(&port)]);
+    let mut guest = Guest::boot(&host, &port);
+    let (servers, group_mac) = ("ff02::1:2".parse().unwrap(), "33:33:00:01:00:02".parse().unwrap());
+    let duid = [&[0, 1, 0, 10, 0, 3, 0, 1][..], &guest.mac.octets()].concat();
+    let solicit = [&[1, 0, 0, 7][..], &duid, &[0, 3, 0, 12, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]].concat();
+    let own = link_local(guest.mac);
+    guest.send(&ethernet(group_mac, guest.mac, 0x86dd, &udp6((own, 546), (servers, 547), &solicit)));
+    let (server, mac) = (service_mac(net.vni()), guest.mac);
+    loop {
+        let service = link_local(server);
+        let heard = guest.expect("the DHCPv6 advertisement", |frame| match (frame.get(12..14)?, frame.get(20)?) {
+            ([0x86, 0xdd], 58) if frame[54] == 135 => Some(false),
+            ([0x86, 0xdd], 17) if frame.get(54..56) == Some(&547u16.to_be_bytes()) => {
+                let address: Ipv6Addr = "fd00:1::a".parse().unwrap();
+                assert!(contains(frame, &address.octets()), "{frame:02x?}");
+                Some(true)
+            }
+            _ => None,
+        });
+        if heard {
+            return;
+        }
+        guest.send(&ethernet(server, mac, 0x86dd, &icmp6(own, service, &neighbour(136, own, mac))));
+    }
 }

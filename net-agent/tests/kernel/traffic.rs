@@ -7,7 +7,7 @@ use crate::guest::{Guest, contains};
 use crate::lab::{Host, Net, peer, set_port};
 use crate::needs_kernel;
 use iroko_agent_link::wire::{Change, ObjectKey, PortSpec};
-use iroko_model::MacAddress;
+use iroko_model::{MacAddress, PortId};
 use iroko_net_agent::object::link_local;
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -69,7 +69,12 @@ fn what_a_guest_may_not_say_is_dropped() {
     let other = "02:00:00:00:00:63".parse().unwrap();
     let stranger = "10.0.0.99".parse().unwrap();
     let bad = b"bad";
+    // The receiver takes packets of this member: only the sender's own host can refuse them.
+    let mut member = across.ports.0.clone();
+    (member.id, member.mac, member.addresses) = (PortId::new(), other, vec!["10.0.0.30".parse().unwrap()]);
+    across.hosts.1.change(vec![peer(&member, &across.hosts.0)]);
     let wrong = [
+        ethernet(two.mac, one.mac, 0x0800, &udp4(("10.0.0.30".parse().unwrap(), 7000), (two.ip, 7000), bad)),
         ethernet(two.mac, other, 0x0800, &udp4((one.ip, 7000), (two.ip, 7000), bad)),
         ethernet(two.mac, one.mac, 0x0800, &udp4((stranger, 7000), (two.ip, 7000), bad)),
         ethernet(two.mac, one.mac, 0x0800, &udp4((one.ip, 67), (two.ip, 68), bad)),
