@@ -72,8 +72,8 @@ impl Dnsmasq {
     /// Lets the server read its records again.
     pub fn reload(&self, vni: Vni) -> Result<(), DhcpError> {
         let Some(pid) = self.pid(vni) else { return Err(DhcpError::Refused("it does not run".to_owned())) };
-        self.files.mark_read(vni)?;
-        kill(pid, Signal::SIGHUP).map_err(|errno| DhcpError::Run(errno.into()))
+        kill(pid, Signal::SIGHUP).map_err(|errno| DhcpError::Run(errno.into()))?;
+        self.files.mark_read(vni)
     }
 
     /// Ends the server and removes all its files.

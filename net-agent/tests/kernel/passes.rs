@@ -127,3 +127,33 @@ fn nothing_is_touched_until_something_is_known() {
     assert_eq!(host.full().actions, 0);
     assert!(host.sh("ip -o link").contains("ikbr000106"), "an agent that knows nothing leaves it");
 }
+
+/// An agent that died between writing a record and telling the server leaves a mark, and the next
+/// one tells it.
+#[test]
+fn records_the_server_has_not_read_are_not_forgotten() {
+    needs_kernel!();
+    let (host, net, _, _) = plugged(0x107);
+    let before = dnsmasq_pid(&host, net.vni());
+    host.sh("touch /run/iroko/net-agent/dnsmasq/000107/unread");
+    host.restart();
+    let seen = host.full();
+    assert!(seen.actions > 0 && !seen.outstanding, "{}", host.outstanding());
+    assert_ne!(dnsmasq_pid(&host, net.vni()), before);
+    is_quiet(&host);
+}
+
+/// Each simulated host has its own names, although all of them have the same networks.
+#[test]
+fn a_service_namespace_is_named_in_its_own_host_alone() {
+    needs_kernel!();
+    let (one, net, port, _) = plugged(0x108);
+    let two = Host::new(2);
+    two.change(vec![net.set(), set_port(&net.port(11))]);
+    for host in [&one, &two] {
+        assert!(host.sh("ip netns exec ikns000108 ip -o address").contains("10.0.0.2/24"));
+    }
+    one.change(vec![Change::Gone(ObjectKey::Port(port.id)), Change::Gone(ObjectKey::Network(net.spec.id))]);
+    is_quiet(&two);
+    assert!(!std::path::Path::new("/run/netns/ikns000108").exists(), "the machine itself sees none of it");
+}

@@ -154,7 +154,10 @@ fn the_service_of_one_host_does_not_serve_another() {
     // Even where the namespace knows the way to a machine of the other host.
     let inside = "ip netns exec ikns000305";
     hosts.0.sh(&format!("{inside} ip neigh replace 10.0.0.20 lladdr {} dev iksn000305", two.mac));
+    let tunnelled = "cat /sys/class/net/ikvx000305/statistics/tx_packets";
+    let before = hosts.0.sh(tunnelled);
     hosts.0.sh(&format!("{inside} bash -c 'echo from-the-service >/dev/udp/10.0.0.20/9'"));
+    assert_eq!(hosts.0.sh(tunnelled), before, "nothing of the service entered the tunnel");
     one.send(&ethernet(two.mac, one.mac, 0x0800, &udp4((one.ip, 7000), (two.ip, 7000), b"marker")));
     two.never_before(b"marker", "the service of the other host", |frame| {
         assert!(!contains(frame, b"from-the-service"), "{frame:02x?}");
