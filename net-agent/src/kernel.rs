@@ -32,6 +32,9 @@ pub enum KernelError {
         #[source]
         source: io::Error,
     },
+    /// A key with a value of another kind; planning makes none.
+    #[error("there is no such action: {0}")]
+    Nonsense(String),
     /// A fault that a test asked for.
     #[error("injected: {0}")]
     Injected(String),

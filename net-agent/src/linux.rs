@@ -150,7 +150,7 @@ impl Kernel for Linux {
         outcome.map_err(|error| match error {
             ActError::Link(source) => KernelError::Link { what: action.key().to_string(), source },
             ActError::Dhcp(source) => KernelError::Dhcp(source),
-            ActError::Nonsense => KernelError::Injected(format!("no such action: {action}")),
+            ActError::Nonsense => KernelError::Nonsense(action.to_string()),
         })
     }
 }
