@@ -7,7 +7,7 @@
 use crate::dhcp;
 use crate::object::{self, Element, Key, State, Value, link_local};
 use ipnetwork::IpNetwork;
-use iroko_agent_link::agent::{Desired, Dirty};
+use iroko_agent_link::agent::Desired;
 use iroko_agent_link::wire::{NetworkSpec, ObjectKey, PeerSpec, PortSpec};
 use iroko_model::{HostId, MacAddress, NetworkId, PortId, Vni};
 use std::collections::{HashMap, HashSet};
@@ -104,11 +104,6 @@ impl Wanted {
         self.contributions.insert(object, Contribution { network, keys: keys.clone() });
         keys
     }
-}
-
-/// The keys in a [`Dirty`] that are not about everything.
-pub fn dirty_keys(dirty: Dirty) -> Option<HashSet<ObjectKey>> {
-    (!dirty.all).then_some(dirty.keys)
 }
 
 fn all_objects(desired: &Desired) -> Vec<ObjectKey> {
