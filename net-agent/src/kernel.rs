@@ -1,0 +1,71 @@
+//! What the reconciler asks of a kernel: the real one, or one in memory.
+
+use crate::object::{Key, State};
+use crate::plan::Action;
+use std::io;
+
+/// Why reading or changing the host failed. The text is meant for the operator and, as a port's
+/// reason, for the tenant.
+#[derive(Debug, thiserror::Error)]
+pub enum KernelError {
+    /// Devices, addresses, forwarding entries.
+    #[error("{what}: the kernel refused")]
+    Link {
+        /// What was being done.
+        what: String,
+        /// Its answer.
+        #[source]
+        source: crate::link::LinkError,
+    },
+    /// The filter tables.
+    #[error("the packet filter could not be set")]
+    Firewall(#[source] crate::firewall::FirewallError),
+    /// The DHCP and DNS servers.
+    #[error("the DHCP and DNS server could not be set up")]
+    Dhcp(#[source] crate::dhcp::DhcpError),
+    /// Anything about files under `/proc` and `/run`.
+    #[error("{what}")]
+    File {
+        /// What was being done.
+        what: String,
+        /// What went wrong.
+        #[source]
+        source: io::Error,
+    },
+    /// A key with a value of another kind; planning makes none.
+    #[error("there is no such action: {0}")]
+    Nonsense(String),
+    /// A fault that a test asked for.
+    #[error("injected: {0}")]
+    Injected(String),
+    /// The step rests on one that failed before it.
+    #[error("waits for {0}, which failed")]
+    Waits(Key),
+}
+
+impl KernelError {
+    /// The whole chain in one line.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            text.push_str(": ");
+            text.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        text
+    }
+}
+
+/// A host's network, to be read and changed.
+#[async_trait::async_trait]
+pub trait Kernel: Send + Sync {
+    /// Reads everything of ours that is there.
+    async fn observe(&self) -> Result<State, KernelError>;
+
+    /// Changes the packet filter in one transaction: all of the actions or none.
+    async fn filter(&self, actions: &[Action]) -> Result<(), KernelError>;
+
+    /// Carries out one action that is not about the filter. Doing it twice is like doing it once.
+    async fn act(&self, action: &Action) -> Result<(), KernelError>;
+}

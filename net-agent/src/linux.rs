@@ -1,0 +1,171 @@
+//! The real kernel of this host, in the network namespace of the thread that opens it.
+
+use crate::config::Config;
+use crate::dhcp::{DhcpError, Dnsmasq, Files};
+use crate::firewall::apply::Nft;
+use crate::kernel::{Kernel, KernelError};
+use crate::link::forwarding::{self, Entry};
+use crate::link::netlink::Netlink;
+use crate::link::{LinkError, device, service, tap};
+use crate::object::{Key, State, Value};
+use crate::observed;
+use crate::plan::Action;
+use iroko_model::{MacAddress, Vni};
+use std::fs;
+use std::path::PathBuf;
+
+/// Off, so that only bridges that ask for it themselves (ours) pass the host's IP filter.
+const SYSCTLS: [&str; 3] = ["bridge-nf-call-iptables", "bridge-nf-call-ip6tables", "bridge-nf-call-arptables"];
+const SYSCTL_DIR: &str = "/proc/sys/net/bridge";
+
+/// Netlink, nft and dnsmasq of this host.
+#[derive(Debug)]
+pub struct Linux {
+    netlink: Netlink,
+    nft: Nft,
+    dnsmasq: Dnsmasq,
+    netns_dir: PathBuf,
+}
+
+impl Linux {
+    /// Opens the host of this thread. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// Where there is no netlink socket.
+    pub fn open(config: &Config) -> Result<Self, LinkError> {
+        let files = Files::new(&config.run_dir);
+        Ok(Self {
+            netlink: Netlink::open()?,
+            nft: Nft::new(&config.nft, &config.run_dir),
+            dnsmasq: Dnsmasq::new(&config.dnsmasq, &config.netns_dir, files),
+            netns_dir: config.netns_dir.clone(),
+        })
+    }
+
+    async fn ensure(&self, key: &Key, value: &Value) -> Result<(), ActError> {
+        let netlink = &self.netlink;
+        match (key, value) {
+            (Key::Bridge(vni), Value::Bridge { mtu }) => device::ensure_bridge(netlink, *vni, *mtu).await?,
+            (Key::Vxlan(vni), Value::Vxlan { local, mtu }) => {
+                device::ensure_vxlan(netlink, *vni, *local, *mtu).await?;
+            }
+            (Key::Tap(name), Value::Tap { vni, mtu, owner }) => tap::ensure(netlink, name, *vni, *mtu, *owner).await?,
+            (Key::Service(vni), Value::Service { mtu, addresses }) => {
+                service::ensure(netlink, &self.netns_dir, *vni, *mtu, addresses).await?;
+            }
+            (Key::Tunnel(vni, mac), Value::Vtep(vtep)) => {
+                forwarding::put(netlink, Entry::Tunnel(*vni, *mac, Some(*vtep))).await?;
+            }
+            (Key::Forward(_, mac), Value::Device(name)) => {
+                forwarding::put(netlink, Entry::Forward(*mac, name)).await?;
+            }
+            (Key::Neighbour(vni, ip), Value::Mac(mac)) => {
+                forwarding::put(netlink, Entry::Neighbour(*vni, *ip, Some(*mac))).await?;
+            }
+            (Key::Reservation(..) | Key::HostRecord(..), Value::Text(text)) => {
+                self.dnsmasq.files.put_record(key, text)?;
+            }
+            (Key::Dnsmasq(vni), Value::Text(config)) => self.dnsmasq.start(*vni, config).await?,
+            _ => return Err(ActError::Nonsense),
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, key: &Key, seen: &Value) -> Result<(), ActError> {
+        let netlink = &self.netlink;
+        match key {
+            Key::Bridge(vni) => netlink.delete(&vni.bridge()).await?,
+            Key::Vxlan(vni) => netlink.delete(&vni.vxlan()).await?,
+            Key::Tap(name) => tap::remove(netlink, name).await?,
+            Key::Service(vni) => service::remove(netlink, &self.netns_dir, *vni).await?,
+            Key::Tunnel(vni, mac) => forwarding::remove(netlink, Entry::Tunnel(*vni, *mac, None)).await?,
+            Key::Forward(vni, mac) => self.remove_forward(*vni, *mac, seen).await?,
+            Key::Neighbour(vni, ip) => forwarding::remove(netlink, Entry::Neighbour(*vni, *ip, None)).await?,
+            Key::Reservation(..) | Key::HostRecord(..) => self.dnsmasq.files.remove_record(key)?,
+            Key::Dnsmasq(vni) => self.dnsmasq.remove(*vni).await?,
+            Key::Base | Key::Element(_) => return Err(ActError::Nonsense),
+        }
+        Ok(())
+    }
+
+    /// The kernel wants the port that an entry is on. One that was learned is looked up.
+    async fn remove_forward(&self, vni: Vni, mac: MacAddress, seen: &Value) -> Result<(), LinkError> {
+        let port = match seen {
+            Value::Device(name) => Some(name.clone()),
+            _ => observed::port_of(&self.netlink, vni, mac).await?,
+        };
+        match port {
+            Some(name) => forwarding::remove(&self.netlink, Entry::Forward(mac, &name)).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// Why an action failed, before it is known what it was about.
+enum ActError {
+    Link(LinkError),
+    Dhcp(DhcpError),
+    /// A key with a value of another kind; planning makes none.
+    Nonsense,
+}
+
+impl From<LinkError> for ActError {
+    fn from(error: LinkError) -> Self {
+        Self::Link(error)
+    }
+}
+
+impl From<DhcpError> for ActError {
+    fn from(error: DhcpError) -> Self {
+        Self::Dhcp(error)
+    }
+}
+
+#[async_trait::async_trait]
+impl Kernel for Linux {
+    async fn observe(&self) -> Result<State, KernelError> {
+        let read = |source| KernelError::Link { what: "reading the host's devices".to_owned(), source };
+        let mut state = observed::devices(&self.netlink, &self.netns_dir).await.map_err(read)?;
+        state.extend(self.nft.observe().await.map_err(KernelError::Firewall)?);
+        state.extend(self.dnsmasq.observe().map_err(KernelError::Dhcp)?);
+        if state.contains_key(&Key::Base) && !sysctls_are_right() {
+            state.insert(Key::Base, Value::unusable("have the host's bridge sysctls on"));
+        }
+        Ok(state)
+    }
+
+    async fn filter(&self, actions: &[Action]) -> Result<(), KernelError> {
+        if actions.iter().any(|action| matches!(action, Action::Ensure(Key::Base, _))) {
+            set_sysctls()?;
+        }
+        self.nft.apply(actions).await.map_err(KernelError::Firewall)
+    }
+
+    async fn act(&self, action: &Action) -> Result<(), KernelError> {
+        let outcome = match action {
+            Action::Ensure(key, value) => self.ensure(key, value).await,
+            Action::Remove(key, seen) => self.remove(key, seen).await,
+            Action::Reload(vni) => self.dnsmasq.reload(*vni).map_err(ActError::Dhcp),
+        };
+        outcome.map_err(|error| match error {
+            ActError::Link(source) => KernelError::Link { what: action.key().to_string(), source },
+            ActError::Dhcp(source) => KernelError::Dhcp(source),
+            ActError::Nonsense => KernelError::Nonsense(action.to_string()),
+        })
+    }
+}
+
+fn sysctls_are_right() -> bool {
+    SYSCTLS.iter().all(|name| fs::read_to_string(format!("{SYSCTL_DIR}/{name}")).is_ok_and(|text| text.trim() == "0"))
+}
+
+fn set_sysctls() -> Result<(), KernelError> {
+    for name in SYSCTLS {
+        let path = format!("{SYSCTL_DIR}/{name}");
+        fs::write(&path, "0").map_err(|source| KernelError::File {
+            what: format!("{path} could not be set; is the br_netfilter module loaded?"),
+            source,
+        })?;
+    }
+    Ok(())
+}

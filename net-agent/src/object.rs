@@ -1,0 +1,261 @@
+//! The vocabulary of planning: every thing the agent keeps on a host, by key and value.
+//!
+//! Wanted and observed state are the same type, so "what differs" is a comparison. An observed
+//! thing that exists but is not as every such thing must be (down, flooding, not on its bridge) is
+//! [`Value::Wrong`], which equals nothing wanted.
+
+use ipnetwork::IpNetwork;
+use iroko_model::{MacAddress, PortId, Vni};
+use std::collections::HashMap;
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+
+/// Names one thing on the host.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Key {
+    /// The two nftables tables without their elements, and the host's bridge sysctls.
+    Base,
+    /// One element of one of the tables' sets and maps.
+    Element(Element),
+    /// The bridge of a network.
+    Bridge(Vni),
+    /// The VXLAN device of a network.
+    Vxlan(Vni),
+    /// The service namespace of a network, with its cable to the bridge and its addresses.
+    Service(Vni),
+    /// The tap of a port.
+    Tap(String),
+    /// On the VXLAN device: behind which VTEP a MAC address is.
+    Tunnel(Vni, MacAddress),
+    /// On the bridge: behind which device a MAC address is.
+    Forward(Vni, MacAddress),
+    /// On the bridge: the MAC address of an IP address, for ARP and ND suppression.
+    Neighbour(Vni, IpAddr),
+    /// A line of the DHCP server: the addresses of a local machine.
+    Reservation(Vni, PortId),
+    /// A line of the DNS server: the name of any machine of the network.
+    HostRecord(Vni, PortId),
+    /// The DHCP and DNS server of a network, running.
+    Dnsmasq(Vni),
+}
+
+/// An element of a set or map of the tables. See [`crate::firewall`] for what each set is for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Element {
+    /// The MAC address a tap may use.
+    TapMac(String, MacAddress),
+    /// An IP address a tap may use.
+    TapIp(String, IpAddr),
+    /// An IPv6 address a tap may advertise as its own.
+    TapNd(String, Ipv6Addr),
+    /// The conntrack zone of a network.
+    Zone(Vni),
+    /// Where packets to an address of a local port are judged.
+    PortIp(Vni, IpAddr),
+    /// An address of a member of a network, local or not.
+    Member(Vni, IpAddr),
+}
+
+/// How a thing is to be, or is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// Version of the tables' text.
+    Base(String),
+    /// There is nothing to say beside that it exists.
+    Present,
+    /// A conntrack zone.
+    Zone(u16),
+    /// A bridge.
+    Bridge {
+        /// Its MTU.
+        mtu: u32,
+    },
+    /// A VXLAN device.
+    Vxlan {
+        /// Underlay address of this host.
+        local: IpAddr,
+        /// Its MTU.
+        mtu: u32,
+    },
+    /// A service namespace.
+    Service {
+        /// MTU of its cable.
+        mtu: u32,
+        /// Its addresses with the prefix lengths of their subnets, sorted.
+        addresses: Vec<IpNetwork>,
+    },
+    /// A tap.
+    Tap {
+        /// The network whose bridge it is on.
+        vni: Vni,
+        /// Its MTU.
+        mtu: u32,
+        /// The user who may open it; none: root alone.
+        owner: Option<u32>,
+    },
+    /// A VTEP.
+    Vtep(IpAddr),
+    /// A device name.
+    Device(String),
+    /// A MAC address.
+    Mac(MacAddress),
+    /// The text of a file.
+    Text(String),
+    /// It exists, but not as it must be. Never wanted.
+    Wrong {
+        /// What is wrong, for the log.
+        why: String,
+        /// Whether only making it anew can mend it.
+        remake: bool,
+    },
+}
+
+/// Everything wanted of a host, or seen on it.
+pub type State = HashMap<Key, Value>;
+
+impl Key {
+    /// A thing that cannot outlive another: when the parent goes, the kernel removes it too.
+    pub fn parent(&self) -> Option<Self> {
+        match self {
+            Self::Element(_) => Some(Self::Base),
+            Self::Tunnel(vni, _) => Some(Self::Vxlan(*vni)),
+            Self::Forward(vni, _) | Self::Neighbour(vni, _) => Some(Self::Bridge(*vni)),
+            Self::Base
+            | Self::Bridge(_)
+            | Self::Vxlan(_)
+            | Self::Service(_)
+            | Self::Tap(_)
+            | Self::Reservation(..)
+            | Self::HostRecord(..)
+            | Self::Dnsmasq(_) => None,
+        }
+    }
+
+    /// The network of a line of the DHCP or DNS server.
+    pub const fn record_of(&self) -> Option<Vni> {
+        match self {
+            Self::Reservation(vni, _) | Self::HostRecord(vni, _) => Some(*vni),
+            _ => None,
+        }
+    }
+
+    /// True for what nftables holds.
+    pub const fn is_filter(&self) -> bool {
+        matches!(self, Self::Base | Self::Element(_))
+    }
+}
+
+impl Element {
+    /// The tap this element is about.
+    pub fn tap(&self) -> Option<&str> {
+        match self {
+            Self::TapMac(tap, _) | Self::TapIp(tap, _) | Self::TapNd(tap, _) => Some(tap),
+            Self::Zone(_) | Self::PortIp(..) | Self::Member(..) => None,
+        }
+    }
+}
+
+impl Value {
+    /// A thing that can be mended in place.
+    pub fn wrong(why: impl Into<String>) -> Self {
+        Self::Wrong { why: why.into(), remake: false }
+    }
+
+    /// A thing that must be made anew.
+    pub fn unusable(why: impl Into<String>) -> Self {
+        Self::Wrong { why: why.into(), remake: true }
+    }
+
+    /// True where the old thing cannot be changed into the new one.
+    pub fn needs_remake(&self, new: &Self) -> bool {
+        match (self, new) {
+            (Self::Wrong { remake, .. }, _) => *remake,
+            (Self::Vxlan { local: old, .. }, Self::Vxlan { local: new, .. }) => old != new,
+            (Self::Tap { owner: Some(_), .. }, Self::Tap { owner: None, .. }) => true,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Base => f.write_str("nftables tables"),
+            Self::Element(element) => write!(f, "nftables {element:?}"),
+            Self::Bridge(vni) => write!(f, "bridge {}", vni.bridge()),
+            Self::Vxlan(vni) => write!(f, "VXLAN device {}", vni.vxlan()),
+            Self::Service(vni) => write!(f, "service namespace {}", namespace(*vni)),
+            Self::Tap(tap) => write!(f, "tap {tap}"),
+            Self::Tunnel(vni, mac) => write!(f, "tunnel of {mac} on {}", vni.vxlan()),
+            Self::Forward(vni, mac) => write!(f, "forwarding of {mac} on {}", vni.bridge()),
+            Self::Neighbour(vni, ip) => write!(f, "neighbour {ip} on {}", vni.bridge()),
+            Self::Reservation(vni, port) => write!(f, "DHCP reservation of {port} on {}", vni.bridge()),
+            Self::HostRecord(vni, port) => write!(f, "DNS record of {port} on {}", vni.bridge()),
+            Self::Dnsmasq(vni) => write!(f, "dnsmasq of {}", vni.bridge()),
+        }
+    }
+}
+
+/// Name of a network's service namespace, `ikns0000ff`.
+pub fn namespace(vni: Vni) -> String {
+    format!("ikns{:06x}", vni.get())
+}
+
+/// The service's cable at the bridge, `iksv0000ff`.
+pub fn service_port(vni: Vni) -> String {
+    format!("iksv{:06x}", vni.get())
+}
+
+/// The service's cable inside its namespace, `iksn0000ff`.
+pub fn service_device(vni: Vni) -> String {
+    format!("iksn{:06x}", vni.get())
+}
+
+/// First octets of the addresses that the host's own ends have. Locally administered and outside
+/// `02:`, so no guest has one.
+const SERVICE_MAC: [u8; 3] = [0x06, b'i', b'k'];
+const BRIDGE_MAC: [u8; 3] = [0x0a, b'i', b'k'];
+
+/// The service's MAC address: the same on every host, so that a guest that migrates finds it again.
+pub fn service_mac(vni: Vni) -> MacAddress {
+    with_vni(SERVICE_MAC, vni)
+}
+
+/// The bridge's MAC address, fixed so that it does not follow the ports'.
+pub fn bridge_mac(vni: Vni) -> MacAddress {
+    with_vni(BRIDGE_MAC, vni)
+}
+
+const fn with_vni([a, b, c]: [u8; 3], vni: Vni) -> MacAddress {
+    let [_, d, e, f] = vni.get().to_be_bytes();
+    MacAddress::from_octets([a, b, c, d, e, f])
+}
+
+/// The VNI in a device name of ours with this prefix.
+pub fn vni_of(name: &str, prefix: &str) -> Option<Vni> {
+    let digits = name.strip_prefix(prefix).filter(|digits| digits.len() == 6)?;
+    Vni::try_from(u32::from_str_radix(digits, 16).ok()?).ok()
+}
+
+/// The IPv6 link-local address that a guest forms from its MAC address (RFC 4291, appendix A).
+pub fn link_local(mac: MacAddress) -> Ipv6Addr {
+    let [a, b, c, d, e, f] = mac.octets().map(u16::from);
+    Ipv6Addr::new(0xfe80, 0, 0, 0, (a ^ 2) << 8 | b, c << 8 | 0xff, 0xfe00 | d, e << 8 | f)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_addresses() {
+        let vni = Vni::try_from(0xab_cdef).unwrap();
+        assert_eq!(vni_of(&vni.bridge(), "ikbr"), Some(vni));
+        assert_eq!(vni_of("ikbr123", "ikbr"), None);
+        assert_eq!(vni_of("ikbr000000", "ikbr"), None);
+        assert_eq!(service_mac(vni).to_string(), "06:69:6b:ab:cd:ef");
+        let mac: MacAddress = "02:00:00:aa:bb:cc".parse().unwrap();
+        assert_eq!(link_local(mac).to_string(), "fe80::ff:feaa:bbcc");
+        assert!(namespace(vni).len() <= 15 && service_port(vni).len() <= 15);
+    }
+}
