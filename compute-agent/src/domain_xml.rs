@@ -21,6 +21,11 @@ pub const METADATA_URI: &str = "urn:iroko:instance:1";
 
 type Xml = Writer<Vec<u8>>;
 
+/// Queues of an interface: one a processor, within these. The net-agent's taps are multi-queue, and
+/// the kernel lets nobody open such a tap with a single queue.
+const QUEUES_MIN: u64 = 2;
+const QUEUES_MAX: u64 = 8;
+
 /// What a definition needs to know of the host.
 #[derive(Debug, Clone)]
 pub struct DomainHost {
@@ -117,7 +122,7 @@ fn devices(xml: &mut Xml, spec: &InstanceSpec, files: &MachineFiles, host: &Doma
     disk(xml, files, host)?;
     seed(xml, files)?;
     for nic in &spec.nics {
-        interface(xml, nic)?;
+        interface(xml, nic, spec.resources.vcpus.clamp(QUEUES_MIN, QUEUES_MAX))?;
     }
     inside(xml, "serial", &[("type", "file")], |xml| {
         empty(xml, "source", &[("path", path(&files.console).as_ref()), ("append", "on")])?;
@@ -151,11 +156,12 @@ fn seed(xml: &mut Xml, files: &MachineFiles) -> io::Result<()> {
     })
 }
 
-fn interface(xml: &mut Xml, nic: &NicSpec) -> io::Result<()> {
+fn interface(xml: &mut Xml, nic: &NicSpec, queues: u64) -> io::Result<()> {
     inside(xml, "interface", &[("type", "ethernet")], |xml| {
         empty(xml, "mac", &[("address", &nic.mac.to_string())])?;
         empty(xml, "target", &[("dev", &nic.tap), ("managed", "no")])?;
         empty(xml, "model", &[("type", "virtio")])?;
+        empty(xml, "driver", &[("queues", &queues.to_string())])?;
         empty(xml, "mtu", &[("size", &nic.mtu.to_string())])
     })
 }

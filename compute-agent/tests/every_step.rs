@@ -2,6 +2,8 @@
 //! and that operation fails, or never begins, or takes effect and never returns with the agent
 //! killed there and started anew. The end must be the same.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 mod world;
 
 use iroko_agent_link::wire::InstanceSpec;

@@ -1,5 +1,7 @@
 //! The life of machines on a simulated host: building, stopping, rebooting, deleting, adopting.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 mod world;
 
 use iroko_compute_agent::hypervisor::DomainState;

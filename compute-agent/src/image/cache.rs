@@ -134,7 +134,7 @@ impl ImageCache {
             }
             // Under the lock, so that no lease begins between the check and the removal.
             let state = self.state();
-            if !state.leases.get(&name).is_some_and(|lease| lease.strong_count() > 0) {
+            if state.leases.get(&name).is_none_or(|lease| lease.strong_count() == 0) {
                 fs::remove_file(self.directory.join(&name))?;
                 total -= size;
                 evicted.push(name);

@@ -17,8 +17,9 @@ use iroko_agent_link::agent::ImageSource;
 use iroko_agent_link::wire::{ConsoleLog, InstanceSpec};
 use iroko_model::InstanceId;
 use std::collections::HashSet;
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,11 @@ const DISK: &str = "disk.qcow2";
 const SEED: &str = "seed.img";
 const CONSOLE: &str = "console.log";
 const GIB: u64 = 1 << 30;
+/// A seed may hold a tenant's secrets, a disk holds all of them: nobody else of the host reads them.
+/// libvirt hands disk and seed to the emulator's user while the machine runs.
+const FILE_MODE: u32 = 0o600;
+/// The emulator's user must reach its files and need not list others'.
+const DIRECTORY_MODE: u32 = 0o711;
 
 /// Machines and images below one directory.
 pub struct LocalStorage {
@@ -102,7 +108,9 @@ impl Storage for LocalStorage {
         let made = self.qemu_img.create_overlay(&partial, image.path(), spec.image.format, size).await;
         made.map_err(StorageError::QemuImg)?;
         blocking("naming the machine's disk", move || {
-            File::open(&partial)?.sync_all()?;
+            let file = File::open(&partial)?;
+            file.set_permissions(Permissions::from_mode(FILE_MODE))?;
+            file.sync_all()?;
             fs::rename(&partial, &path)?;
             sync_parent(&path)
         })
@@ -213,7 +221,7 @@ fn make_directory(directory: &Path) -> io::Result<()> {
     if directory.is_dir() {
         return Ok(());
     }
-    fs::create_dir_all(directory)?;
+    DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(directory)?;
     sync_parent(directory)
 }
 
@@ -227,7 +235,8 @@ fn temporary(path: &Path) -> PathBuf {
 /// Writes the file whole: after a crash at any line there is the old one or the new one.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let partial = temporary(path);
-    let mut file = File::create(&partial)?;
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(FILE_MODE).open(&partial)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&partial, path)?;

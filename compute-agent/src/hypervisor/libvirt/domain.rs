@@ -93,17 +93,17 @@ pub(super) fn start(connection: &Connection, id: InstanceId) -> Result<(), Faile
 
 pub(super) fn resume(connection: &Connection, id: InstanceId) -> Result<(), Failed> {
     let Some(domain) = find(connection, id)? else { return Ok(()) };
-    settle(domain.resume())
+    settle(&domain, domain.resume())
 }
 
 pub(super) fn shutdown(connection: &Connection, id: InstanceId) -> Result<(), Failed> {
     let Some(domain) = find(connection, id)? else { return Ok(()) };
-    settle(domain.shutdown())
+    settle(&domain, domain.shutdown())
 }
 
 pub(super) fn destroy(connection: &Connection, id: InstanceId) -> Result<(), Failed> {
     let Some(domain) = find(connection, id)? else { return Ok(()) };
-    settle(domain.destroy())
+    settle(&domain, domain.destroy())
 }
 
 pub(super) fn undefine(connection: &Connection, id: InstanceId) -> Result<(), Failed> {
@@ -116,9 +116,9 @@ pub(super) fn undefine(connection: &Connection, id: InstanceId) -> Result<(), Fa
     match domain.undefine_flags(everything) {
         // A driver that does not know one of the flags has nothing of that kind either.
         Err(error) if matches!(error.code(), ErrorNumber::InvalidArg | ErrorNumber::ArgumentUnsupported) => {
-            settle(domain.undefine())
+            undefined(domain.undefine())
         }
-        done => settle(done),
+        done => undefined(done),
     }
 }
 
@@ -145,12 +145,22 @@ fn is_marked(domain: &Domain) -> Result<bool, Error> {
     }
 }
 
-/// "There is no such domain" and "it is not running" are what stopping and removing want.
-fn settle<T>(done: Result<T, Error>) -> Result<(), Failed> {
+/// Acting on a domain that is off, or gone, is what stopping wants; drivers differ in how they
+/// refuse it, so the domain itself is asked.
+fn settle<T>(domain: &Domain, done: Result<T, Error>) -> Result<(), Failed> {
     match done {
-        Err(error) if !matches!(error.code(), ErrorNumber::NoDomain | ErrorNumber::OperationInvalid) => {
-            Err(error.into())
-        }
+        Ok(_) => Ok(()),
+        Err(error) if error.code() == ErrorNumber::NoDomain => Ok(()),
+        Err(error) => match domain.is_active() {
+            Ok(false) => Ok(()),
+            _ => Err(error.into()),
+        },
+    }
+}
+
+fn undefined(done: Result<(), Error>) -> Result<(), Failed> {
+    match done {
+        Err(error) if error.code() != ErrorNumber::NoDomain => Err(error.into()),
         _ => Ok(()),
     }
 }

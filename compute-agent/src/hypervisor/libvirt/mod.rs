@@ -29,6 +29,8 @@ pub struct LibvirtHypervisor {
 impl LibvirtHypervisor {
     /// Starts the threads. Needs no daemon yet.
     pub fn start(config: &Config) -> Result<Self, FenceError> {
+        // Errors are returned and logged with their context; the library would print them as well.
+        virt::error::clear_error_callback();
         let fence = Fence::start(&config.libvirt_uri, config.hypervisor_workers, config.hypervisor_queue)?;
         let hints = Hints::start(&config.libvirt_uri)?;
         Ok(Self { fence, hints, timeout: config.hypervisor_timeout() })
