@@ -107,7 +107,7 @@ pub struct Config {
 
     /// Attempts at building a machine before it is given up on this host.
     pub build_attempts: u32,
-    /// Machines built at the same time.
+    /// Disks made at the same time.
     pub concurrent_builds: usize,
     /// Machines started at the same time.
     pub concurrent_starts: usize,

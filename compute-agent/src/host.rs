@@ -18,7 +18,6 @@ pub(crate) struct Host {
     pub ready: ReadyPorts,
     pub hypervisor: Arc<dyn Hypervisor>,
     pub storage: Arc<dyn Storage>,
-    pub builds: Semaphore,
     pub starts: Semaphore,
 }
 

@@ -77,7 +77,6 @@ pub async fn run_with(
 ) -> Result<(), StartError> {
     let domains = DomainHost::new(&config, capacity::architecture()?);
     let host = Arc::new(Host {
-        builds: Semaphore::new(config.concurrent_builds.max(1)),
         starts: Semaphore::new(config.concurrent_starts.max(1)),
         config,
         domains,

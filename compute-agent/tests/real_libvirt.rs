@@ -173,6 +173,19 @@ async fn a_real_guest_lives_through_everything() {
     host.until_seen(&spec, ObservedState::Running).await;
     host.until("the second boot", &spec, || host.boots(&spec) == 2).await;
 
+    // The whole host restarts: nothing starts before the taps are back, then the machine does.
+    host.kill_agent().await;
+    host.daemon.reboot();
+    spec.nics.iter().for_each(|nic| host.ready.clear(nic.port_id).unwrap());
+    host.start_agent();
+    host.until_seen(&spec, ObservedState::Preparing).await;
+    for nic in &spec.nics {
+        host.daemon.tap(&nic.tap);
+        host.ready.mark(nic.port_id).unwrap();
+    }
+    host.until_seen(&spec, ObservedState::Running).await;
+    host.until("the third boot", &spec, || host.boots(&spec) == 3).await;
+
     (spec.generation, spec.power) = (3, Power::Stopped);
     host.want(&spec);
     host.until_seen(&spec, ObservedState::Stopped).await;

@@ -84,7 +84,6 @@ async fn build(host: &Host, step: Step, ground: &Ground<'_>) -> Result<(), StepE
 }
 
 async fn make_disk(host: &Host, spec: &InstanceSpec) -> Result<(), StepError> {
-    let _permit = host.builds.acquire().await;
     let bound = Duration::from_secs(host.config.image_timeout_s + host.config.disk_timeout_s);
     match tokio::time::timeout(bound, host.storage.make_disk(spec)).await {
         Ok(done) => Ok(done?),

@@ -205,7 +205,8 @@ impl Machine {
         if step == Step::Start && is_born(seen) && !is_rebooting(seen) && self.memory.hold_restart(RESTARTS) {
             return Pass::Again;
         }
-        if let Some(state) = shown(step, seen) {
+        // A step tried again stays under the word and reason of its failure until it succeeds.
+        if let Some(state) = shown(step, seen).filter(|_| self.memory.hold.is_none()) {
             self.report(seen, state, None);
         }
         match self.take(step, seen).await {

@@ -23,6 +23,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 const RECORD: &str = "record.json";
 const DISK: &str = "disk.qcow2";
@@ -40,6 +41,8 @@ pub struct LocalStorage {
     instances: PathBuf,
     cache: Arc<ImageCache>,
     qemu_img: QemuImg,
+    /// Bounds the children; who waits for an image does not hold up who has one.
+    builds: Semaphore,
     image_cache_bytes: u64,
     console_max_bytes: u64,
 }
@@ -57,6 +60,7 @@ impl LocalStorage {
             instances,
             cache: Arc::new(cache.map_err(failed)?),
             qemu_img: QemuImg { program: config.qemu_img.clone(), timeout: Duration::from_secs(config.disk_timeout_s) },
+            builds: Semaphore::new(config.concurrent_builds.max(1)),
             image_cache_bytes: config.image_cache_gib.saturating_mul(GIB),
             console_max_bytes: config.console_max_kib.saturating_mul(1024),
         })
@@ -105,6 +109,7 @@ impl Storage for LocalStorage {
         let image = self.cache.get(&spec.image).await?;
         let path = self.directory(spec.id).join(DISK);
         let partial = temporary(&path);
+        let _permit = self.builds.acquire().await;
         let made = self.qemu_img.create_overlay(&partial, image.path(), spec.image.format, size).await;
         made.map_err(StorageError::QemuImg)?;
         blocking("naming the machine's disk", move || {

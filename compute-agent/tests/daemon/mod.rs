@@ -59,25 +59,19 @@ impl Daemon {
         fs::create_dir_all(&etc).unwrap();
         fs::write(etc.join("qemu.conf"), QEMU_CONF).unwrap();
         fs::write(etc.join("libvirtd.conf"), LIBVIRTD_CONF).unwrap();
-        let mut command = Command::new("unshare");
-        command.args([
-            "--mount",
-            "--net",
-            "--pid",
-            "--fork",
-            "--kill-child",
-            "--mount-proc",
-            "bash",
-            "-c",
-            INIT,
-            "init",
-        ]);
-        command.arg(directory.path()).stdin(Stdio::null()).process_group(0);
-        let log = fs::File::create(directory.path().join("init.log")).unwrap();
-        let child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().map_err(|e| e.to_string())?;
+        let child = namespaces(directory.path())?;
         let daemon = Self { directory, child };
         daemon.until_listening();
         Ok(daemon)
+    }
+
+    /// The host loses power: every process and network device is gone, and what is below /run.
+    pub fn reboot(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        fs::remove_dir_all(self.path().join("root/run")).unwrap();
+        self.child = namespaces(self.path()).unwrap();
+        self.until_listening();
     }
 
     pub fn path(&self) -> &Path {
@@ -138,6 +132,14 @@ impl Daemon {
         let read = |name| fs::read_to_string(self.path().join(name)).unwrap_or_default();
         format!("{}{}", read("init.log"), read("libvirtd.log"))
     }
+}
+
+fn namespaces(directory: &Path) -> Result<Child, String> {
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "bash", "-c", INIT, "init"]);
+    command.arg(directory).stdin(Stdio::null()).process_group(0);
+    let log = fs::File::options().create(true).append(true).open(directory.join("init.log")).unwrap();
+    command.stdout(log.try_clone().unwrap()).stderr(log).spawn().map_err(|e| e.to_string())
 }
 
 impl Drop for Daemon {
