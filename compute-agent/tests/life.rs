@@ -283,3 +283,22 @@ async fn a_thousand_machines_at_rest_cost_no_change() {
     assert_eq!(world.faults.count(), operations);
     assert_eq!(world.hypervisor.overlaps(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_hundred_hosts_fit_in_one_process() {
+    let mut worlds: Vec<_> = (0..100).map(|_| World::new()).collect();
+    let mut specs = vec![];
+    for world in &mut worlds {
+        let of_host: Vec<_> = (0..30).map(|_| spec(InstanceId::new())).collect();
+        of_host.iter().for_each(|spec| world.plug(spec));
+        of_host.iter().for_each(|spec| world.want(spec));
+        world.start();
+        specs.push(of_host);
+    }
+    for (world, of_host) in worlds.iter().zip(&specs) {
+        for spec in of_host {
+            world.until_seen(spec, ObservedState::Running).await;
+        }
+        assert_eq!((world.hypervisor.len(), world.storage.len()), (30, 30));
+    }
+}

@@ -15,7 +15,7 @@ cache=${IROKO_IMAGE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/iroko-images}
 mkdir -p "$cache" "$(dirname "$out")"
 
 readonly SUITE=bookworm SECTOR=512 BOOT_START=2048 BOOT_SECTORS=260096 ROOT_START=262144 ROOT_MIB=2048
-readonly PACKAGES=linux-image-cloud-amd64,systemd-sysv,systemd-resolved,init,udev,dbus,cloud-init,cloud-guest-utils,netplan.io,openssh-server,e2fsprogs,fdisk,iproute2,iputils-ping,sudo,ca-certificates,locales-all
+readonly PACKAGES=linux-image-cloud-amd64,systemd-sysv,systemd-resolved,init,udev,dbus,cloud-init,cloud-guest-utils,netplan.io,openssh-server,e2fsprogs,fdisk,iproute2,iputils-ping,sudo,ca-certificates
 
 # The inputs: this script, and what apt would install today.
 inputs() { cat "$(realpath "$0")"; apt-cache policy ${PACKAGES//,/ } | grep -E '^[a-z]|Candidate'; }
@@ -58,13 +58,15 @@ configure() {
 	FSTAB
   cat >"$root/etc/cloud/cloud.cfg.d/90-iroko.cfg" <<-'CFG'
 	datasource_list: [NoCloud]
-	apt_preserve_sources_list: true
+	apt: { preserve_sources_list: true }
+	locale: C.UTF-8
+	ssh_genkeytypes: [ed25519, ecdsa]
 	CFG
   : >"$root/etc/machine-id"
   rm -f "$root"/etc/ssh/ssh_host_*_key* "$root/etc/hostname"
   systemctl --root="$root" enable systemd-networkd systemd-resolved ssh serial-getty@ttyS0 2>/dev/null
   ln -sf ../run/systemd/resolve/stub-resolv.conf "$root/etc/resolv.conf"
-  # Nothing of the network is waited for beyond what cloud-init itself needs.
+  # No package is looked for on its own: a first boot is short and the same every time.
   systemctl --root="$root" mask apt-daily.timer apt-daily-upgrade.timer 2>/dev/null
 }
 
