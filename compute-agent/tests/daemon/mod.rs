@@ -51,7 +51,7 @@ impl Daemon {
         if !nix::unistd::geteuid().is_root() {
             return Err("a private libvirtd needs root".into());
         }
-        for tool in ["libvirtd", "virsh", "unshare", "nsenter", "ip", "qemu-img", "qemu-system-x86_64"] {
+        for tool in ["libvirtd", "virsh", "setpriv", "unshare", "nsenter", "ip", "qemu-img", "qemu-system-x86_64"] {
             which(tool)?;
         }
         let directory = tempfile::Builder::new().prefix("iroko-libvirt-").tempdir().map_err(|e| e.to_string())?;
@@ -135,8 +135,23 @@ impl Daemon {
 }
 
 fn namespaces(directory: &Path) -> Result<Child, String> {
-    let mut command = Command::new("unshare");
-    command.args(["--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "bash", "-c", INIT, "init"]);
+    // Also a test that is killed takes them along.
+    let mut command = Command::new("setpriv");
+    command.args([
+        "--pdeathsig",
+        "KILL",
+        "unshare",
+        "--mount",
+        "--net",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+        "bash",
+        "-c",
+        INIT,
+        "init",
+    ]);
     command.arg(directory).stdin(Stdio::null()).process_group(0);
     let log = fs::File::options().create(true).append(true).open(directory.join("init.log")).unwrap();
     command.stdout(log.try_clone().unwrap()).stderr(log).spawn().map_err(|e| e.to_string())
