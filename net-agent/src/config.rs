@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn the_example_is_the_default_written_out() {
         let example = concat!(env!("CARGO_MANIFEST_DIR"), "/config.example.toml");
-        let parsed: Config = Figment::from(Toml::file_exact(example)).extract().unwrap();
+        let parsed: Config = Figment::from(Toml::file_exact(example)).extract_inner("net").unwrap();
         let expected = Config { underlay_device: Some("eth0".into()), ..Config::default() };
         assert_eq!(parsed, expected);
     }

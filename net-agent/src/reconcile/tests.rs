@@ -34,7 +34,7 @@ impl World {
 
     fn apply(&self, changes: Vec<Change>) -> Dirty {
         let keys = changes.iter().map(Change::key).collect();
-        self.desired.apply(&DesiredReply { revision: "r".into(), full: false, changes });
+        self.desired.apply(&DesiredReply { revision: "r".into(), full: false, changes, consoles_wanted: vec![] });
         Dirty { all: false, keys }
     }
 

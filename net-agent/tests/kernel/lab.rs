@@ -124,7 +124,7 @@ impl Host {
     /// Applies changes and passes over them.
     pub fn change(&self, changes: Vec<Change>) -> PassReport {
         let keys = changes.iter().map(Change::key).collect();
-        self.desired.apply(&DesiredReply { revision: "r".into(), full: false, changes });
+        self.desired.apply(&DesiredReply { revision: "r".into(), full: false, changes, consoles_wanted: vec![] });
         self.pass(Dirty { all: false, keys })
     }
 

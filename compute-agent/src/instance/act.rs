@@ -1,0 +1,97 @@
+//! Takes one step: the only place where a machine's files and domain are changed.
+
+use super::failure::StepError;
+use super::record::{Failure, Life, Reboot, RebootPhase, Record};
+use super::state::Step;
+use crate::domain_xml;
+use crate::host::Host;
+use crate::image;
+use crate::storage::Held;
+use iroko_agent_link::wire::InstanceSpec;
+use iroko_model::InstanceId;
+use std::time::Duration;
+
+/// What a step works on.
+pub(crate) struct Ground<'a> {
+    pub id: InstanceId,
+    pub spec: Option<&'a InstanceSpec>,
+    pub held: &'a Held,
+    pub defined: bool,
+    pub reason: Option<&'a str>,
+}
+
+pub(crate) async fn take(host: &Host, step: Step, ground: &Ground<'_>) -> Result<(), StepError> {
+    match step {
+        Step::Begin | Step::Note | Step::Born => note(host, step, ground).await,
+        Step::RebootBegin | Step::RebootHalf | Step::RebootDone | Step::RebootSettle => note(host, step, ground).await,
+        Step::MarkFailed => note(host, step, ground).await,
+        Step::MakeDisk | Step::MakeSeed | Step::Define | Step::Start => build(host, step, ground).await,
+        Step::Resume => Ok(host.hypervisor.resume(ground.id).await?),
+        Step::Shutdown => Ok(host.hypervisor.shutdown(ground.id).await?),
+        Step::Destroy => Ok(host.hypervisor.destroy(ground.id).await?),
+        Step::Undefine => Ok(host.hypervisor.undefine(ground.id).await?),
+        Step::RemoveFiles => Ok(host.storage.remove_files(ground.id).await?),
+        Step::RemoveAll => Ok(host.storage.remove_all(ground.id).await?),
+        Step::GiveUp | Step::Rest(_) => Ok(()),
+    }
+}
+
+async fn note(host: &Host, step: Step, ground: &Ground<'_>) -> Result<(), StepError> {
+    let Some(spec) = ground.spec else { return Ok(()) };
+    Ok(host.storage.save(&noted(step, spec, ground)).await?)
+}
+
+/// The record after a step that only writes it. Pure.
+fn noted(step: Step, spec: &InstanceSpec, ground: &Ground<'_>) -> Record {
+    let foreign = ground.held.record.is_none() && (ground.held.disk || ground.defined);
+    let life = if foreign { Life::Born } else { Life::Building };
+    let first = || Record::new(spec.id, spec.generation, image::file_name(&spec.image), life, spec.reboots);
+    let Some(mut record) = ground.held.record.clone().filter(|_| step != Step::Begin) else { return first() };
+    match step {
+        Step::Note => record.generation = spec.generation,
+        Step::Born => record.life = Life::Born,
+        Step::RebootBegin => record.reboot = Some(Reboot { target: spec.reboots, phase: RebootPhase::Stopping }),
+        Step::RebootHalf => {
+            if let Some(reboot) = &mut record.reboot {
+                reboot.phase = RebootPhase::Starting;
+            }
+        }
+        Step::RebootDone => {
+            record.reboots = record.reboot.take().map_or(record.reboots, |reboot| reboot.target);
+        }
+        Step::RebootSettle => (record.reboot, record.reboots) = (None, spec.reboots),
+        Step::MarkFailed => {
+            let reason = ground.reason.unwrap_or("it could not be built on this host").to_owned();
+            record.failed = Some(Failure { generation: spec.generation, reason });
+        }
+        _ => {}
+    }
+    record
+}
+
+async fn build(host: &Host, step: Step, ground: &Ground<'_>) -> Result<(), StepError> {
+    let Some(spec) = ground.spec else { return Ok(()) };
+    match step {
+        Step::MakeDisk => make_disk(host, spec).await,
+        Step::MakeSeed => Ok(host.storage.make_seed(spec).await?),
+        Step::Define => define(host, spec).await,
+        _ => {
+            let _permit = host.starts.acquire().await;
+            define(host, spec).await?;
+            Ok(host.hypervisor.start(ground.id).await?)
+        }
+    }
+}
+
+async fn make_disk(host: &Host, spec: &InstanceSpec) -> Result<(), StepError> {
+    let bound = Duration::from_secs(host.config.image_timeout_s + host.config.disk_timeout_s);
+    match tokio::time::timeout(bound, host.storage.make_disk(spec)).await {
+        Ok(done) => Ok(done?),
+        Err(_) => Err(StepError::Late),
+    }
+}
+
+async fn define(host: &Host, spec: &InstanceSpec) -> Result<(), StepError> {
+    let xml = domain_xml::render(spec, &host.storage.files(spec), &host.domains);
+    Ok(host.hypervisor.define(spec.id, &xml).await?)
+}

@@ -1,0 +1,224 @@
+//! Every combination of facts gives a step; from every one of them, steps lead to rest.
+
+use super::super::record::{Failure, Reboot};
+use super::*;
+use iroko_model::InstanceId;
+
+const WANTS: [Want; 3] = [Want::Running, Want::Stopped, Want::Gone];
+const DOMAINS: [Option<DomainState>; 5] =
+    [None, Some(DomainState::Off), Some(DomainState::Running), Some(DomainState::Paused), Some(DomainState::Stopping)];
+const PORTS: [Ports; 3] = [Ports::Ready, Ports::Waiting, Ports::Overdue];
+const STOPS: [StopClock; 3] = [StopClock::Due, StopClock::Asked, StopClock::Overdue];
+const FLAGS: [bool; 2] = [false, true];
+/// More steps than any life takes to rest.
+const STEPS_MAX: usize = 20;
+
+/// All records worth telling apart, at generation 2 of 2 unless they say otherwise.
+fn records() -> Vec<Option<Record>> {
+    let base = |life| Record::new(InstanceId::new(), 2, String::new(), life, 1);
+    let mut records = vec![None];
+    for life in [Life::Building, Life::Born] {
+        records.push(Some(base(life)));
+        records.push(Some(Record { generation: 1, ..base(life) }));
+        for phase in [RebootPhase::Stopping, RebootPhase::Starting] {
+            records.push(Some(Record { reboot: Some(Reboot { target: 2, phase }), ..base(life) }));
+        }
+    }
+    for generation in [1, 2] {
+        let failed = Some(Failure { generation, reason: String::new() });
+        records.push(Some(Record { failed, ..base(Life::Building) }));
+    }
+    records
+}
+
+/// A copy of the world that steps can be played on.
+#[derive(Debug, Clone)]
+struct World {
+    want: Want,
+    reboots: u64,
+    domain: Option<DomainState>,
+    record: Option<Record>,
+    disk: bool,
+    seed: bool,
+    ports: Ports,
+    stop: StopClock,
+    given_up: bool,
+}
+
+impl World {
+    fn next(&self) -> Step {
+        next(&Facts {
+            want: self.want,
+            generation: 2,
+            reboots: self.reboots,
+            domain: self.domain,
+            record: self.record.as_ref(),
+            disk: self.disk,
+            seed: self.seed,
+            litter: self.disk || self.seed,
+            ports: self.ports,
+            stop: self.stop,
+            given_up: self.given_up,
+        })
+    }
+
+    fn record(&mut self) -> &mut Record {
+        self.record.as_mut().expect("steps on a record come after Begin")
+    }
+
+    /// What the step does to a world where everything works.
+    fn play(&mut self, step: Step) {
+        match step {
+            Step::Begin => {
+                self.record = Some(Record::new(InstanceId::new(), 2, String::new(), Life::Building, self.reboots));
+                self.given_up = false;
+            }
+            Step::Note => self.record().generation = 2,
+            Step::Born => self.record().life = Life::Born,
+            Step::RebootBegin => {
+                self.record().reboot = Some(Reboot { target: self.reboots, phase: RebootPhase::Stopping })
+            }
+            Step::RebootHalf => self.record().reboot.as_mut().unwrap().phase = RebootPhase::Starting,
+            Step::RebootDone => {
+                let record = self.record();
+                record.reboots = record.reboot.take().unwrap().target;
+            }
+            Step::RebootSettle => {
+                let reboots = self.reboots;
+                (self.record().reboot, self.record().reboots) = (None, reboots);
+            }
+            Step::MarkFailed => self.record().failed = Some(Failure { generation: 2, reason: String::new() }),
+            Step::MakeDisk => self.disk = true,
+            Step::MakeSeed => self.seed = true,
+            Step::Define => self.domain = Some(DomainState::Off),
+            Step::Start | Step::Resume => self.domain = Some(DomainState::Running),
+            Step::Shutdown | Step::Destroy => self.domain = Some(DomainState::Off),
+            Step::Undefine => self.domain = None,
+            Step::RemoveFiles => (self.disk, self.seed) = (false, false),
+            Step::RemoveAll => (self.disk, self.seed, self.record) = (false, false, None),
+            Step::GiveUp => self.given_up = true,
+            Step::Rest(_) => {}
+        }
+    }
+}
+
+fn worlds() -> Vec<World> {
+    let mut worlds = vec![];
+    for want in WANTS {
+        for domain in DOMAINS {
+            for record in records() {
+                for ports in PORTS {
+                    for stop in STOPS {
+                        for bits in 0..16 {
+                            let flag = |n: u32| FLAGS[(bits >> n & 1) as usize];
+                            worlds.push(World {
+                                want,
+                                reboots: 1 + u64::from(flag(0)),
+                                domain,
+                                record: record.clone(),
+                                disk: flag(1),
+                                seed: flag(2),
+                                ports,
+                                stop,
+                                given_up: flag(3),
+                            });
+                        }
+                    }
+                }
+            }
+        }
+    }
+    worlds
+}
+
+#[test]
+fn every_world_comes_to_rest_where_it_should() {
+    for first in worlds() {
+        let (mut world, mut steps) = (first.clone(), vec![]);
+        let rest = loop {
+            match world.next() {
+                Step::Rest(rest) => break rest,
+                step => {
+                    world.play(step);
+                    steps.push(step);
+                }
+            }
+            assert!(steps.len() < STEPS_MAX, "{first:?} never rests: {steps:?}");
+        };
+        let allowed: &[Rest] = match first.want {
+            Want::Gone => &[Rest::Absent],
+            Want::Running => {
+                &[Rest::Running, Rest::AwaitPorts, Rest::Failed, Rest::DiskLost, Rest::Stopping, Rest::Rebooting]
+            }
+            Want::Stopped => &[Rest::Stopped, Rest::Stopping, Rest::Rebooting, Rest::Failed, Rest::DiskLost],
+        };
+        assert!(allowed.contains(&rest), "{first:?} rests as {rest:?} after {steps:?}");
+    }
+}
+
+#[test]
+fn what_must_never_happen() {
+    for world in worlds() {
+        let step = world.next();
+        let born = world.record.as_ref().is_some_and(|record| record.life == Life::Born);
+        let removes = matches!(step, Step::RemoveFiles | Step::RemoveAll | Step::Undefine);
+        let failed = world.record.as_ref().is_some_and(|record| record.failed.is_some());
+        assert!(!(born && removes && world.want != Want::Gone && !failed), "a tenant's disk: {world:?} {step:?}");
+        assert!(!(step == Step::MakeDisk && (born || world.disk)), "a disk over a disk: {world:?}");
+        assert!(!(step == Step::Start && world.ports != Ports::Ready), "a start without ports: {world:?}");
+        assert!(!(step == Step::Start && world.want != Want::Running), "a start nobody wants: {world:?}");
+        let traceless = world.domain.is_none() && !world.disk && !world.seed;
+        let marks = matches!(step, Step::MarkFailed | Step::Rest(Rest::Failed));
+        assert!(!marks || traceless, "failed with traces left: {world:?} {step:?}");
+        let told = step == Step::Rest(Rest::Running);
+        assert!(!told || born, "told to run before it was written down: {world:?}");
+        let adopts = world.domain == Some(DomainState::Running) && world.want == Want::Running;
+        let rebooting = world.reboots > 1 || world.record.as_ref().is_some_and(|record| record.reboot.is_some());
+        let harms = matches!(step, Step::Shutdown | Step::Destroy | Step::Start);
+        let may_be_harmed = !adopts || rebooting || failed;
+        assert!(may_be_harmed || !harms, "a running machine disturbed: {world:?} {step:?}");
+    }
+}
+
+#[test]
+fn the_arrows_of_the_diagram() {
+    let record = Record::new(InstanceId::new(), 2, String::new(), Life::Born, 1);
+    let well = World {
+        want: Want::Running,
+        reboots: 1,
+        domain: Some(DomainState::Running),
+        record: Some(record.clone()),
+        disk: true,
+        seed: true,
+        ports: Ports::Ready,
+        stop: StopClock::Due,
+        given_up: false,
+    };
+    let building = Some(Record { life: Life::Building, ..record.clone() });
+    let fresh = World { domain: None, record: building.clone(), disk: false, seed: false, ..well.clone() };
+    let table = [
+        (well.clone(), Step::Rest(Rest::Running)),
+        (World { record: None, ..well.clone() }, Step::Begin),
+        (World { record: building, ..well.clone() }, Step::Born),
+        (World { reboots: 2, ..well.clone() }, Step::RebootBegin),
+        (World { reboots: 2, domain: Some(DomainState::Off), ..well.clone() }, Step::RebootSettle),
+        (World { domain: Some(DomainState::Paused), ..well.clone() }, Step::Resume),
+        (World { domain: Some(DomainState::Off), ..well.clone() }, Step::Start),
+        (World { domain: Some(DomainState::Off), disk: false, ..well.clone() }, Step::Rest(Rest::DiskLost)),
+        (World { domain: None, ports: Ports::Overdue, ..well.clone() }, Step::Rest(Rest::AwaitPorts)),
+        (World { want: Want::Stopped, ..well.clone() }, Step::Shutdown),
+        (World { want: Want::Stopped, stop: StopClock::Asked, ..well.clone() }, Step::Rest(Rest::Stopping)),
+        (World { want: Want::Stopped, stop: StopClock::Overdue, ..well.clone() }, Step::Destroy),
+        (World { want: Want::Gone, ..well }, Step::Destroy),
+        (fresh.clone(), Step::MakeDisk),
+        (World { disk: true, ..fresh.clone() }, Step::MakeSeed),
+        (World { disk: true, seed: true, ..fresh.clone() }, Step::Start),
+        (World { disk: true, seed: true, ports: Ports::Overdue, ..fresh.clone() }, Step::GiveUp),
+        (World { disk: true, given_up: true, ..fresh.clone() }, Step::RemoveFiles),
+        (World { given_up: true, ..fresh.clone() }, Step::MarkFailed),
+        (World { want: Want::Stopped, disk: true, seed: true, ..fresh }, Step::Define),
+    ];
+    for (world, step) in table {
+        assert_eq!(world.next(), step, "{world:?}");
+    }
+}

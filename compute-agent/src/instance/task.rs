@@ -1,0 +1,354 @@
+//! One task a machine: look, decide, act, report, until there is nothing to do; then rest until
+//! something wakes it. No other code touches the machine, so no two acts on it ever overlap.
+//!
+//! What wakes it: a change of what is desired, a difference seen by the periodic pass, a hint of
+//! the hypervisor, its ports becoming ready, or a clock of its own.
+
+use super::act::{self, Ground};
+use super::failure::{StepError, Verdict, chain};
+use super::memory::Memory;
+use super::record::{Life, Record};
+use super::state::{self, Facts, Ports, Rest, Step, Want};
+use crate::host::{Host, Wanted};
+use crate::hypervisor::DomainState;
+use crate::storage::Held;
+use iroko_agent_link::wire::{InstanceObservation, InstanceSpec};
+use iroko_model::InstanceId;
+use iroko_model::instance::{ObservedState, Power};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+const PORTS_NEVER_CAME: &str = "the host's network did not get ready for this machine in time";
+const RESTARTS: &str = "the machine switched itself off; it is wanted running and starts again in a moment";
+const DISK_LOST: &str = "the machine's disk is missing on its host; an operator must restore it";
+const AWAITS_PORTS: &str = "waits for the host's network";
+
+/// How the supervisor and a machine's task speak.
+#[derive(Debug, Default)]
+pub(crate) struct Mailbox {
+    wake: Notify,
+    rested: Mutex<Option<Rested>>,
+}
+
+/// What a task saw when it last came to rest.
+#[derive(Debug, Clone)]
+pub(crate) struct Rested {
+    pub domain: Option<DomainState>,
+    pub spec: Option<Arc<InstanceSpec>>,
+}
+
+impl Mailbox {
+    pub(crate) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    pub(crate) fn rested(&self) -> Option<Rested> {
+        self.rested.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn rest(&self, rested: Option<Rested>) {
+        *self.rested.lock().unwrap_or_else(PoisonError::into_inner) = rested;
+    }
+}
+
+/// A machine's task, before it runs.
+pub(crate) struct Machine {
+    id: InstanceId,
+    host: Arc<Host>,
+    mailbox: Arc<Mailbox>,
+    memory: Memory,
+    /// The last generation heard of, for a machine that leaves the desired set.
+    generation: Option<u64>,
+}
+
+/// What was looked at in one pass.
+struct Seen {
+    spec: Option<Arc<InstanceSpec>>,
+    want: Want,
+    generation: u64,
+    domain: Option<DomainState>,
+    held: Held,
+}
+
+enum Pass {
+    Again,
+    Rest { until: Option<Instant>, ports: bool },
+    Gone,
+}
+
+impl Machine {
+    pub(crate) fn new(id: InstanceId, host: Arc<Host>, mailbox: Arc<Mailbox>) -> Self {
+        let memory = Memory::new(&host.config);
+        Self { id, host, mailbox, memory, generation: None }
+    }
+
+    /// Runs until no trace of the machine is left or the agent stops.
+    #[tracing::instrument(name = "machine", skip_all, fields(id = %self.id))]
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) -> InstanceId {
+        while !shutdown.is_cancelled() {
+            match self.pass().await {
+                Pass::Again => tokio::task::yield_now().await,
+                Pass::Gone => break,
+                Pass::Rest { until, ports } => tokio::select! {
+                    () = self.mailbox.wake.notified() => {}
+                    () = until_instant(until) => {}
+                    () = self.ports_ready(), if ports => {}
+                    () = shutdown.cancelled() => {}
+                },
+            }
+        }
+        self.id
+    }
+
+    async fn pass(&mut self) -> Pass {
+        self.mailbox.rest(None);
+        let seen = match self.look().await {
+            Ok(Some(seen)) => seen,
+            Ok(None) => return Pass::Rest { until: None, ports: false },
+            Err(error) => return self.blind(&error),
+        };
+        self.memory.wanted(seen.want, seen.generation);
+        if !matches!(seen.domain, Some(DomainState::Running | DomainState::Paused | DomainState::Stopping)) {
+            self.memory.stopped();
+        }
+        let (step, clock) = self.decide(&seen);
+        tracing::debug!(?step, want = ?seen.want, domain = ?seen.domain, "decided");
+        match step {
+            Step::Rest(rest) => self.rest(rest, &seen, clock),
+            Step::GiveUp => {
+                self.memory.given_up = Some(PORTS_NEVER_CAME.to_owned());
+                Pass::Again
+            }
+            step => self.step(step, &seen).await,
+        }
+    }
+
+    /// `None` while nothing is known of what is desired.
+    async fn look(&mut self) -> Result<Option<Seen>, StepError> {
+        let spec = match self.host.wanted(self.id) {
+            Wanted::Unknown => return Ok(None),
+            Wanted::Nowhere => None,
+            Wanted::Spec(spec) => Some(spec),
+        };
+        let held = self.host.storage.look(self.id).await?;
+        let domain = self.host.hypervisor.state(self.id).await?;
+        let known = spec.as_ref().map(|spec| spec.generation).or(self.generation);
+        let generation = known.or(held.record.as_ref().map(|record| record.generation));
+        self.generation = generation;
+        let want = match spec.as_ref().map(|spec| spec.power) {
+            Some(Power::Running) => Want::Running,
+            Some(Power::Stopped) => Want::Stopped,
+            Some(Power::Deleted) | None => Want::Gone,
+        };
+        Ok(Some(Seen { spec, want, generation: generation.unwrap_or(0), domain, held }))
+    }
+
+    fn decide(&mut self, seen: &Seen) -> (Step, Option<Instant>) {
+        let ready = seen.spec.iter().all(|spec| spec.nics.iter().all(|nic| self.host.ready.is_ready(nic.port_id)));
+        let (stop, clock) = self.memory.stop_clock(self.host.config.stop_timeout());
+        let facts = Facts {
+            want: seen.want,
+            generation: seen.generation,
+            reboots: seen.spec.as_ref().map_or(0, |spec| spec.reboots),
+            domain: seen.domain,
+            record: seen.held.record.as_ref(),
+            disk: seen.held.disk,
+            seed: seen.held.seed,
+            litter: seen.held.litter,
+            ports: if ready { Ports::Ready } else { Ports::Waiting },
+            stop,
+            given_up: self.memory.given_up.is_some(),
+        };
+        let step = state::next(&facts);
+        // The patience for ports is counted only while nothing but the ports is missing.
+        if step != Step::Rest(Rest::AwaitPorts) {
+            return (step, clock);
+        }
+        let ports = self.memory.ports(ready, &self.host.config);
+        (state::next(&Facts { ports, ..facts }), clock)
+    }
+
+    fn rest(&mut self, rest: Rest, seen: &Seen, clock: Option<Instant>) -> Pass {
+        let (state, reason) = match rest {
+            Rest::Running => (ObservedState::Running, None),
+            Rest::Stopped => (ObservedState::Stopped, None),
+            Rest::Stopping => (ObservedState::Stopping, None),
+            Rest::Rebooting => (ObservedState::Rebooting, None),
+            Rest::AwaitPorts => (ObservedState::Preparing, Some(AWAITS_PORTS.to_owned())),
+            Rest::Failed => (ObservedState::Failed, failure(seen)),
+            Rest::DiskLost => (ObservedState::Failed, Some(DISK_LOST.to_owned())),
+            Rest::Absent => (ObservedState::Absent, None),
+        };
+        match rest {
+            Rest::Running => self.memory.seen_running(),
+            Rest::Stopped | Rest::Failed => self.memory.well(),
+            _ => {}
+        }
+        self.report(seen, state, reason);
+        if rest == Rest::Absent {
+            return Pass::Gone;
+        }
+        self.mailbox.rest(Some(Rested { domain: seen.domain, spec: seen.spec.clone() }));
+        let life = seen.held.record.as_ref().map_or(Life::Building, |record| record.life);
+        let until = if rest == Rest::AwaitPorts { self.memory.ports_until(life, &self.host.config) } else { clock };
+        Pass::Rest { until, ports: rest == Rest::AwaitPorts }
+    }
+
+    async fn step(&mut self, step: Step, seen: &Seen) -> Pass {
+        if let Some(hold) = self.memory.held().cloned() {
+            self.report(seen, hold.state, Some(hold.reason));
+            self.mailbox.rest(Some(Rested { domain: seen.domain, spec: seen.spec.clone() }));
+            return Pass::Rest { until: Some(hold.until), ports: false };
+        }
+        if step == Step::Start && is_born(seen) && !is_rebooting(seen) && self.memory.hold_restart(RESTARTS) {
+            return Pass::Again;
+        }
+        // A step tried again stays under the word and reason of its failure until it succeeds.
+        if let Some(state) = shown(step, seen).filter(|_| self.memory.hold.is_none()) {
+            self.report(seen, state, None);
+        }
+        match self.take(step, seen).await {
+            Ok(()) => self.stepped(step, seen),
+            Err(StepError::Overtaken) => Pass::Again,
+            Err(error) => self.failed(step, seen, &error),
+        }
+    }
+
+    /// Takes the step. Making a disk, which can take minutes, ends early when the machine is no
+    /// longer wanted like this; calls to the hypervisor are never left alone.
+    async fn take(&self, step: Step, seen: &Seen) -> Result<(), StepError> {
+        let ground = Ground {
+            id: self.id,
+            spec: seen.spec.as_deref(),
+            held: &seen.held,
+            defined: seen.domain.is_some(),
+            reason: self.memory.given_up.as_deref(),
+        };
+        let act = act::take(&self.host, step, &ground);
+        if step != Step::MakeDisk {
+            return act.await;
+        }
+        tokio::select! {
+            done = act => done,
+            () = self.overtaken(seen) => Err(StepError::Overtaken),
+        }
+    }
+
+    async fn overtaken(&self, seen: &Seen) {
+        loop {
+            self.mailbox.wake.notified().await;
+            match (self.host.wanted(self.id), &seen.spec) {
+                (Wanted::Spec(now), Some(then)) if now.generation == then.generation => {}
+                _ => return,
+            }
+        }
+    }
+
+    fn stepped(&mut self, step: Step, seen: &Seen) -> Pass {
+        self.memory.step_done();
+        match step {
+            Step::Shutdown => self.memory.asked_to_stop(),
+            Step::Begin => self.memory.given_up = None,
+            Step::RemoveAll => tracing::info!("removed"),
+            Step::Start => tracing::info!(generation = seen.generation, "started"),
+            _ => {}
+        }
+        if step != Step::Shutdown && self.memory.repeats(step) {
+            tracing::warn!(?step, "taken again and again without a change");
+            self.memory
+                .hold_retry(shown(step, seen).unwrap_or(ObservedState::Preparing), "the host keeps trying".into());
+        }
+        Pass::Again
+    }
+
+    fn failed(&mut self, step: Step, seen: &Seen, error: &StepError) -> Pass {
+        let (verdict, public) = (error.verdict(), error.public());
+        tracing::warn!(?step, ?verdict, error = chain(error), "step failed");
+        let building = matches!(step, Step::MakeDisk | Step::MakeSeed | Step::Define | Step::Start);
+        if building && verdict != Verdict::Unknown {
+            if is_born(seen) {
+                self.memory.hold_retry(ObservedState::Failed, public);
+                return Pass::Again;
+            }
+            self.memory.attempts += 1;
+            if verdict == Verdict::Permanent || self.memory.attempts >= self.host.config.build_attempts {
+                tracing::error!(attempts = self.memory.attempts, error = chain(error), "building is given up");
+                self.memory.given_up = Some(public);
+                return Pass::Again;
+            }
+        }
+        self.memory.hold_retry(shown(step, seen).unwrap_or(ObservedState::Preparing), public);
+        Pass::Again
+    }
+
+    /// The host itself could not be looked at: nothing is concluded, nothing changed.
+    fn blind(&mut self, error: &StepError) -> Pass {
+        tracing::warn!(error = chain(error), "cannot look at the machine");
+        self.memory.hold_retry(ObservedState::Preparing, String::new());
+        Pass::Rest { until: self.memory.hold.take().map(|hold| hold.until), ports: false }
+    }
+
+    fn report(&self, seen: &Seen, state: ObservedState, reason: Option<String>) {
+        if seen.spec.is_none() && self.generation.is_none() {
+            return;
+        }
+        let reboots = seen.held.record.as_ref().map_or(0, |record| record.reboots);
+        self.host.reporter.instance(InstanceObservation {
+            id: self.id,
+            generation: seen.generation,
+            state,
+            reboots,
+            reason,
+        });
+    }
+
+    async fn ports_ready(&self) {
+        let Wanted::Spec(spec) = self.host.wanted(self.id) else { return };
+        let ports: Vec<_> = spec.nics.iter().map(|nic| nic.port_id).collect();
+        self.host.ready.wait(&ports).await;
+    }
+}
+
+fn record(seen: &Seen) -> Option<&Record> {
+    seen.held.record.as_ref()
+}
+
+fn is_born(seen: &Seen) -> bool {
+    record(seen).is_some_and(|record| record.life == Life::Born)
+}
+
+fn is_rebooting(seen: &Seen) -> bool {
+    record(seen).is_some_and(|record| record.reboot.is_some())
+}
+
+fn failure(seen: &Seen) -> Option<String> {
+    record(seen).and_then(|record| record.failed.as_ref()).map(|failure| failure.reason.clone())
+}
+
+/// What the world is told while a step is taken; `None` where it changes nothing to be seen.
+fn shown(step: Step, seen: &Seen) -> Option<ObservedState> {
+    match step {
+        Step::Shutdown | Step::Destroy | Step::RebootHalf | Step::Start if is_rebooting(seen) => {
+            Some(ObservedState::Rebooting)
+        }
+        Step::Begin | Step::MakeDisk | Step::MakeSeed | Step::Define | Step::Start => Some(ObservedState::Preparing),
+        Step::Destroy | Step::Undefine | Step::RemoveFiles | Step::RemoveAll
+            if seen.want != Want::Gone && !is_born(seen) =>
+        {
+            Some(ObservedState::Preparing)
+        }
+        Step::Shutdown | Step::Destroy | Step::Undefine | Step::RemoveFiles | Step::RemoveAll => {
+            Some(ObservedState::Stopping)
+        }
+        _ => None,
+    }
+}
+
+async fn until_instant(until: Option<Instant>) {
+    match until {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,304 @@
+//! The life of machines on a simulated host: building, stopping, rebooting, deleting, adopting.
+
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+mod world;
+
+use iroko_compute_agent::hypervisor::DomainState;
+use iroko_compute_agent::hypervisor::fake::Guests;
+use iroko_model::InstanceId;
+use iroko_model::instance::{ObservedState, Power};
+use std::collections::HashSet;
+use world::{World, spec};
+
+async fn running() -> (World, iroko_agent_link::wire::InstanceSpec) {
+    let mut world = World::new();
+    let spec = spec(InstanceId::new());
+    world.plug(&spec);
+    world.want(&spec);
+    world.start();
+    world.until_seen(&spec, ObservedState::Running).await;
+    (world, spec)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_waits_for_its_ports_and_runs() {
+    let mut world = World::new();
+    let spec = spec(InstanceId::new());
+    world.want(&spec);
+    world.start();
+    let waits =
+        |world: &World| world.last(spec.id).is_some_and(|last| last.reason.is_some_and(|r| r.contains("network")));
+    world.until("waiting for ports", spec.id, waits).await;
+    assert_eq!(world.hypervisor.peek(spec.id), None, "nothing starts before its ports are ready");
+    world.plug(&spec);
+    world.until_seen(&spec, ObservedState::Running).await;
+    assert_eq!(world.hypervisor.starts(spec.id), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_touched_before_anything_is_known() {
+    let mut world = World::new();
+    let id = InstanceId::new();
+    world.hypervisor.happen(id, Some(DomainState::Running), true);
+    world.start();
+    tokio::time::sleep(world.config.poll_period() * 5).await;
+    assert_eq!(world.hypervisor.changes(), 0);
+    world.forget(InstanceId::new());
+    world.until("removal of what nobody wants", id, |world| world.is_traceless(id)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_is_asked_for_and_then_forced() {
+    let (world, mut spec) = running().await;
+    (spec.generation, spec.power) = (2, Power::Stopped);
+    world.want(&spec);
+    world.until_seen(&spec, ObservedState::Stopped).await;
+    assert_eq!(world.faults.count_of("destroy"), 0, "it obeyed");
+
+    (spec.generation, spec.power) = (3, Power::Running);
+    world.want(&spec);
+    world.until_seen(&spec, ObservedState::Running).await;
+    world.hypervisor.guests(Guests::Deaf);
+    (spec.generation, spec.power) = (4, Power::Stopped);
+    world.want(&spec);
+    world.until_seen(&spec, ObservedState::Stopping).await;
+    world.until_seen(&spec, ObservedState::Stopped).await;
+    assert_eq!(world.faults.count_of("destroy"), 1);
+    assert!(world.faults.count_of("shutdown") > 2, "a deaf guest is asked again");
+    assert!(world.storage.held(spec.id).disk, "a stopped machine keeps its disk");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reboot_happens_once() {
+    let (mut world, mut spec) = running().await;
+    (spec.generation, spec.reboots) = (2, 1);
+    world.want(&spec);
+    world.until_seen(&spec, ObservedState::Running).await;
+    assert_eq!(world.hypervisor.starts(spec.id), 2);
+    world.kill().await;
+    world.start();
+    tokio::time::sleep(world.config.poll_period() * 3).await;
+    assert_eq!(world.hypervisor.starts(spec.id), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_is_off_is_not_rebooted() {
+    let (world, mut spec) = running().await;
+    (spec.generation, spec.power) = (2, Power::Stopped);
+    world.want(&spec);
+    world.until_seen(&spec, ObservedState::Stopped).await;
+    (spec.generation, spec.reboots) = (3, 1);
+    world.want(&spec);
+    world.until_seen(&spec, ObservedState::Stopped).await;
+    (spec.generation, spec.power) = (4, Power::Running);
+    world.want(&spec);
+    world.until_seen(&spec, ObservedState::Running).await;
+    assert_eq!(world.hypervisor.starts(spec.id), 2, "on once, then on again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn deleted_and_forgotten_machines_leave_nothing() {
+    let (world, mut spec) = running().await;
+    (spec.generation, spec.power) = (2, Power::Deleted);
+    world.want(&spec);
+    world.until_seen(&spec, ObservedState::Absent).await;
+    assert!(world.is_traceless(spec.id));
+
+    let (world, spec) = running().await;
+    world.forget(spec.id);
+    world.until_seen(&spec, ObservedState::Absent).await;
+    assert!(world.is_traceless(spec.id));
+}
+
+#[tokio::test(start_paused = true)]
+async fn running_machines_are_adopted_without_a_change() {
+    let (mut world, spec) = running().await;
+    let changes = world.hypervisor.changes();
+    world.kill().await;
+    world.reporter = iroko_agent_link::agent::Reporter::new();
+    world.start();
+    world.until_seen(&spec, ObservedState::Running).await;
+    tokio::time::sleep(world.config.poll_period() * 3).await;
+    assert_eq!(world.hypervisor.changes(), changes);
+}
+
+#[tokio::test(start_paused = true)]
+async fn machines_come_back_after_the_host_restarts() {
+    let (mut world, spec) = running().await;
+    world.kill().await;
+    world.hypervisor.reboot_host();
+    spec.nics.iter().for_each(|nic| world.ready.clear(nic.port_id).unwrap());
+    world.start();
+    world.until_seen(&spec, ObservedState::Preparing).await;
+    world.plug(&spec);
+    world.until_seen(&spec, ObservedState::Running).await;
+    assert_eq!(world.hypervisor.starts(spec.id), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guest_that_switches_itself_off_is_started_again() {
+    for hint in [true, false] {
+        let (world, spec) = running().await;
+        world.hypervisor.happen(spec.id, Some(DomainState::Off), hint);
+        world.until_seen(&spec, ObservedState::Stopped).await;
+        world.until_seen(&spec, ObservedState::Running).await;
+        assert_eq!(world.hypervisor.starts(spec.id), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn restarts_of_a_guest_that_keeps_switching_off_are_bounded() {
+    let (world, spec) = running().await;
+    let start = tokio::time::Instant::now();
+    for _ in 0..20 {
+        world.hypervisor.happen(spec.id, Some(DomainState::Off), true);
+        world.until_seen(&spec, ObservedState::Stopped).await;
+        world.until_seen(&spec, ObservedState::Running).await;
+    }
+    assert!(start.elapsed().as_secs() > 60, "20 restarts in {:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn building_that_fails_for_good_leaves_only_a_mark() {
+    let mut world = World::new();
+    let mut spec = spec(InstanceId::new());
+    world.hypervisor.refuse_start(spec.id, true);
+    world.plug(&spec);
+    world.want(&spec);
+    world.start();
+    world.until_seen(&spec, ObservedState::Failed).await;
+    let held = world.storage.held(spec.id);
+    assert!(!held.disk && !held.seed && !held.litter && world.hypervisor.peek(spec.id).is_none());
+    let mark = held.record.unwrap().failed.unwrap();
+    assert_eq!(mark.generation, 1);
+    assert_eq!(world.last(spec.id).unwrap().reason, Some(mark.reason));
+
+    let operations = world.faults.count();
+    world.kill().await;
+    world.hypervisor.refuse_start(spec.id, false);
+    world.start();
+    tokio::time::sleep(world.config.poll_period() * 5).await;
+    world.until_seen(&spec, ObservedState::Failed).await;
+    assert_eq!(world.faults.count(), operations, "it stays away");
+
+    spec.generation = 2;
+    world.want(&spec);
+    world.until_seen(&spec, ObservedState::Running).await;
+    world.forget(spec.id);
+    world.until("removal", spec.id, |world| world.is_traceless(spec.id)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn reasons_tell_the_tenant_what_to_do() {
+    let mut world = World::new();
+    let (mut small, unplugged, foreign) = (spec(InstanceId::new()), spec(InstanceId::new()), spec(InstanceId::new()));
+    small.image.virtual_size_bytes = 5 << 30;
+    world.hypervisor.add_foreign(foreign.id);
+    for (spec, plugged) in [(&small, true), (&unplugged, false), (&foreign, true)] {
+        if plugged {
+            world.plug(spec);
+        }
+        world.want(spec);
+    }
+    world.start();
+    world.until_seen(&small, ObservedState::Failed).await;
+    world.until_seen(&unplugged, ObservedState::Failed).await;
+    let reason = |id| world.last(id).unwrap().reason.unwrap();
+    assert!(reason(small.id).contains("choose a flavor with at least 5 GiB"), "{}", reason(small.id));
+    assert!(reason(unplugged.id).contains("network"), "{}", reason(unplugged.id));
+    world.until("a refusal", foreign.id, |world| world.last(foreign.id).is_some_and(|l| l.reason.is_some())).await;
+    assert!(reason(foreign.id).contains("same identity"), "{}", reason(foreign.id));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_ran_keeps_its_disk_when_it_does_not_start() {
+    let (world, mut spec) = running().await;
+    world.hypervisor.refuse_start(spec.id, true);
+    (spec.generation, spec.power) = (2, Power::Stopped);
+    world.want(&spec);
+    world.until_seen(&spec, ObservedState::Stopped).await;
+    (spec.generation, spec.power) = (3, Power::Running);
+    world.want(&spec);
+    world.until_seen(&spec, ObservedState::Failed).await;
+    tokio::time::sleep(std::time::Duration::from_secs(900)).await;
+    assert!(world.storage.held(spec.id).disk);
+    assert_eq!(world.last(spec.id).unwrap().state, ObservedState::Failed);
+    world.hypervisor.refuse_start(spec.id, false);
+    world.until_seen(&spec, ObservedState::Running).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_disk_is_never_made_anew() {
+    let (world, spec) = running().await;
+    world.storage.meddle(spec.id, |held| held.disk = false);
+    world.hypervisor.happen(spec.id, Some(DomainState::Off), true);
+    world.until_seen(&spec, ObservedState::Failed).await;
+    assert_eq!(world.faults.count_of("make_disk"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_machine_goes_on() {
+    let (world, spec) = running().await;
+    world.hypervisor.happen(spec.id, Some(DomainState::Paused), false);
+    let runs = |world: &World| world.hypervisor.peek(spec.id) == Some(DomainState::Running);
+    world.until("going on", spec.id, runs).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_can_be_stopped_before_it_was_ever_started() {
+    let mut world = World::new();
+    let mut spec = spec(InstanceId::new());
+    spec.power = Power::Stopped;
+    world.want(&spec);
+    world.start();
+    world.until_seen(&spec, ObservedState::Stopped).await;
+    assert_eq!((world.hypervisor.peek(spec.id), world.hypervisor.starts(spec.id)), (Some(DomainState::Off), 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn wanted_consoles_are_sent() {
+    let (world, spec) = running().await;
+    world.storage.write_console(spec.id, "login: ");
+    world.reporter.want_consoles(HashSet::from([spec.id, InstanceId::new()]));
+    world.until("the console", spec.id, |world| !world.reporter.batch().consoles.is_empty()).await;
+    let consoles = world.reporter.batch().consoles;
+    assert_eq!((consoles[0].id, consoles[0].tail.as_str(), consoles.len()), (spec.id, "login: ", 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_machines_at_rest_cost_no_change() {
+    let mut world = World::new();
+    let specs: Vec<_> = (0..1000).map(|_| spec(InstanceId::new())).collect();
+    for spec in &specs {
+        world.plug(spec);
+        world.want(spec);
+    }
+    world.start();
+    for spec in &specs {
+        world.until_seen(spec, ObservedState::Running).await;
+    }
+    let operations = world.faults.count();
+    tokio::time::sleep(world.config.poll_period() * 10).await;
+    assert_eq!(world.faults.count(), operations);
+    assert_eq!(world.hypervisor.overlaps(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hundred_hosts_fit_in_one_process() {
+    let mut worlds: Vec<_> = (0..100).map(|_| World::new()).collect();
+    let mut specs = vec![];
+    for world in &mut worlds {
+        let of_host: Vec<_> = (0..30).map(|_| spec(InstanceId::new())).collect();
+        of_host.iter().for_each(|spec| world.plug(spec));
+        of_host.iter().for_each(|spec| world.want(spec));
+        world.start();
+        specs.push(of_host);
+    }
+    for (world, of_host) in worlds.iter().zip(&specs) {
+        for spec in of_host {
+            world.until_seen(spec, ObservedState::Running).await;
+        }
+        assert_eq!((world.hypervisor.len(), world.storage.len()), (30, 30));
+    }
+}
