@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Installs what building, testing and the lab need on Debian 12, and nothing that is there already.
+#   lab/install.sh build    what the workspace needs to compile
+#   lab/install.sh lab      also what hosts, guests and the database need
+#   lab/install.sh test     also what runs the tests
+set -euo pipefail
+
+readonly BUILD=(gcc g++ make pkg-config libvirt-dev)
+readonly LAB=(postgresql-15 libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients qemu-system-x86 nftables
+  dnsmasq-base iproute2 util-linux procps openssh-client mmdebstrap mtools syslinux syslinux-common busybox-static
+  xz-utils e2fsprogs cpio curl jq)
+readonly NEXTEST=0.9.143
+
+case ${1:?build, lab or test} in
+  build) wanted=("${BUILD[@]}") ;;
+  lab | test) wanted=("${BUILD[@]}" "${LAB[@]}") ;;
+  *) echo "install.sh: build, lab or test, not '$1'" >&2; exit 2 ;;
+esac
+
+missing=()
+for package in "${wanted[@]}"; do
+  dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+done
+command -v qemu-img >/dev/null || missing+=(qemu-utils)
+
+if ((${#missing[@]})); then
+  [[ $(id -u) = 0 ]] || { echo "install.sh: run me as root, or: apt-get install ${missing[*]}" >&2; exit 1; }
+  echo "installing ${missing[*]}"
+  # Only the programs are wanted: no cluster of PostgreSQL's, none of its services.
+  if [[ ! -e /etc/postgresql-common/createcluster.conf ]]; then
+    mkdir -p /etc/postgresql-common
+    echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf
+  fi
+  log=$(mktemp)
+  export DEBIAN_FRONTEND=noninteractive
+  { apt-get -q update && apt-get -q install -y --no-install-recommends -o Dpkg::Options::=--force-confold "${missing[@]}"; } >"$log" 2>&1 ||
+    { tail -n 40 "$log" >&2; echo "install.sh: apt-get failed, its log is $log" >&2; exit 1; }
+  rm -f "$log"
+fi
+
+if [[ $1 = test ]] && ! command -v cargo-nextest >/dev/null; then
+  echo "installing cargo-nextest $NEXTEST"
+  cargo install --quiet --locked cargo-nextest --version "$NEXTEST"
+fi
