@@ -58,7 +58,8 @@ pub async fn run(lab: &Lab) -> Result<()> {
     let file = story.step("build a Debian 12 image with cloud-init (once)", images::debian()).await?;
     let image = story.step(format!("upload {}", file.display()), image(rest, &at, &file)).await?;
     let key_file = lab.dir.join("demo/id_ed25519");
-    let (key, network, flavor) = story.step("make an SSH key, a network with a subnet, a flavor", prepare(rest, &at, &key_file)).await?;
+    let (key, network, flavor) =
+        story.step("make an SSH key, a network with a subnet, a flavor", prepare(rest, &at, &key_file)).await?;
     let ask = |name: &str| {
         json!({"name": name, "flavor_id": flavor, "image_id": image, "interfaces": [{"network_id": network}],
                "ssh_key_ids": [key], "labels": {LABEL: "1"}})
@@ -204,8 +205,12 @@ async fn until_ssh(rest: &Rest, project: &str, machine: &Machine, network: &str,
 
 /// With the key of an agent that is forwarded to the first machine, so that it never lies there.
 async fn across(one: &Machine, two: &Machine, network: &str, key_file: &Path) -> Result<String> {
-    let remote = format!("ping -c 3 -i 0.3 {} && ssh {SSH_OPTIONS} debian@{} 'echo I am \\$(hostname), up since \\$(uptime -s)'", two.ip, two.ip);
-    let line = format!("ssh-add -q {key} && ssh -A {SSH_OPTIONS} debian@{} \"{remote}\"", one.ip, key = key_file.display());
+    let remote = format!(
+        "ping -c 3 -i 0.3 {} && ssh {SSH_OPTIONS} debian@{} 'echo I am \\$(hostname), up since \\$(uptime -s)'",
+        two.ip, two.ip
+    );
+    let line =
+        format!("ssh-add -q {key} && ssh -A {SSH_OPTIONS} debian@{} \"{remote}\"", one.ip, key = key_file.display());
     one.host.run_beside(network, &["ssh-agent", "sh", "-c", &line], "", Duration::from_secs(60)).await
 }
 

@@ -46,7 +46,8 @@ impl Guest {
         let input = format!("({command}) 2>&1; echo {DONE} $?\nexit\n");
         let words = ["timeout", "55", "busybox", "nc", &self.ip, "7777"];
         let printed = self.host.run_beside(&self.network, &words, &input, COMMAND).await?;
-        let (output, code) = printed.rsplit_once(DONE).with_context(|| format!("{command}: it broke off: {printed}"))?;
+        let (output, code) =
+            printed.rsplit_once(DONE).with_context(|| format!("{command}: it broke off: {printed}"))?;
         Ok((code.trim() == "0", output.trim_end().to_owned()))
     }
 

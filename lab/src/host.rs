@@ -1,9 +1,9 @@
 //! One host of a lab.
 
+use crate::images;
 use crate::lab::write_secret;
 use crate::process::{self, Process};
 use crate::wait::until;
-use crate::images;
 use anyhow::{Context, Result, bail, ensure};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -109,17 +109,21 @@ impl Host {
         Ok(out)
     }
 
-    /// Kills one of its daemons: `libvirtd`, `net-agent` or `compute-agent`; it is started again at once.
-    pub fn kill(&self, daemon: &str) -> Result<()> {
-        let found = match daemon {
+    /// Kills one of its daemons: `libvirtd`, `net-agent` or `compute-agent`; it is started again at once. Where
+    /// it is just being started, this waits for it.
+    pub async fn kill(&self, daemon: &str) -> Result<()> {
+        process::kill_when_there(&format!("{daemon} of {}", self.name()), || self.processes(daemon)).await
+    }
+
+    fn processes(&self, daemon: &str) -> Result<Vec<Process>> {
+        match daemon {
             "net-agent" | "compute-agent" => {
                 let file = self.etc().join(format!("{daemon}.toml"));
-                process::find(|line| process::runs(line, &format!("iroko-{daemon}"), &file))?
+                process::find(|line| process::runs(line, &format!("iroko-{daemon}"), &file))
             }
-            "libvirtd" => self.libvirtd()?,
+            "libvirtd" => self.libvirtd(),
             other => bail!("{other} is no daemon of a host"),
-        };
-        process::kill_all(&format!("{daemon} of {}", self.name()), &found)
+        }
     }
 
     /// All hosts' libvirtd have the same command line; this one's is in the host's process namespace.

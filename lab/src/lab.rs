@@ -82,7 +82,8 @@ impl Lab {
     /// A lab that was started before, by this or another process.
     pub fn open(dir: &Path) -> Result<Self> {
         let dir = dir.canonicalize().with_context(|| format!("no lab in {}", dir.display()))?;
-        let read = |name: &str| fs::read_to_string(dir.join(name)).with_context(|| format!("no lab in {}", dir.display()));
+        let read =
+            |name: &str| fs::read_to_string(dir.join(name)).with_context(|| format!("no lab in {}", dir.display()));
         let (port, password) = (read("port")?, read("password")?);
         let base = format!("http://127.0.0.1:{}", port.trim());
         let hosts = fs::read_dir(dir.join("hosts")).into_iter().flatten().flatten();
@@ -136,16 +137,18 @@ impl Lab {
         database_url(&self.dir)
     }
 
-    /// Kills one of the control plane's processes, `api`, `scheduler` or `postgres` (all of its processes); it
-    /// is started again at once.
-    pub fn kill(&self, daemon: &str) -> Result<()> {
-        process::kill_all(daemon, &self.processes(daemon)?)
+    /// Kills one of the control plane's daemons, `api`, `scheduler` or `postgres` (all of its processes); it
+    /// is started again at once. Where it is just being started, this waits for it.
+    pub async fn kill(&self, daemon: &str) -> Result<()> {
+        process::kill_when_there(daemon, || self.processes(daemon)).await
     }
 
     fn processes(&self, daemon: &str) -> Result<Vec<Process>> {
         match daemon {
             "api" => process::find(|line| process::runs(line, "iroko-api", &self.dir.join("api.toml"))),
-            "scheduler" => process::find(|line| process::runs(line, "iroko-scheduler", &self.dir.join("scheduler.toml"))),
+            "scheduler" => {
+                process::find(|line| process::runs(line, "iroko-scheduler", &self.dir.join("scheduler.toml")))
+            }
             "postgres" => process::working_in(&self.dir.join("postgres/data")),
             other => bail!("{other} is no daemon of the control plane"),
         }
@@ -259,7 +262,9 @@ fn port(dir: &Path, wanted: u16) -> Result<u16> {
     let kept = fs::read_to_string(&file).ok().and_then(|text| text.trim().parse().ok());
     let port = match kept {
         Some(port) => port,
-        None => TcpListener::bind(("127.0.0.1", wanted)).with_context(|| format!("port {wanted}"))?.local_addr()?.port(),
+        None => {
+            TcpListener::bind(("127.0.0.1", wanted)).with_context(|| format!("port {wanted}"))?.local_addr()?.port()
+        }
     };
     fs::write(file, port.to_string())?;
     Ok(port)
@@ -316,7 +321,8 @@ password = "{password}"
 /// What each host keeps of this machine's memory, so that all of them together offer what is there.
 fn memory_kept(hosts: u8) -> Result<u64> {
     let text = fs::read_to_string("/proc/meminfo")?;
-    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse().ok());
+    let total =
+        text.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse().ok());
     let total: u64 = total.context("this machine does not say how much memory it has")?;
     let (total, hosts) = (total / 1024, u64::from(hosts));
     Ok(total - total.saturating_sub(KEPT_MIB) / hosts)

@@ -20,9 +20,12 @@ pub mod images;
 pub mod lab;
 pub mod process;
 pub mod rest;
+pub mod tenant;
+pub mod traces;
 pub mod wait;
 
 pub use guest::Guest;
 pub use host::Host;
 pub use lab::{Lab, Options};
 pub use rest::Rest;
+pub use tenant::Tenant;

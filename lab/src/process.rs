@@ -1,11 +1,16 @@
 //! Finding and killing the lab's processes, by what their command lines say. A lab's directory is in
 //! all of them, so two labs on one machine do not meet.
 
+use crate::wait::until;
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
+
+/// A daemon that ended is started again within a tenth of a second; a busy machine takes longer.
+const THERE: Duration = Duration::from_secs(20);
 
 /// A process, as this machine counts it.
 #[derive(Debug, Clone)]
@@ -36,7 +41,8 @@ fn read(pid: i32) -> Option<Process> {
 
 /// Processes that work in `directory`.
 pub fn working_in(directory: &Path) -> Result<Vec<Process>> {
-    let here = |process: &Process| fs::read_link(format!("/proc/{}/cwd", process.pid)).is_ok_and(|cwd| cwd == directory);
+    let here =
+        |process: &Process| fs::read_link(format!("/proc/{}/cwd", process.pid)).is_ok_and(|cwd| cwd == directory);
     Ok(find(|_| true)?.into_iter().filter(here).collect())
 }
 
@@ -57,4 +63,10 @@ pub fn kill_all(what: &str, processes: &[Process]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Sends `SIGKILL` to the processes that `find` gives, once there are any.
+pub async fn kill_when_there(what: &str, find: impl Fn() -> Result<Vec<Process>>) -> Result<()> {
+    let look = || async { find().and_then(|found| kill_all(what, &found)).map_err(|error| format!("{error:#}")) };
+    until(&format!("{what} is killed"), THERE, look).await
 }

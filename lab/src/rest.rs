@@ -122,7 +122,13 @@ impl Rest {
     }
 
     /// Waits until what is at `path` satisfies `wanted`.
-    pub async fn until(&self, path: &str, what: &str, bound: Duration, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
+    pub async fn until(
+        &self,
+        path: &str,
+        what: &str,
+        bound: Duration,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Result<Value> {
         until(what, bound, || async {
             match self.call(Method::GET, path, None).await {
                 Ok((_, seen)) if wanted(&seen) => Ok(seen),

@@ -1,0 +1,6 @@
+//! Scenarios on real hosts: libvirt, guests, VXLAN. One binary; each test has a lab of its own.
+#![allow(clippy::unwrap_used, clippy::large_futures, reason = "tests")]
+
+mod fixture;
+mod main_job;
+mod outage;
