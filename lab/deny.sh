@@ -6,4 +6,4 @@ cd "$(dirname "$(realpath "$0")")/.."
 readonly VERSION=0.20.2
 command -v cargo-deny >/dev/null ||
   cargo install --quiet --locked cargo-deny --version "$VERSION" --no-default-features
-exec cargo deny --offline --log-level error check licenses bans sources
+exec cargo deny --log-level error check licenses bans sources

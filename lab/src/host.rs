@@ -126,6 +126,17 @@ impl Host {
         }
     }
 
+    /// Kills a daemon and keeps it down until [`Self::release`].
+    pub async fn hold(&self, daemon: &str) -> Result<()> {
+        fs::write(self.dir.join("hold").join(daemon), b"")?;
+        process::kill_until_gone(daemon, || self.processes(daemon)).await
+    }
+
+    /// Lets a daemon run again.
+    pub fn release(&self, daemon: &str) -> Result<()> {
+        fs::remove_file(self.dir.join("hold").join(daemon)).with_context(|| format!("{daemon} was not held"))
+    }
+
     /// All hosts' libvirtd have the same command line; this one's is in the host's process namespace.
     fn libvirtd(&self) -> Result<Vec<Process>> {
         let space = |pid: i32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();

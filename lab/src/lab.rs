@@ -157,15 +157,7 @@ impl Lab {
     /// Kills a daemon of the control plane and keeps it down until [`Self::release`].
     pub async fn hold(&self, daemon: &str) -> Result<()> {
         fs::write(self.dir.join("hold").join(daemon), b"")?;
-        let down = || async {
-            let alive = self.processes(daemon).map_err(|error| format!("{error:#}"))?;
-            if alive.is_empty() {
-                return Ok(());
-            }
-            let _ = process::kill_all(daemon, &alive);
-            Err(format!("{} processes", alive.len()))
-        };
-        until(&format!("{daemon} is down"), END, down).await
+        process::kill_until_gone(daemon, || self.processes(daemon)).await
     }
 
     /// Lets a daemon run again.

@@ -19,6 +19,7 @@ pub mod host;
 pub mod images;
 pub mod lab;
 pub mod process;
+pub mod ratio;
 pub mod rest;
 pub mod tenant;
 pub mod traces;

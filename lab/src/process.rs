@@ -70,3 +70,16 @@ pub async fn kill_when_there(what: &str, find: impl Fn() -> Result<Vec<Process>>
     let look = || async { find().and_then(|found| kill_all(what, &found)).map_err(|error| format!("{error:#}")) };
     until(&format!("{what} is killed"), THERE, look).await
 }
+
+/// Sends `SIGKILL` to the processes that `find` gives until there are none.
+pub async fn kill_until_gone(what: &str, find: impl Fn() -> Result<Vec<Process>>) -> Result<()> {
+    let look = || async {
+        let alive = find().map_err(|error| format!("{error:#}"))?;
+        if alive.is_empty() {
+            return Ok(());
+        }
+        kill_all(what, &alive).map_err(|error| format!("{error:#}"))?;
+        Err(format!("{} processes", alive.len()))
+    };
+    until(&format!("{what} is down"), THERE, look).await
+}

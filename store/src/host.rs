@@ -183,11 +183,15 @@ pub async fn enrol(
     host_name: &str,
     serial: &str,
 ) -> Result<std::result::Result<HostId, EnrolRefusal>> {
+    // A statement of its own: the next one must see the host that the other agent made while this one waited.
+    sqlx::query!("SELECT id FROM enrolment_token WHERE secret_hash = $1 FOR NO KEY UPDATE", secret_hash)
+        .fetch_optional(&mut *conn)
+        .await?;
     let token = sqlx::query!(
         r#"SELECT t.id, t.host_name, t.used_by, h.id AS "host_id?", h.name AS "joined_name?",
                   EXISTS (SELECT FROM host_agent a WHERE a.host_id = t.host_id AND a.kind = $2 AND a.incarnation > 0) AS "began!"
            FROM enrolment_token t LEFT JOIN host h ON h.id = t.host_id OR (t.host_id IS NULL AND h.name = t.host_name)
-           WHERE t.secret_hash = $1 AND t.expires_at > now() FOR UPDATE OF t"#,
+           WHERE t.secret_hash = $1 AND t.expires_at > now()"#,
         secret_hash,
         kind.as_str()
     )
