@@ -86,7 +86,8 @@ const RATIO_NUMBER: u8 = 9;
 
 async fn measure(dir: PathBuf) -> Result<()> {
     let dir = dir.join("ratio");
-    let options = Options { dir: dir.clone(), number: RATIO_NUMBER, hosts: 1, port: 0, programs: None, detached: false };
+    let options =
+        Options { dir: dir.clone(), number: RATIO_NUMBER, hosts: 1, port: 0, programs: None, detached: false };
     let lab = Lab::start(&options).await?;
     let done = Box::pin(ratio::run(&lab)).await;
     drop(lab);

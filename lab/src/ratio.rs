@@ -69,6 +69,9 @@ fn print(cold: Duration, ours: &mut [Duration], mut theirs: Vec<Duration>) -> Re
     row("POST to `running`", ours);
     row("`virsh create` of the same domain", &theirs);
     let ratio = ours[ROUNDS / 2].as_secs_f64() / theirs[ROUNDS / 2].as_secs_f64();
-    println!("\nratio of the medians: {ratio:.2}; the first machine, which fetches image and network: {:.0} ms", cold.as_secs_f64() * 1000.0);
+    println!(
+        "\nratio of the medians: {ratio:.2}; the first machine, which fetches image and network: {:.0} ms",
+        cold.as_secs_f64() * 1000.0
+    );
     Ok(())
 }

@@ -17,6 +17,7 @@ pub mod flavor;
 pub mod host;
 pub mod image;
 pub mod instance;
+pub mod invariant;
 pub mod network;
 mod page;
 pub mod placement;
