@@ -245,6 +245,19 @@ async fn a_paused_machine_goes_on() {
     world.until("going on", spec.id, runs).await;
 }
 
+/// As libvirt leaves it when it is killed in the middle of a start: it answers, and never goes on.
+#[tokio::test(start_paused = true)]
+async fn a_half_started_machine_is_started_anew_after_its_time() {
+    let (world, spec) = running().await;
+    let began = tokio::time::Instant::now();
+    world.hypervisor.happen(spec.id, Some(DomainState::Starting), true);
+    let runs = |world: &World| world.hypervisor.peek(spec.id) == Some(DomainState::Running);
+    world.until("starting anew", spec.id, runs).await;
+    assert!(began.elapsed() >= world.config.hypervisor_timeout(), "a start under way was given its time");
+    assert_eq!(world.hypervisor.starts(spec.id), 2);
+    world.until_seen(&spec, ObservedState::Running).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_machine_can_be_stopped_before_it_was_ever_started() {
     let mut world = World::new();

@@ -58,7 +58,7 @@ impl Host {
             )
         };
         let compute = format!(
-            "{}\n[compute]\nstate_dir = \"{}\"\nvirt_type = \"qemu\"\ndisk_cache = \"writeback\"\npoll_period_s = 2\nstop_timeout_s = 30\n\n\
+            "{}\n[compute]\nstate_dir = \"{}\"\nvirt_type = \"qemu\"\ndisk_cache = \"writeback\"\npoll_period_s = 2\nstop_timeout_s = 30\nhypervisor_timeout_s = 10\n\n\
              [compute.capacity]\nreserved_memory_mib = {memory_kept}\nvcpu_overcommit = 8.0\ndisk_gib = 200\n",
             link("compute-agent"),
             self.compute_dir().display()

@@ -24,6 +24,9 @@ pub enum DomainState {
     Running,
     /// Its processors are held, by an operator or after an input/output error.
     Paused,
+    /// It was begun to be started, and its processors have not run yet. A hypervisor daemon that is killed in the
+    /// middle leaves it so for ever.
+    Starting,
     /// The guest is on its way down.
     Stopping,
     /// Defined and off.

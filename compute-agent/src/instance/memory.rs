@@ -35,6 +35,7 @@ pub(crate) struct Memory {
     asked_first: Option<Instant>,
     asked_last: Option<Instant>,
     waiting_since: Option<Instant>,
+    starting_since: Option<Instant>,
     running_since: Option<Instant>,
     pub hold: Option<Hold>,
     pub attempts: u32,
@@ -53,6 +54,7 @@ impl Memory {
             asked_first: None,
             asked_last: None,
             waiting_since: None,
+            starting_since: None,
             running_since: None,
             hold: None,
             attempts: 0,
@@ -75,6 +77,15 @@ impl Memory {
         self.waiting_since = None;
         self.retry.reset();
         self.stopped();
+    }
+
+    /// When a start that is under way has had its time; `None` where none is.
+    pub(crate) fn start_until(&mut self, is_starting: bool, within: Duration) -> Option<Instant> {
+        if !is_starting {
+            self.starting_since = None;
+            return None;
+        }
+        Some(*self.starting_since.get_or_insert_with(Instant::now) + within)
     }
 
     /// The hold in force, if any.

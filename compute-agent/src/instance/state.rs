@@ -8,7 +8,7 @@
 //!                                                                 ─MarkFailed─> Rest(Failed)
 //!   failed mark of this generation: Rest(Failed)        of an older one: Begin
 //!   off, has run: (hold) ─> (ports) ─> Start            off, has run, no disk: Rest(DiskLost)
-//!   paused: Resume
+//!   paused: Resume      half started: (wait) ─(overdue)─> Destroy ─> off
 //!   more reboots wanted than done
 //!     running ─RebootBegin─> stopping ─> off ─RebootHalf─> Start ─> running ─RebootDone─> Rest
 //!     off     ─RebootSettle─> ...
@@ -79,6 +79,8 @@ pub struct Facts<'a> {
     pub seed: bool,
     /// Anything is there beside the record, also half-made files.
     pub litter: bool,
+    /// A start that was begun has had its time and has not ended.
+    pub start_overdue: bool,
     /// Its ports.
     pub ports: Ports,
     /// The stop under way.
@@ -143,6 +145,8 @@ pub enum Rest {
     Stopping,
     /// The guest is on its way down, to come up again.
     Rebooting,
+    /// A start is under way that an earlier agent began, or a hypervisor that was killed meanwhile.
+    AwaitStart,
     /// The net-agent has not plugged all ports.
     AwaitPorts,
     /// Building was given up at this generation.
@@ -182,7 +186,9 @@ fn vanish(facts: &Facts<'_>) -> Step {
 /// Towards nothing but the record; `None` once there.
 const fn clear(facts: &Facts<'_>) -> Option<Step> {
     match facts.domain {
-        Some(DomainState::Running | DomainState::Paused | DomainState::Stopping) => Some(Step::Destroy),
+        Some(DomainState::Running | DomainState::Paused | DomainState::Starting | DomainState::Stopping) => {
+            Some(Step::Destroy)
+        }
         Some(DomainState::Off) => Some(Step::Undefine),
         None if facts.litter || facts.disk || facts.seed => Some(Step::RemoveFiles),
         None => None,
@@ -191,8 +197,11 @@ const fn clear(facts: &Facts<'_>) -> Option<Step> {
 
 /// Towards a machine that runs or is off, as wanted.
 fn keep(facts: &Facts<'_>, record: &Record) -> Step {
-    use DomainState::{Off, Paused, Running, Stopping};
+    use DomainState::{Off, Paused, Running, Starting, Stopping};
     match (facts.want, facts.domain) {
+        // It never ran: there is no guest to ask, and nothing of it to lose.
+        (Want::Running | Want::Stopped, Some(Starting)) if facts.start_overdue => Step::Destroy,
+        (Want::Running | Want::Stopped, Some(Starting)) => Step::Rest(Rest::AwaitStart),
         (Want::Running, Some(Running)) => running(facts, record),
         (Want::Running, Some(Paused)) if !is_stopping(record) => Step::Resume,
         (Want::Running, Some(Paused | Stopping)) => halt(facts, record),

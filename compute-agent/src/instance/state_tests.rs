@@ -5,8 +5,14 @@ use super::*;
 use iroko_model::InstanceId;
 
 const WANTS: [Want; 3] = [Want::Running, Want::Stopped, Want::Gone];
-const DOMAINS: [Option<DomainState>; 5] =
-    [None, Some(DomainState::Off), Some(DomainState::Running), Some(DomainState::Paused), Some(DomainState::Stopping)];
+const DOMAINS: [Option<DomainState>; 6] = [
+    None,
+    Some(DomainState::Off),
+    Some(DomainState::Running),
+    Some(DomainState::Paused),
+    Some(DomainState::Starting),
+    Some(DomainState::Stopping),
+];
 const PORTS: [Ports; 3] = [Ports::Ready, Ports::Waiting, Ports::Overdue];
 const STOPS: [StopClock; 3] = [StopClock::Due, StopClock::Asked, StopClock::Overdue];
 const FLAGS: [bool; 2] = [false, true];
@@ -40,6 +46,7 @@ struct World {
     record: Option<Record>,
     disk: bool,
     seed: bool,
+    start_overdue: bool,
     ports: Ports,
     stop: StopClock,
     given_up: bool,
@@ -56,6 +63,7 @@ impl World {
             disk: self.disk,
             seed: self.seed,
             litter: self.disk || self.seed,
+            start_overdue: self.start_overdue,
             ports: self.ports,
             stop: self.stop,
             given_up: self.given_up,
@@ -109,7 +117,7 @@ fn worlds() -> Vec<World> {
             for record in records() {
                 for ports in PORTS {
                     for stop in STOPS {
-                        for bits in 0..16 {
+                        for bits in 0..32 {
                             let flag = |n: u32| FLAGS[(bits >> n & 1) as usize];
                             worlds.push(World {
                                 want,
@@ -121,6 +129,7 @@ fn worlds() -> Vec<World> {
                                 ports,
                                 stop,
                                 given_up: flag(3),
+                                start_overdue: flag(4),
                             });
                         }
                     }
@@ -147,6 +156,11 @@ fn every_world_comes_to_rest_where_it_should() {
         };
         let allowed: &[Rest] = match first.want {
             Want::Gone => &[Rest::Absent],
+            // Only where a start is under way, and only until it has had its time.
+            _ if rest == Rest::AwaitStart => {
+                assert!(first.domain == Some(DomainState::Starting) && !first.start_overdue, "{first:?}");
+                continue;
+            }
             Want::Running => {
                 &[Rest::Running, Rest::AwaitPorts, Rest::Failed, Rest::DiskLost, Rest::Stopping, Rest::Rebooting]
             }
@@ -193,6 +207,7 @@ fn the_arrows_of_the_diagram() {
         ports: Ports::Ready,
         stop: StopClock::Due,
         given_up: false,
+        start_overdue: false,
     };
     let building = Some(Record { life: Life::Building, ..record.clone() });
     let fresh = World { domain: None, record: building.clone(), disk: false, seed: false, ..well.clone() };
@@ -203,6 +218,8 @@ fn the_arrows_of_the_diagram() {
         (World { reboots: 2, ..well.clone() }, Step::RebootBegin),
         (World { reboots: 2, domain: Some(DomainState::Off), ..well.clone() }, Step::RebootSettle),
         (World { domain: Some(DomainState::Paused), ..well.clone() }, Step::Resume),
+        (World { domain: Some(DomainState::Starting), ..well.clone() }, Step::Rest(Rest::AwaitStart)),
+        (World { domain: Some(DomainState::Starting), start_overdue: true, ..well.clone() }, Step::Destroy),
         (World { domain: Some(DomainState::Off), ..well.clone() }, Step::Start),
         (World { domain: Some(DomainState::Off), disk: false, ..well.clone() }, Step::Rest(Rest::DiskLost)),
         (World { domain: None, ports: Ports::Overdue, ..well.clone() }, Step::Rest(Rest::AwaitPorts)),

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 const PORTS_NEVER_CAME: &str = "the host's network did not get ready for this machine in time";
 const RESTARTS: &str = "the machine switched itself off; it is wanted running and starts again in a moment";
 const DISK_LOST: &str = "the machine's disk is missing on its host; an operator must restore it";
+const AWAITS_START: &str = "a start of the machine that was interrupted is waited for, then made again";
 const AWAITS_PORTS: &str = "waits for the host's network";
 
 /// How the supervisor and a machine's task speak.
@@ -110,7 +111,7 @@ impl Machine {
             Err(error) => return self.blind(&error),
         };
         self.memory.wanted(seen.want, seen.generation);
-        if !matches!(seen.domain, Some(DomainState::Running | DomainState::Paused | DomainState::Stopping)) {
+        if matches!(seen.domain, None | Some(DomainState::Off)) {
             self.memory.stopped();
         }
         let (step, clock) = self.decide(&seen);
@@ -148,6 +149,8 @@ impl Machine {
     fn decide(&mut self, seen: &Seen) -> (Step, Option<Instant>) {
         let ready = seen.spec.iter().all(|spec| spec.nics.iter().all(|nic| self.host.ready.is_ready(nic.port_id)));
         let (stop, clock) = self.memory.stop_clock(self.host.config.stop_timeout());
+        let is_starting = seen.domain == Some(DomainState::Starting);
+        let start_until = self.memory.start_until(is_starting, self.host.config.hypervisor_timeout());
         let facts = Facts {
             want: seen.want,
             generation: seen.generation,
@@ -157,14 +160,17 @@ impl Machine {
             disk: seen.held.disk,
             seed: seen.held.seed,
             litter: seen.held.litter,
+            start_overdue: start_until.is_some_and(|until| until <= Instant::now()),
             ports: if ready { Ports::Ready } else { Ports::Waiting },
             stop,
             given_up: self.memory.given_up.is_some(),
         };
         let step = state::next(&facts);
         // The patience for ports is counted only while nothing but the ports is missing.
-        if step != Step::Rest(Rest::AwaitPorts) {
-            return (step, clock);
+        match step {
+            Step::Rest(Rest::AwaitPorts) => {}
+            Step::Rest(Rest::AwaitStart) => return (step, start_until),
+            step => return (step, clock),
         }
         let ports = self.memory.ports(ready, &self.host.config);
         (state::next(&Facts { ports, ..facts }), clock)
@@ -176,6 +182,7 @@ impl Machine {
             Rest::Stopped => (ObservedState::Stopped, None),
             Rest::Stopping => (ObservedState::Stopping, None),
             Rest::Rebooting => (ObservedState::Rebooting, None),
+            Rest::AwaitStart => (ObservedState::Preparing, Some(AWAITS_START.to_owned())),
             Rest::AwaitPorts => (ObservedState::Preparing, Some(AWAITS_PORTS.to_owned())),
             Rest::Failed => (ObservedState::Failed, failure(seen)),
             Rest::DiskLost => (ObservedState::Failed, Some(DISK_LOST.to_owned())),

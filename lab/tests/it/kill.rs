@@ -3,6 +3,7 @@
 use crate::fixture::Fixture;
 use crate::needs_lab;
 use anyhow::{Context, Result};
+use iroko_lab::traces::settled;
 use iroko_lab::{Lab, Tenant};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -44,7 +45,7 @@ async fn scenario(lab: &Lab, mut random: StdRng) -> Result<()> {
         for id in &made {
             tenant.until(id, "running").await?;
         }
-        crate::fixture::settled(lab).await.context("after creating")?;
+        settled(lab).await.context("after creating")?;
         for (daemon, id) in DAEMONS.into_iter().zip(&made) {
             tenant.delete(id).await?;
             kill_soon(lab, daemon, point, &mut random).await?;
@@ -52,7 +53,7 @@ async fn scenario(lab: &Lab, mut random: StdRng) -> Result<()> {
         for id in &made {
             tenant.until(id, "deleted").await?;
         }
-        crate::fixture::settled(lab).await.context("after deleting")?;
+        settled(lab).await.context("after deleting")?;
     }
     lab.until_reachable(REACHABLE).await?;
     alpha.must("test -e /run/untouched").await?;

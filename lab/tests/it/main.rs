@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::large_futures, reason = "tests")]
 
 mod fixture;
+mod kill;
 mod main_job;
 mod outage;

@@ -3,6 +3,7 @@
 use crate::fixture::Fixture;
 use crate::needs_lab;
 use anyhow::{Result, ensure};
+use iroko_lab::traces::settled;
 use iroko_lab::{Guest, Host, Lab, Tenant};
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ async fn scenario(lab: &Lab) -> Result<()> {
     across(&alpha, &beta).await?;
     full_packets(&alpha, &beta).await?;
     power(&tenant, &a, &alpha, &beta).await?;
+    settled(lab).await?;
     for id in [&a, &b] {
         tenant.delete(id).await?;
     }
@@ -41,7 +43,7 @@ async fn scenario(lab: &Lab) -> Result<()> {
     for host in &lab.hosts {
         nothing_left(host).await?;
     }
-    Ok(())
+    settled(lab).await
 }
 
 /// By DHCP and by the seed: address, MTU, name; and the console says so to the tenant.

@@ -3,6 +3,7 @@
 use crate::fixture::Fixture;
 use crate::needs_lab;
 use anyhow::{Result, ensure};
+use iroko_lab::traces::settled;
 use iroko_lab::{Lab, Tenant};
 use std::time::Duration;
 
@@ -57,5 +58,5 @@ async fn scenario(lab: &Lab) -> Result<()> {
     let gamma = tenant.guest(lab, &c).await?;
     gamma.until_up().await?;
     gamma.until(&format!("ping -c 2 -W 2 {}", alpha.ip), SOON).await?;
-    Ok(())
+    settled(lab).await
 }

@@ -69,7 +69,7 @@ pub(super) fn list(connection: &Connection) -> Result<HashMap<InstanceId, Domain
 pub(super) fn state(connection: &Connection, id: InstanceId) -> Result<Option<DomainState>, Failed> {
     let Some(domain) = find(connection, id)? else { return Ok(None) };
     match domain.get_state() {
-        Ok((state, _)) => Ok(Some(translate(state))),
+        Ok((state, reason)) => Ok(Some(translate(state, reason))),
         Err(error) if error.code() == ErrorNumber::NoDomain => Ok(None),
         Err(error) => Err(error.into()),
     }
@@ -169,8 +169,9 @@ fn no_domain() -> Failed {
     Failed::Libvirt(Error::last_error())
 }
 
-const fn translate(state: sys::virDomainState) -> DomainState {
+fn translate(state: sys::virDomainState, reason: i32) -> DomainState {
     match state {
+        sys::VIR_DOMAIN_PAUSED if reason == sys::VIR_DOMAIN_PAUSED_STARTING_UP as i32 => DomainState::Starting,
         sys::VIR_DOMAIN_PAUSED | sys::VIR_DOMAIN_PMSUSPENDED => DomainState::Paused,
         sys::VIR_DOMAIN_SHUTDOWN => DomainState::Stopping,
         sys::VIR_DOMAIN_SHUTOFF | sys::VIR_DOMAIN_CRASHED => DomainState::Off,
