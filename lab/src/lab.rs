@@ -224,8 +224,7 @@ fn first_process(dir: &Path) -> Result<Option<Process>> {
     Ok(process::find(is_lab)?.into_iter().find(|process| process.inner == 1))
 }
 
-/// The directory of the daemons' programs: the one given, or one above this program.
-pub fn programs(given: Option<&Path>) -> Result<PathBuf> {
+fn programs(given: Option<&Path>) -> Result<PathBuf> {
     let own = std::env::current_exe()?;
     let beside = || own.ancestors().skip(1).find(|dir| dir.join("iroko-api").exists()).map(Path::to_owned);
     let dir = given.map(Path::to_owned).or_else(beside).context("the daemons are not built; run `make build`")?;
@@ -283,8 +282,7 @@ pub(crate) fn write_secret(path: &Path, text: &str) -> Result<()> {
     Ok(file.write_all(text.as_bytes())?)
 }
 
-/// URL of the database of a cluster below `dir/postgres`.
-pub fn database_url(dir: &Path) -> String {
+fn database_url(dir: &Path) -> String {
     let script = images::scripts().join("postgres.sh");
     let output = Command::new(script).arg("url").arg(dir.join("postgres")).output();
     output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()

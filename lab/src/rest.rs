@@ -72,39 +72,33 @@ impl Rest {
         bail!("{method} {path}: a new token was refused")
     }
 
-    /// As [`Self::call`], asked again while the API or its database is away; status and body of the answer.
-    pub async fn answer(&self, method: &str, path: &str, body: Option<&Value>) -> Result<(u16, Value)> {
-        let method: Method = method.parse().context("a method of HTTP")?;
-        until(&format!("{method} {path}"), AGAIN, || async {
+    /// As [`Self::call`], asked again while the API or its database is away; an error for any answer but success.
+    async fn must(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
+        let (status, answer) = until(&format!("{method} {path}"), AGAIN, || async {
             match self.call(method.clone(), path, body).await {
-                Ok((status, answer)) if status.is_server_error() => Err(format!("{status} {answer}")),
-                Ok((status, answer)) => Ok((status.as_u16(), answer)),
+                Ok((status, _)) if status.is_server_error() => Err(status.to_string()),
+                Ok(answer) => Ok(answer),
                 Err(error) => Err(format!("{error:#}")),
             }
         })
-        .await
-    }
-
-    /// As [`Self::answer`], with an error for any answer but success.
-    async fn must(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
-        let (status, answer) = self.answer(method, path, body).await?;
-        ensure!((200..300).contains(&status), "{method} {path}: {status} {answer}");
+        .await?;
+        ensure!(status.is_success(), "{method} {path}: {status} {answer}");
         Ok(answer)
     }
 
     /// Reads.
     pub async fn get(&self, path: &str) -> Result<Value> {
-        self.must("GET", path, None).await
+        self.must(Method::GET, path, None).await
     }
 
     /// Makes something, or asks for something.
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value> {
-        self.must("POST", path, Some(body)).await
+        self.must(Method::POST, path, Some(body)).await
     }
 
     /// Deletes.
     pub async fn delete(&self, path: &str) -> Result<()> {
-        self.must("DELETE", path, None).await.map(drop)
+        self.must(Method::DELETE, path, None).await.map(drop)
     }
 
     /// Sends a file as a body.

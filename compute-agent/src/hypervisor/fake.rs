@@ -104,11 +104,6 @@ impl FakeHypervisor {
         self.lock().domains.get(&id).and_then(|domain| domain.state)
     }
 
-    /// All defined domains and what they do.
-    pub fn domains(&self) -> HashMap<InstanceId, DomainState> {
-        self.lock().domains.iter().filter_map(|(id, domain)| Some((*id, domain.state?))).collect()
-    }
-
     /// How often a machine was started, also before it was last undefined.
     pub fn starts(&self, id: InstanceId) -> u64 {
         self.lock().domains.get(&id).map_or(0, |domain| domain.starts)

@@ -40,11 +40,6 @@ impl FakeStorage {
         self.lock().get(&id).cloned().unwrap_or_default()
     }
 
-    /// Machines of which anything is kept.
-    pub fn kept(&self) -> Vec<InstanceId> {
-        self.lock().keys().copied().collect()
-    }
-
     /// How many machines anything is kept of.
     pub fn len(&self) -> usize {
         self.lock().len()
