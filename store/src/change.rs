@@ -101,20 +101,18 @@ async fn watermark(conn: &mut Conn) -> Result<Mark> {
     .await?)
 }
 
-/// The oldest revision from which on at most `most` changes are kept, all of them: where a reader
-/// that starts anew begins.
+/// The oldest revision from which on every change is kept, and at most `most` of them: where a
+/// reader that starts anew begins.
 pub async fn change_floor(conn: &mut Conn, most: i64) -> Result<i64> {
-    let row = sqlx::query!(
-        r#"SELECT min(revision) AS oldest, count(*) AS "count!" FROM
-           (SELECT revision FROM change ORDER BY revision DESC, seq DESC LIMIT $1) AS c"#,
+    let oldest = sqlx::query_scalar!(
+        "SELECT min(revision) FROM (SELECT revision FROM change ORDER BY revision DESC, seq DESC LIMIT $1) AS c",
         most
     )
     .fetch_one(&mut *conn)
     .await?;
-    match row.oldest {
-        // The oldest of a full count may be cut in its middle.
-        Some(oldest) if row.count == most => Ok(oldest + 1),
-        Some(oldest) => Ok(oldest),
+    match oldest {
+        // The bound or a trim may have cut the oldest in its middle; after it nothing is missing.
+        Some(oldest) => Ok(oldest + 1),
         None => Ok(watermark(conn).await?.xmin),
     }
 }
@@ -133,11 +131,15 @@ pub async fn change_epoch(conn: &mut Conn) -> Result<String> {
 }
 
 /// Throws away changes older than `keep_s` seconds, at most `at_most` in one call. Returns how many.
+/// Oldest revisions first and without gaps; the newest always stays, so that a reader that starts
+/// anew knows that nothing came after it, however long ago that was.
 pub async fn change_trim(conn: &mut Conn, keep_s: f64, at_most: i64) -> Result<u64> {
     let done = sqlx::query!(
         "DELETE FROM change WHERE (revision, seq) IN (
-             SELECT revision, seq FROM change WHERE created_at < now() - make_interval(secs => $1)
-             ORDER BY revision, seq LIMIT $2 FOR UPDATE SKIP LOCKED)",
+             SELECT revision, seq FROM change
+             WHERE revision < (SELECT coalesce(min(revision) FILTER (WHERE created_at >= now() - make_interval(secs => $1)),
+                                               max(revision)) FROM change)
+             ORDER BY revision, seq LIMIT $2 FOR UPDATE)",
         keep_s,
         at_most
     )

@@ -229,11 +229,14 @@ pub async fn networks_of_host(conn: &mut Conn, host_id: HostId) -> Result<Vec<Uu
     .await?)
 }
 
-/// All pairs of host and network that a port joins.
-pub async fn memberships(conn: &mut Conn) -> Result<Vec<(HostId, NetworkId)>> {
+/// Pairs of host and network that a port joins, without those that a change from `revision` on
+/// speaks of: who reads the outbox from there learns of these from it, in its order.
+pub async fn memberships_before(conn: &mut Conn, revision: i64) -> Result<Vec<(HostId, NetworkId)>> {
     let rows = sqlx::query!(
         r#"SELECT DISTINCT i.host_id AS "host_id!", p.network_id FROM instance i JOIN port p ON p.instance_id = i.id
-           WHERE i.host_id IS NOT NULL"#
+           WHERE i.host_id IS NOT NULL AND NOT EXISTS (
+               SELECT FROM change c WHERE c.revision >= $1 AND c.host_id = i.host_id AND c.network_id = p.network_id)"#,
+        revision
     )
     .fetch_all(conn)
     .await?;

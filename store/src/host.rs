@@ -183,21 +183,26 @@ pub async fn enrol(
     host_name: &str,
     serial: &str,
 ) -> Result<std::result::Result<HostId, EnrolRefusal>> {
-    // A statement of its own: the next one must see the host that the other agent made while this one waited.
-    sqlx::query!("SELECT id FROM enrolment_token WHERE secret_hash = $1 FOR NO KEY UPDATE", secret_hash)
-        .fetch_optional(&mut *conn)
-        .await?;
-    let token = sqlx::query!(
-        r#"SELECT t.id, t.host_name, t.used_by, h.id AS "host_id?", h.name AS "joined_name?",
-                  EXISTS (SELECT FROM host_agent a WHERE a.host_id = t.host_id AND a.kind = $2 AND a.incarnation > 0) AS "began!"
-           FROM enrolment_token t LEFT JOIN host h ON h.id = t.host_id OR (t.host_id IS NULL AND h.name = t.host_name)
-           WHERE t.secret_hash = $1 AND t.expires_at > now()"#,
-        secret_hash,
-        kind.as_str()
+    // A statement of its own: the next one must see what the host's other agent, with the same
+    // token, committed while this one waited.
+    let token_id = sqlx::query_scalar!(
+        "SELECT id FROM enrolment_token WHERE secret_hash = $1 AND expires_at > now() FOR UPDATE",
+        secret_hash
     )
     .fetch_optional(&mut *conn)
     .await?;
-    let Some(token) = token else { return Ok(Err(EnrolRefusal::Token)) };
+    let Some(token_id) = token_id else { return Ok(Err(EnrolRefusal::Token)) };
+    let token = sqlx::query!(
+        r#"SELECT t.host_name, t.used_by, h.id AS "host_id?", h.name AS "joined_name?",
+                  EXISTS (SELECT FROM host_agent a WHERE a.host_id = t.host_id AND a.kind = $2
+                          AND a.incarnation > a.enrolled_incarnation) AS "began!"
+           FROM enrolment_token t LEFT JOIN host h ON h.id = t.host_id OR (t.host_id IS NULL AND h.name = t.host_name)
+           WHERE t.id = $1"#,
+        token_id,
+        kind.as_str()
+    )
+    .fetch_one(&mut *conn)
+    .await?;
     if token.began && token.used_by.iter().any(|used| used == kind.as_str()) {
         return Ok(Err(EnrolRefusal::Used));
     }
@@ -210,15 +215,16 @@ pub async fn enrol(
     };
     sqlx::query!(
         "UPDATE enrolment_token SET host_id = $2, used_by = array_append(array_remove(used_by, $3), $3) WHERE id = $1",
-        token.id,
+        token_id,
         host_id,
         kind.as_str()
     )
     .execute(&mut *conn)
     .await?;
     sqlx::query!(
-        "INSERT INTO host_agent (host_id, kind, certificate_serial) VALUES ($1, $2, $3)
-         ON CONFLICT (host_id, kind) DO UPDATE SET certificate_serial = excluded.certificate_serial, next_serial = NULL",
+        "INSERT INTO host_agent AS a (host_id, kind, certificate_serial) VALUES ($1, $2, $3)
+         ON CONFLICT (host_id, kind) DO UPDATE SET certificate_serial = excluded.certificate_serial, next_serial = NULL,
+             enrolled_incarnation = a.incarnation",
         host_id,
         kind.as_str(),
         serial

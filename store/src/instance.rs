@@ -218,14 +218,16 @@ pub async fn instance_list(
 }
 
 /// Changes the wanted power state to `running` or `stopped` and tells the host. Asking for what is
-/// already wanted changes nothing, except that a machine that failed to start is tried again.
+/// already wanted changes nothing, except that a machine that failed to start is tried again, and
+/// one that was given up as if no host had failed it yet.
 /// False where the project has no such machine or it is being deleted.
 pub async fn instance_set_power(conn: &mut Conn, project_id: ProjectId, id: InstanceId, power: Power) -> Result<bool> {
     let found = sqlx::query_scalar!(
         r#"WITH known AS (
                SELECT id FROM instance WHERE project_id = $1 AND id = $2 AND power <> 'deleted' FOR UPDATE
            ), changed AS (
-               UPDATE instance i SET power = $3, generation = generation + 1 FROM known
+               UPDATE instance i SET power = $3, generation = generation + 1, fault = NULL,
+                   excluded_hosts = CASE WHEN i.fault IS NULL THEN i.excluded_hosts ELSE '{}' END FROM known
                WHERE i.id = known.id AND (i.power <> $3 OR i.observed_state = 'failed') RETURNING i.id, i.host_id
            ), told AS (
                INSERT INTO change (kind, object_id, host_id) SELECT 'instance', id, host_id FROM changed WHERE host_id IS NOT NULL

@@ -45,6 +45,7 @@ pub struct Hub {
     store: Store,
     epoch: String,
     state: Mutex<State>,
+    shutdown: CancellationToken,
 }
 
 impl Hub {
@@ -55,11 +56,11 @@ impl Hub {
         let floor = change_floor(&mut conn, ENTRIES_MAX as i64 / 2).await?;
         drop(conn);
         let state = State { ring: Ring::new(floor), watermark: floor, waiting: HashMap::new() };
-        let hub = Arc::new(Self { store, epoch, state: Mutex::new(state) });
+        let hub = Arc::new(Self { store, epoch, state: Mutex::new(state), shutdown });
         hub.look().await?;
         hub.learn_members().await?;
         let follower = hub.clone();
-        tokio::spawn(async move { shutdown.run_until_cancelled(follower.follow()).await });
+        tokio::spawn(async move { follower.shutdown.run_until_cancelled(follower.follow()).await });
         Ok(hub)
     }
 
@@ -67,14 +68,17 @@ impl Hub {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Members of networks of which no change was in the outbox.
+    /// Members of networks of which no change was in the outbox, nor is on its way. From here on
+    /// nothing is new to the ring that did not change.
     async fn learn_members(&self) -> Result<()> {
         let mut conn = self.store.connection().await?;
-        let members = desired::memberships(&mut conn).await?;
+        let looked_up_to = self.state().watermark;
+        let members = desired::memberships_before(&mut conn, looked_up_to).await?;
         let mut state = self.state();
         for (host, network) in members {
             state.ring.set_member(host, network, true);
         }
+        state.ring.complete_members();
         Ok(())
     }
 
@@ -119,7 +123,8 @@ impl Hub {
         Ok(tail.more_soon)
     }
 
-    /// Answers a watcher: what changed since `after`, waiting up to `wait` for something.
+    /// Answers a watcher: what changed since `after`, waiting up to `wait` for something. When the
+    /// process ends it answers at once, so that the watcher goes on with the next one.
     pub async fn desired(&self, host: HostId, kind: AgentKind, after: &str, wait: Duration) -> Result<DesiredReply> {
         let until = Instant::now() + wait;
         loop {
@@ -131,7 +136,8 @@ impl Hub {
                 return self.everything(host, kind).await;
             };
             let has_news = !news.what.is_empty() || !news.consoles.is_empty();
-            if has_news || tokio::time::timeout_at(until, woken).await.is_err() {
+            let woken = self.shutdown.run_until_cancelled(tokio::time::timeout_at(until, woken));
+            if has_news || !matches!(woken.await, Some(Ok(()))) {
                 return self.reply(host, news, watermark).await;
             }
         }
@@ -148,15 +154,23 @@ impl Hub {
     }
 
     async fn reply(&self, host: HostId, news: News, watermark: i64) -> Result<DesiredReply> {
-        let joined: Vec<Uuid> =
-            news.what.iter().filter_map(|w| if let What::Join(n) = w { Some(n.as_uuid()) } else { None }).collect();
-        let mut joins = if joined.is_empty() { HashMap::new() } else { self.networks(host, &joined).await? };
+        // A host that joined, left and joined again is told the network at its last joining.
+        let mut joined: HashMap<NetworkId, usize> = HashMap::new();
+        for (at, what) in news.what.iter().enumerate() {
+            if let What::Join(network) = what {
+                joined.insert(*network, at);
+            }
+        }
+        let ids: Vec<Uuid> = joined.keys().map(NetworkId::as_uuid).collect();
+        let mut joins = if ids.is_empty() { HashMap::new() } else { self.networks(host, &ids).await? };
         let mut changes = Vec::with_capacity(news.what.len());
-        for what in news.what {
+        for (at, what) in news.what.into_iter().enumerate() {
             match what {
                 What::Change(change) => changes.push(change),
-                What::Join(network) => changes.append(&mut joins.remove(&network).unwrap_or_default()),
-                What::Console(_) => {}
+                What::Join(network) if joined[&network] == at => {
+                    changes.append(&mut joins.remove(&network).unwrap_or_default());
+                }
+                What::Join(_) | What::Console(_) => {}
             }
         }
         Ok(DesiredReply { revision: self.revision(watermark), full: false, changes, consoles_wanted: news.consoles })
@@ -312,7 +326,7 @@ fn port_entries(ring: &mut Ring, row: &Row, loaded: &Loaded) -> Vec<(Scope, What
         None => Change::Gone(ObjectKey::Peer(network, row.object_id.into())),
     };
     entries.push((Scope::Network(network), What::Change(peer)));
-    if !is_member && ring.is_member(host, network) {
+    if !is_member && ring.may_be_member(host, network) {
         ring.set_member(host, network, false);
         entries.push((Scope::Host(host), What::Change(Change::Gone(ObjectKey::Network(network)))));
     }

@@ -1,0 +1,12 @@
+//! The store against a real PostgreSQL, a database for each test.
+
+mod allocation;
+mod host;
+mod instance;
+mod invariant;
+mod migration;
+mod outbox;
+mod placement;
+mod report;
+mod subnet;
+mod world;

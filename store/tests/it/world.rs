@@ -1,0 +1,231 @@
+//! What the tests stand on: a project, and short words to make things in it.
+
+use iroko_agent_link::wire::{AgentKind, SessionRequest};
+use iroko_model::host::Architecture;
+use iroko_model::image::DiskFormat;
+use iroko_model::subnet::SubnetPlan;
+use iroko_model::{
+    FlavorId, HostId, Hostname, ImageId, InstanceId, Labels, MacAddress, Name, NetworkId, PortId, ProjectId, Resources,
+};
+use iroko_store::change::{Change, change_tail};
+use iroko_store::flavor::Size;
+use iroko_store::image::{NewImage, Uploaded};
+use iroko_store::instance::{Instance, NewInstance};
+use iroko_store::network::NewNetwork;
+use iroko_store::port::{NewPort, PortAddress};
+use iroko_store::subnet::{NewSubnet, Subnet};
+use iroko_store::{Result, Store, Tx, account, host, image, instance, network, placement, port, subnet};
+use sqlx::ConnectOptions;
+use sqlx::postgres::PgConnectOptions;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+
+/// Seconds after which a host of the tests is silent.
+pub const LEASE_S: f64 = 3600.0;
+
+/// Longest wait for other tests' transactions; the store cuts idle ones off after 15 s.
+const SETTLE: Duration = Duration::from_secs(30);
+
+/// A store over the test's database, and a project in it.
+pub struct World {
+    pub store: Store,
+    pub project: ProjectId,
+    pub image: ImageId,
+}
+
+pub fn name(text: &str) -> Name {
+    Name::try_from(text).unwrap()
+}
+
+impl World {
+    /// Connects as a daemon does, with up to `connections` connections.
+    pub async fn new(connect: &PgConnectOptions, connections: u32) -> Self {
+        let store = Store::connect(connect.to_url_lossy().as_str(), connections).await.unwrap();
+        let mut tx = store.begin().await.unwrap();
+        let project = account::bootstrap(&mut tx, &name("org"), &name("project"), "ama", "hash").await.unwrap();
+        let image = active_image(&mut tx, project).await;
+        store.commit(tx).await.unwrap();
+        Self { store, project, image }
+    }
+
+    pub async fn begin(&self) -> Tx {
+        self.store.begin().await.unwrap()
+    }
+
+    pub async fn commit(&self, tx: Tx) {
+        self.store.commit(tx).await.unwrap();
+    }
+
+    /// A network with a subnet of each of `ranges`.
+    pub async fn network(&self, ranges: &[&str]) -> NetworkId {
+        let labels = Labels::default();
+        let new = NewNetwork {
+            project_id: self.project,
+            name: &name("net"),
+            mtu: 1450,
+            labels: &labels,
+            vnis: 5000..=100_000,
+        };
+        let mut tx = self.begin().await;
+        let id = network::network_insert(&mut tx, &new).await.unwrap().id.into();
+        for range in ranges {
+            self.subnet(&mut tx, id, range, None).await.unwrap().unwrap();
+        }
+        self.commit(tx).await;
+        id
+    }
+
+    pub async fn subnet(
+        &self,
+        tx: &mut Tx,
+        network_id: NetworkId,
+        range: &str,
+        gateway: Option<IpAddr>,
+    ) -> Result<Option<Subnet>> {
+        let plan = SubnetPlan::new(range.parse().unwrap(), gateway, vec![]).unwrap();
+        let labels = Labels::default();
+        let new = NewSubnet { project_id: self.project, network_id, name: &name("sub"), plan: &plan, labels: &labels };
+        subnet::subnet_insert(tx, &new).await
+    }
+
+    /// A port of the network, of `instance` or standing alone.
+    pub async fn port(
+        &self,
+        tx: &mut Tx,
+        network_id: NetworkId,
+        instance: Option<(InstanceId, i32)>,
+    ) -> Result<(PortId, MacAddress, Vec<PortAddress>)> {
+        let networks = subnet::subnets_of_networks(tx, self.project, &[network_id.as_uuid()]).await?;
+        let labels = Labels::default();
+        let id = PortId::new();
+        let new = NewPort { id, project_id: self.project, network_id, name: "p", labels: &labels, instance };
+        let (mac, addresses) = port::port_insert(tx, &new, &networks[0].1).await?;
+        Ok((id, mac, addresses))
+    }
+
+    /// A machine of this size that waits for a host, with a port on each of `networks`.
+    pub async fn instance(&self, size: Size, networks: &[NetworkId]) -> InstanceId {
+        let mut tx = self.begin().await;
+        let id = self.instance_in(&mut tx, size).await;
+        for (index, network) in networks.iter().enumerate() {
+            self.port(&mut tx, *network, Some((id, index as i32))).await.unwrap();
+        }
+        self.commit(tx).await;
+        id
+    }
+
+    pub async fn instance_in(&self, tx: &mut Tx, size: Size) -> InstanceId {
+        let (id, labels) = (InstanceId::new(), Labels::default());
+        let new = NewInstance {
+            id,
+            project_id: self.project,
+            name: &name("vm"),
+            hostname: &Hostname::from_name(&name("vm")),
+            labels: &labels,
+            flavor_id: FlavorId::new(),
+            size,
+            image_id: self.image,
+            architecture: Architecture::X86_64,
+            ssh_keys: &[],
+            user_data: None,
+        };
+        instance::instance_insert(tx, &new).await.unwrap();
+        id
+    }
+
+    /// A host with both agents in their first session.
+    pub async fn host(&self, host_name: &str, capacity: Resources) -> HostId {
+        let mut tx = self.begin().await;
+        let secret = Uuid::now_v7();
+        host::enrolment_token_insert(&mut tx, secret.as_bytes(), Some(host_name), 600.0).await.unwrap();
+        let mut id = None;
+        for kind in [AgentKind::Compute, AgentKind::Net] {
+            id = host::enrol(&mut tx, secret.as_bytes(), kind, host_name, host_name).await.unwrap().ok();
+            let begun = host::session_begin(&mut tx, id.unwrap(), &session(kind, capacity)).await.unwrap();
+            assert_eq!(begun, Some(1));
+        }
+        self.commit(tx).await;
+        id.unwrap()
+    }
+
+    /// Places a machine, which must succeed.
+    pub async fn place(&self, instance: InstanceId, host: HostId) {
+        let mut tx = self.begin().await;
+        let placed = placement::placement_commit(&mut tx, &[(instance, host)]).await.unwrap();
+        self.commit(tx).await;
+        assert_eq!(placed, [instance]);
+    }
+
+    pub async fn get(&self, id: InstanceId) -> Instance {
+        let mut conn = self.store.connection().await.unwrap();
+        instance::instance_get(&mut conn, self.project, id, LEASE_S).await.unwrap().unwrap()
+    }
+
+    /// The outbox's rows from `revision` on, as kind, object and host; and the revision to go on from.
+    pub async fn changes(&self, revision: i64) -> (Vec<(String, Uuid, Option<Uuid>)>, i64) {
+        self.settle().await;
+        let mut conn = self.store.connection().await.unwrap();
+        let tail = change_tail(&mut conn, revision).await.unwrap();
+        let row = |c: &Change| (format!("{:?}", c.kind).to_lowercase(), c.object_id, c.host_id);
+        (tail.changes.iter().map(row).collect(), tail.watermark)
+    }
+
+    /// Waits until everything committed before can be read from the outbox: transactions of other
+    /// tests in the same cluster hold the watermark, too.
+    pub async fn settle(&self) {
+        let mut conn = self.store.connection().await.unwrap();
+        let now: i64 =
+            sqlx::query_scalar("SELECT pg_current_xact_id()::text::bigint").fetch_one(&mut *conn).await.unwrap();
+        let until = Instant::now() + SETTLE;
+        loop {
+            let watermark = change_tail(&mut conn, now).await.unwrap().watermark;
+            if watermark > now {
+                return;
+            }
+            assert!(Instant::now() < until, "the watermark stays at {watermark}, below {now}");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+}
+
+/// What an agent of a host with this capacity says when it starts.
+pub fn session(agent: AgentKind, capacity: Resources) -> SessionRequest {
+    let is_compute = agent == AgentKind::Compute;
+    SessionRequest {
+        agent,
+        version: "test".into(),
+        architecture: is_compute.then_some(Architecture::X86_64),
+        capacity: is_compute.then_some(capacity),
+        vtep: (!is_compute).then(|| "192.0.2.1".parse().unwrap()),
+        underlay_mtu: (!is_compute).then_some(1500),
+    }
+}
+
+/// A size with as many GiB of disk and times 64 MiB of memory as processors.
+pub const fn size(vcpus: i32) -> Size {
+    Size { vcpus, memory_mib: vcpus * 64, disk_gib: vcpus }
+}
+
+/// The room for `vcpus` processors' worth of [`size`].
+pub const fn room(vcpus: u64) -> Resources {
+    Resources { vcpus, memory_mib: vcpus * 64, disk_gib: vcpus }
+}
+
+async fn active_image(tx: &mut Tx, project_id: ProjectId) -> ImageId {
+    let labels = Labels::default();
+    let new = NewImage {
+        project_id,
+        name: &name("image"),
+        architecture: Architecture::X86_64,
+        disk_format: DiskFormat::Raw,
+        sha256: None,
+        labels: &labels,
+    };
+    let id: ImageId = image::image_insert(tx, &new).await.unwrap().id.into();
+    let upload = Uuid::now_v7();
+    assert!(image::image_upload_begin(tx, id, upload, 60.0).await.unwrap());
+    let bytes = Uploaded { size_bytes: 512, virtual_size_bytes: 512, sha256: "0".repeat(64) };
+    assert!(image::image_upload_finish(tx, id, upload, &bytes).await.unwrap().is_some());
+    id
+}
