@@ -5,8 +5,10 @@ mod actor;
 mod body;
 mod page;
 mod path;
+mod query;
 
 pub use actor::{Actor, Operator, Tenant};
 pub use body::ApiJson;
 pub use page::{ListParams, ListQuery, cursor_of};
 pub use path::ApiPath;
+pub use query::ApiQuery;

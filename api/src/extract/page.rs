@@ -1,7 +1,8 @@
 //! Pages and filters of lists.
 
-use crate::problem::{Faults, Kind, Problem, Result};
-use axum::extract::{FromRequestParts, Query};
+use super::ApiQuery;
+use crate::problem::{Faults, Problem, Result};
+use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -45,9 +46,7 @@ impl<S: Send + Sync> FromRequestParts<S> for ListQuery {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        let Query(params) = Query::<ListParams>::from_request_parts(parts, state).await.map_err(|rejection| {
-            Problem::with(Kind::BadRequest, format!("the query cannot be read: {}", rejection.body_text()))
-        })?;
+        let ApiQuery(params) = ApiQuery::<ListParams>::from_request_parts(parts, state).await?;
         Self::try_from(params)
     }
 }
@@ -95,6 +94,7 @@ fn id_of(cursor: &str) -> std::result::Result<Uuid, Invalid> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::problem::Kind;
 
     #[test]
     fn queries_are_checked() {

@@ -1,13 +1,13 @@
 //! Ports.
 
 use crate::App;
-use crate::extract::{ApiJson, ApiPath, ListParams, ListQuery, Tenant};
+use crate::extract::{ApiJson, ApiPath, ApiQuery, ListParams, ListQuery, Tenant};
 use crate::problem::Result;
 use crate::service::port as service;
 use crate::wire::List;
 use crate::wire::port::{Port, PortCreate};
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use iroko_model::{InstanceId, NetworkId, PortId, ProjectId};
 use iroko_store::port::PortFilter;
@@ -56,7 +56,7 @@ async fn create(
 async fn list(
     State(app): State<App>,
     tenant: Tenant,
-    Query(of): Query<OfWhat>,
+    ApiQuery(of): ApiQuery<OfWhat>,
     query: ListQuery,
 ) -> Result<Json<List<Port>>> {
     let filter = PortFilter { common: query.filter, network_id: of.network_id, instance_id: of.instance_id };

@@ -1,13 +1,13 @@
 //! Subnets.
 
 use crate::App;
-use crate::extract::{ApiJson, ApiPath, ListParams, ListQuery, Tenant};
+use crate::extract::{ApiJson, ApiPath, ApiQuery, ListParams, ListQuery, Tenant};
 use crate::problem::Result;
 use crate::service::subnet as service;
 use crate::wire::List;
 use crate::wire::subnet::{Subnet, SubnetCreate};
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use iroko_model::{NetworkId, ProjectId, SubnetId};
 use serde::Deserialize;
@@ -52,7 +52,7 @@ async fn create(
 async fn list(
     State(app): State<App>,
     tenant: Tenant,
-    Query(of): Query<OfNetwork>,
+    ApiQuery(of): ApiQuery<OfNetwork>,
     query: ListQuery,
 ) -> Result<Json<List<Subnet>>> {
     Ok(Json(service::list(&app, tenant.project, of.network_id, query).await?))

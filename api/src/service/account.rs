@@ -20,11 +20,14 @@ pub async fn log_in(app: &App, request: TokenRequest) -> Result<TokenResponse> {
         true => None,
         false => account::account_by_username(&mut conn, &request.username).await?,
     };
+    // Log-ins take turns at hashing; none of them keeps a connection from others meanwhile.
+    drop(conn);
     let stored = found.as_ref().map(|account| account.password_hash.clone());
     let right = app.passwords.verify(request.password, stored).await.map_err(|e| Problem::internal(&e))?;
     let Some(found) = found.filter(|_| right) else {
         return Err(Problem::with(Kind::Unauthorized, "the user name or the password is wrong"));
     };
+    let mut conn = app.store.connection().await?;
     let projects = account::account_projects(&mut conn, found.id).await?;
     let token = app.tokens.issue(&found, projects.iter().map(|p| p.id).collect()).map_err(|e| Problem::internal(&e))?;
     Ok(TokenResponse { access_token: token, token_type: "Bearer".to_owned(), expires_in_s: LIFETIME.as_secs() })

@@ -59,8 +59,16 @@ pub async fn upload(app: &App, project: ProjectId, id: ImageId, body: BodyDataSt
         return Err(Problem::with(Kind::Conflict, text));
     }
     drop(conn);
-    let taken = receive(app, &record, upload, body).await;
-    let done = match taken {
+    // A task of its own: when the sender is gone this request ends where it waits, and the record
+    // must be given back all the same.
+    let app = app.clone();
+    let task = tokio::spawn(async move { take(&app, &record, upload, body).await });
+    task.await.map_err(|error| Problem::internal(&error))?
+}
+
+async fn take(app: &App, record: &Row, upload: Uuid, body: BodyDataStream) -> Result<Image> {
+    let id = ImageId::from(record.id);
+    let done = match receive(app, record, upload, body).await {
         Ok(bytes) => finish(app, id, upload, bytes).await,
         Err(problem) => Err(problem),
     };

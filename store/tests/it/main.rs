@@ -3,6 +3,7 @@
 mod allocation;
 mod host;
 mod instance;
+mod invariant;
 mod migration;
 mod outbox;
 mod placement;

@@ -14,11 +14,8 @@ async fn dump(world: &World) -> Vec<String> {
     let mut rows = Vec::new();
     for table in tables {
         let text = format!("SELECT $1 || ': ' || t::text FROM {table} AS t ORDER BY 1");
-        let found: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(text))
-            .bind(&table)
-            .fetch_all(world.store.pool())
-            .await
-            .unwrap();
+        let found: Vec<String> =
+            sqlx::query_scalar(sqlx::AssertSqlSafe(text)).bind(&table).fetch_all(world.store.pool()).await.unwrap();
         rows.extend(found);
     }
     rows

@@ -164,7 +164,11 @@ async fn trimming_raises_the_floor_and_keeps_the_newest(_: PgPoolOptions, connec
     let all = kept(&world).await;
     let mut conn = world.store.connection().await.unwrap();
     assert_eq!(change_floor(&mut conn, 1000).await.unwrap(), all[0] + 1, "all after the oldest is there");
-    assert_eq!(change_floor(&mut conn, 3).await.unwrap(), all[all.len() - 3] + 1, "the oldest may be cut in its middle");
+    assert_eq!(
+        change_floor(&mut conn, 3).await.unwrap(),
+        all[all.len() - 3] + 1,
+        "the oldest may be cut in its middle"
+    );
     assert_eq!(change_trim(&mut conn, 3600.0, 1000).await.unwrap(), 0, "nothing is an hour old");
     assert_eq!(change_trim(&mut conn, 0.0, 2).await.unwrap(), 2, "bounded");
     let rest = kept(&world).await;

@@ -2,8 +2,8 @@
 
 use crate::world::{LEASE_S, World, room, size};
 use iroko_agent_link::wire::{AgentKind, InstanceObservation, Report};
-use iroko_model::instance::{ObservedState, Power, Status};
 use iroko_model::host::HostState;
+use iroko_model::instance::{ObservedState, Power, Status};
 use iroko_model::{HostId, InstanceId};
 use iroko_store::placement::{
     placement_claim, placement_commit, placement_postpone, placement_take_back, placement_view,

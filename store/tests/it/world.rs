@@ -7,6 +7,7 @@ use iroko_model::subnet::SubnetPlan;
 use iroko_model::{
     FlavorId, HostId, Hostname, ImageId, InstanceId, Labels, MacAddress, Name, NetworkId, PortId, ProjectId, Resources,
 };
+use iroko_store::change::{Change, change_tail};
 use iroko_store::flavor::Size;
 use iroko_store::image::{NewImage, Uploaded};
 use iroko_store::instance::{Instance, NewInstance};
@@ -14,7 +15,6 @@ use iroko_store::network::NewNetwork;
 use iroko_store::port::{NewPort, PortAddress};
 use iroko_store::subnet::{NewSubnet, Subnet};
 use iroko_store::{Result, Store, Tx, account, host, image, instance, network, placement, port, subnet};
-use iroko_store::change::{Change, change_tail};
 use sqlx::ConnectOptions;
 use sqlx::postgres::PgConnectOptions;
 use std::net::IpAddr;

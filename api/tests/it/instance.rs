@@ -1,0 +1,160 @@
+//! Instances: what is refused before they exist, what may be asked of them, why they wait.
+
+use crate::agent_link::world::{enrolled_host, place, vanish};
+use crate::world::{Api, KEY, fault};
+use iroko_scheduler::reconcile::{Placement, Reconcile};
+use reqwest::Method;
+use serde_json::{Value, json};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use uuid::Uuid;
+
+#[sqlx::test(migrations = "../store/migrations")]
+async fn instances_are_made_shown_and_deleted(_: PgPoolOptions, connect: PgConnectOptions) {
+    let api = Api::start(&connect).await;
+    let ground = api.ground("10.0.0.0/24").await;
+    let key = api.post("ssh-keys", json!({"name": "ama", "public_key": KEY})).await.made();
+    let mut request = ground.request("Économie & Finances");
+    request["ssh_key_ids"] = json!([key]);
+    request["user_data"] = json!("#cloud-config\n");
+    request["labels"] = json!({"role": "web"});
+    let made = api.post("instances", request).await.must(201);
+    assert_eq!((made["status"].as_str(), made["hostname"].as_str()), (Some("pending"), Some("economie-finances")));
+    assert_eq!((&made["vcpus"], &made["memory_mib"], &made["disk_gib"]), (&json!(1), &json!(64), &json!(1)));
+    assert!(made["interfaces"][0]["ip_addresses"][0].as_str().unwrap().starts_with("10.0.0."), "{made}");
+    let at = format!("instances/{}", made["id"].as_str().unwrap());
+    assert_eq!(api.get(&at).await.must(200), made);
+    assert_eq!(api.get("instances").await.must(200)["items"], json!([made]));
+    let log = api.get(&format!("{at}/console-log")).await.must(200);
+    assert_eq!(log, json!({"output": ""}), "no host yet: nothing to wait for");
+    api.delete(&at).await.must(202);
+    assert_eq!(api.get(&at).await.must(200)["status"], "deleted", "kept for the bill");
+    assert_eq!(api.get("instances").await.must(200)["items"], json!([]));
+    api.delete(&at).await.problem("not-found", 404);
+    api.get(&format!("{at}/console-log")).await.problem("not-found", 404);
+}
+
+#[sqlx::test(migrations = "../store/migrations")]
+async fn requests_are_checked_with_pointers_and_rules(_: PgPoolOptions, connect: PgConnectOptions) {
+    let api = Api::start(&connect).await;
+    let ground = api.ground("10.0.0.0/24").await;
+    let nobody = json!(Uuid::now_v7());
+    let port = json!({"port_id": nobody});
+    let many = |what: &Value, count: usize| Value::Array(vec![what.clone(); count]);
+    let table = [
+        ("name", json!(""), "/name", "name_empty"),
+        ("name", json!(7), "/name", "value_form"),
+        ("flavor_id", nobody.clone(), "/flavor_id", "reference_not_found"),
+        ("flavor_id", json!("small"), "/flavor_id", "value_form"),
+        ("image_id", nobody.clone(), "/image_id", "reference_not_found"),
+        ("interfaces", json!([]), "/interfaces", "interfaces_count"),
+        ("interfaces", many(&json!({"network_id": ground.network}), 9), "/interfaces", "interfaces_count"),
+        ("interfaces", json!([{}]), "/interfaces/0", "interface_source"),
+        ("interfaces", json!([{"network_id": nobody, "port_id": nobody}]), "/interfaces/0", "interface_source"),
+        ("interfaces", many(&port, 2), "/interfaces/1/port_id", "port_twice"),
+        ("interfaces", json!([port]), "/interfaces/0/port_id", "reference_not_found"),
+        ("interfaces", json!([{"network_id": nobody}]), "/interfaces/0/network_id", "reference_not_found"),
+        ("interfaces", json!([{"network": nobody}]), "/interfaces/0/network", "value_form"),
+        ("ssh_key_ids", json!([nobody]), "/ssh_key_ids/0", "reference_not_found"),
+        ("ssh_key_ids", many(&nobody, 33), "/ssh_key_ids", "ssh_keys_too_many"),
+        ("user_data", json!("x".repeat(65537)), "/user_data", "user_data_long"),
+        ("user_data", json!("a\0b"), "/user_data", "user_data_nul"),
+        ("labels", json!({"": "x"}), "/labels", "label_key_form"),
+        ("colour", json!("green"), "/colour", "value_form"),
+    ];
+    for (field, value, pointer, rule) in table {
+        let mut request = ground.request("vm");
+        request[field] = value;
+        let answer = api.post("instances", request).await;
+        assert_eq!(answer.fault(), fault(pointer, rule), "{}", answer.text);
+    }
+    let several =
+        json!({"name": " x", "flavor_id": nobody, "image_id": nobody, "interfaces": [], "labels": {"a b": ""}});
+    let wanted = [("/interfaces", "interfaces_count"), ("/labels", "label_key_form"), ("/name", "name_padded")];
+    assert_eq!(api.post("instances", several).await.faults(), wanted.map(|(p, r)| fault(p, r)), "all at once");
+    assert_eq!(api.get("ports").await.must(200)["items"], json!([]), "nothing is left of what was refused");
+}
+
+#[sqlx::test(migrations = "../store/migrations")]
+async fn the_image_must_be_there_and_fit(_: PgPoolOptions, connect: PgConnectOptions) {
+    let api = Api::start(&connect).await;
+    let mut ground = api.ground("10.0.0.0/24").await;
+    ground.image = api.post("images", json!({"name": "i", "disk_format": "qcow2"})).await.made();
+    let queued = api.post("instances", ground.request("vm")).await.problem("conflict", 409);
+    assert!(queued["detail"].as_str().unwrap().contains("queued"), "{queued}");
+    // A disk of 1 GiB and one octet does not fit into the flavor's 1 GiB.
+    let mut header = vec![0u8; 512];
+    header[..4].copy_from_slice(b"QFI\xfb");
+    header[7] = 3;
+    header[24..32].copy_from_slice(&((1u64 << 30) + 1).to_be_bytes());
+    api.upload(&ground.image, header).await.must(200);
+    let answer = api.post("instances", ground.request("vm")).await;
+    assert_eq!(answer.fault(), fault("/flavor_id", "disk_too_small"));
+    assert!(answer.text.contains("has 1 GiB of disk, the image needs 2"), "{}", answer.text);
+}
+
+#[sqlx::test(migrations = "../store/migrations")]
+async fn what_may_be_asked_depends_on_what_is_wanted(_: PgPoolOptions, connect: PgConnectOptions) {
+    let api = Api::start(&connect).await;
+    let host = enrolled_host(&api, "host-1").await;
+    let ground = api.ground("10.0.0.0/24").await;
+    let id = api.instance(&ground).await;
+    let act = |action: &str| {
+        let path = format!("instances/{id}/{action}");
+        let api = &api;
+        async move { api.act(&path).await }
+    };
+    // Pending.
+    assert_eq!(act("stop").await.must(202)["status"], "stopped");
+    act("reboot").await.problem("conflict", 409);
+    assert_eq!(act("stop").await.must(202)["generation"], 2, "asking for what is wanted changes nothing");
+    assert_eq!(act("start").await.must(202)["status"], "pending");
+    // On a host that has seen nothing yet.
+    place(&api, id, host).await;
+    assert_eq!(act("start").await.must(202)["status"], "building");
+    assert_eq!(act("reboot").await.must(202)["generation"], 4);
+    assert_eq!(act("stop").await.must(202)["status"], "building");
+    // Being deleted, then gone.
+    let at = format!("instances/{id}");
+    api.delete(&at).await.must(202);
+    api.delete(&at).await.must(202);
+    assert_eq!(api.get(&at).await.must(200)["status"], "deleting");
+    for action in ["start", "stop", "reboot"] {
+        act(action).await.problem("conflict", 409);
+    }
+    vanish(&api, id).await;
+    assert_eq!(api.get(&at).await.must(200)["status"], "deleted");
+    for action in ["start", "stop", "reboot"] {
+        act(action).await.problem("not-found", 404);
+    }
+    api.act(&format!("instances/{}/start", Uuid::now_v7())).await.problem("not-found", 404);
+}
+
+#[sqlx::test(migrations = "../store/migrations")]
+async fn a_pending_instance_says_why_and_tells_of_nobody(_: PgPoolOptions, connect: PgConnectOptions) {
+    let api = Api::start(&connect).await;
+    let mut ground = api.ground("10.0.0.0/24").await;
+    let big = json!({"name": "big", "vcpus": 60, "memory_mib": 65537, "disk_gib": 10});
+    ground.flavor = api.system(Method::POST, "flavors", Some(big)).await.made();
+    let at = format!("instances/{}", api.instance(&ground).await);
+    let mut scheduler = Placement { lease_s: 20.0 };
+    scheduler.pass(&api.store).await.unwrap();
+    let reason = |answer: &crate::world::Answer| answer.must(200)["status_reason"].as_str().unwrap().to_owned();
+    let empty = reason(&api.get(&at).await);
+    assert_eq!(empty, "no host has joined the cloud yet; the operator must enrol one");
+    let mut hosts = Vec::new();
+    for name in ["secret-host-1", "secret-host-2"] {
+        hosts.push(enrolled_host(&api, name).await);
+    }
+    let disabled = Some(json!({"state": "disabled"}));
+    api.system(Method::PATCH, &format!("hosts/{}", hosts[1]), disabled).await.must(200);
+    let again = api.instance(&ground).await;
+    scheduler.pass(&api.store).await.unwrap();
+    let shown = api.get(&format!("instances/{again}")).await;
+    let said = reason(&shown);
+    assert!(said.starts_with("none of 2 hosts fits: 1 disabled by the operator, 1 without 65537 MiB"), "{said}");
+    assert!(said.contains("the nearest lacks 1 MiB of memory"), "{said}");
+    for secret in ["secret-host", &hosts[0].to_string(), &hosts[1].to_string(), "second", "10.0.0."] {
+        assert!(!said.contains(secret), "{secret}: {said}");
+    }
+    assert_eq!(shown.json()["status"], "pending");
+}

@@ -1,0 +1,17 @@
+//! The API as its callers see it: a whole process over a real PostgreSQL, a database for each test.
+
+mod account;
+mod agent_link;
+mod authorisation;
+mod flavor;
+mod host;
+mod image;
+mod instance;
+mod isolation;
+mod network;
+mod page;
+mod port;
+mod request;
+mod service;
+mod ssh_key;
+mod world;
