@@ -229,31 +229,36 @@ pub async fn networks_of_host(conn: &mut Conn, host_id: HostId) -> Result<Vec<Uu
     .await?)
 }
 
-/// Pairs of host and network that a port joins, without those that a change from `revision` on
-/// speaks of: who reads the outbox from there learns of these from it, in its order.
-pub async fn memberships_before(conn: &mut Conn, revision: i64) -> Result<Vec<(HostId, NetworkId)>> {
+/// All pairs of host and network that a port joins.
+pub async fn memberships(conn: &mut Conn) -> Result<Vec<(HostId, NetworkId)>> {
     let rows = sqlx::query!(
         r#"SELECT DISTINCT i.host_id AS "host_id!", p.network_id FROM instance i JOIN port p ON p.instance_id = i.id
-           WHERE i.host_id IS NOT NULL AND NOT EXISTS (
-               SELECT FROM change c WHERE c.revision >= $1 AND c.host_id = i.host_id AND c.network_id = p.network_id)"#,
-        revision
+           WHERE i.host_id IS NOT NULL"#
     )
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(|row| (row.host_id.into(), row.network_id.into())).collect())
 }
 
-/// Of these pairs of host and network, those that a port still joins.
-pub async fn memberships_among(conn: &mut Conn, pairs: &[(HostId, NetworkId)]) -> Result<Vec<(HostId, NetworkId)>> {
+/// Of these pairs of host and network, those that a port joins; and whether one does of which the outbox
+/// holds no change from revision `from` on, not even one too new for the reader.
+pub async fn memberships_among(
+    conn: &mut Conn,
+    pairs: &[(HostId, NetworkId)],
+    from: i64,
+) -> Result<Vec<(HostId, NetworkId, bool)>> {
     let (hosts, networks): (Vec<Uuid>, Vec<Uuid>) = pairs.iter().map(|(h, n)| (h.as_uuid(), n.as_uuid())).unzip();
     let rows = sqlx::query!(
-        r#"SELECT w.host AS "host!", w.network AS "network!" FROM unnest($1::uuid[], $2::uuid[]) AS w (host, network)
-           WHERE EXISTS (SELECT FROM instance i JOIN port p ON p.instance_id = i.id
-                         WHERE i.host_id = w.host AND p.network_id = w.network)"#,
+        r#"SELECT w.host AS "host!", w.network AS "network!", bool_or(p.id NOT IN (
+                      SELECT c.object_id FROM change c WHERE c.kind = 'port' AND c.revision >= $3)) AS "steady!"
+           FROM unnest($1::uuid[], $2::uuid[]) AS w (host, network)
+           JOIN instance i ON i.host_id = w.host JOIN port p ON p.instance_id = i.id AND p.network_id = w.network
+           GROUP BY w.host, w.network"#,
         &hosts,
-        &networks
+        &networks,
+        from
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.host.into(), row.network.into())).collect())
+    Ok(rows.into_iter().map(|row| (row.host.into(), row.network.into(), row.steady)).collect())
 }

@@ -72,6 +72,12 @@ impl Desired {
         dirty
     }
 
+    /// False where a port is wanted on a network that is not: something was not told. What is right
+    /// for such a port cannot be known; everything must be asked for again.
+    pub fn is_whole(&self) -> bool {
+        self.ports.values().all(|port| self.networks.contains_key(&port.network_id))
+    }
+
     fn apply_one(&mut self, change: &Change) {
         match change {
             Change::Set(Object::Instance(spec)) => drop(self.instances.insert(spec.id, spec.clone())),
@@ -228,6 +234,21 @@ mod tests {
         handle.apply(&DesiredReply { full: true, ..delta("4", vec![second.clone()]) });
         assert_eq!(subscription.changed().await, Dirty { all: true, keys: HashSet::new() });
         assert_eq!(handle.read().peers[&network].len(), 1);
+
+        assert!(handle.read().is_whole());
+        let port = Change::Set(Object::Port(Arc::new(PortSpec {
+            id: PortId::new(),
+            network_id: network,
+            instance_id: InstanceId::new(),
+            generation: 1,
+            tap: "ikt0".into(),
+            mac: MacAddress::local([0; 5]),
+            addresses: vec![],
+            hostname: Hostname::try_from("a".to_owned()).unwrap(),
+        })));
+        let mut halved = handle.read().clone();
+        halved.apply(&delta("5", vec![port]));
+        assert!(!halved.is_whole(), "a port whose network was never told");
 
         let mut copy = Desired::default();
         copy.apply(&handle.read().to_reply());

@@ -144,11 +144,14 @@ impl Life {
     /// Takes changes until the agent is refused.
     async fn watch(&self, persist: &mut Option<Persist>) -> LinkError {
         let mut backoff = Backoff::new(FIRST_WAIT, MOST_WAIT);
+        // A full answer is all there is, whole or not; only after a delta is it worth while to ask again.
+        let mut was_full = false;
         loop {
-            let after = self.desired.read().revision.clone();
+            let after = self.after(was_full);
             match self.link.desired(&after).await {
                 Ok(reply) => {
                     backoff.reset();
+                    was_full = reply.full;
                     self.take(&reply, persist);
                 }
                 Err(error @ (LinkError::Refused | LinkError::Stale)) => return error,
@@ -158,6 +161,19 @@ impl Life {
                 }
             }
         }
+    }
+
+    /// The revision to ask from; none where something is missing, so that everything is told again.
+    fn after(&self, was_full: bool) -> String {
+        let desired = self.desired.read();
+        if desired.is_whole() || was_full {
+            return desired.revision.clone();
+        }
+        tracing::error!(
+            revision = desired.revision,
+            "a port is wanted on a network that was not told; asking for everything"
+        );
+        String::new()
     }
 
     fn take(&self, reply: &crate::wire::DesiredReply, persist: &mut Option<Persist>) {

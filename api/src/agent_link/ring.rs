@@ -47,7 +47,6 @@ pub struct Ring {
     floor: i64,
     members: HashMap<HostId, HashSet<NetworkId>>,
     hosts: HashMap<NetworkId, HashSet<HostId>>,
-    members_complete: bool,
 }
 
 /// What a host has not seen yet.
@@ -90,22 +89,6 @@ impl Ring {
         if entries.is_empty() {
             self.by_scope.remove(&scope);
         }
-    }
-
-    /// True where the host has a port on the network.
-    pub fn is_member(&self, host: HostId, network: NetworkId) -> bool {
-        self.members.get(&host).is_some_and(|networks| networks.contains(&network))
-    }
-
-    /// True where the host has a port on the network, or may have had one before the ring began: it
-    /// must hear that it has none any more.
-    pub fn may_be_member(&self, host: HostId, network: NetworkId) -> bool {
-        !self.members_complete || self.is_member(host, network)
-    }
-
-    /// The members are all known from here on.
-    pub const fn complete_members(&mut self) {
-        self.members_complete = true;
     }
 
     /// Notes whether the host has a port on the network.
