@@ -175,7 +175,7 @@ async fn a_restart_costs_no_full_answer_also_after_a_quiet_time(_: PgPoolOptions
         assert!(began.elapsed().as_secs() < 5, "watchers are let go: {:?}", began.elapsed());
         if quiet {
             // All of the outbox has grown old, and heartbeats went on using transaction numbers.
-            change_trim(&mut *api.store.connection().await.unwrap(), 0.0, 10_000).await.unwrap();
+            change_trim(&mut api.store.connection().await.unwrap(), 0.0, 10_000).await.unwrap();
         }
         api.start_again().await;
         run_on(&api, &ground, &net).await;
