@@ -1,4 +1,5 @@
 //! The API as its callers see it: a whole process over a real PostgreSQL, a database for each test.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 mod account;
 mod agent_link;

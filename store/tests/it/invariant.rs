@@ -1,5 +1,4 @@
 //! Each invariant fails where it should: a world that is well is broken in one way at a time.
-#![allow(clippy::unwrap_used, reason = "a test")]
 
 use iroko_model::{HostId, InstanceId};
 use iroko_store::invariant::{HostTraces, violations};

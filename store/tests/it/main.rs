@@ -1,4 +1,5 @@
 //! The store against a real PostgreSQL, a database for each test.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 mod allocation;
 mod host;

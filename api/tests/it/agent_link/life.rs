@@ -79,15 +79,13 @@ async fn both_agents_of_a_host_may_start_at_the_same_moment(_: PgPoolOptions, co
     }
 }
 
-/// Starts agents one after the other, each with its own directory.
-async fn crowd(api: &Api, count: usize, end: &CancellationToken) -> Vec<(Running, TempDir)> {
+/// Starts agents one after the other, that keep nothing on disk.
+async fn crowd(api: &Api, count: usize, end: &CancellationToken) -> Vec<Running> {
     let mut agents = Vec::with_capacity(count);
     for number in 0..count {
-        let (dir, name) = (tempfile::tempdir().unwrap(), format!("host-{number}"));
-        let config = config(api, &name, dir.path(), Some(token(api, None).await));
+        let config = config(api, &format!("host-{number}"), Path::new("/nowhere"), Some(token(api, None).await));
         let vtep = format!("192.0.{}.{}", number / 200, number % 200 + 1);
-        let agent = start(config, session(Compute, &vtep), true, end.clone()).await.unwrap();
-        agents.push((agent, dir));
+        agents.push(start(config, session(Compute, &vtep), false, end.clone()).await.unwrap());
     }
     agents
 }
@@ -102,8 +100,7 @@ async fn three_hundred_agents_that_return_at_once_are_soon_in_sync(_: PgPoolOpti
     let in_sync = |wanted: usize| {
         let agents = &agents;
         move || async move {
-            let has =
-                |a: &&(Running, TempDir)| a.0.desired.read().known && a.0.desired.read().instances.len() == wanted;
+            let has = |a: &&Running| a.desired.read().known && a.desired.read().instances.len() == wanted;
             let count = agents.iter().filter(has).count();
             if count == AGENTS { Ok(()) } else { Err(format!("{count} of {AGENTS} with {wanted} instances")) }
         }
@@ -113,13 +110,13 @@ async fn three_hundred_agents_that_return_at_once_are_soon_in_sync(_: PgPoolOpti
     for _ in &agents {
         instances.push(api.instance(&ground).await);
     }
-    let mut lookouts: Vec<_> = agents.iter().map(|(agent, _)| agent.desired.subscribe()).collect();
+    let mut lookouts: Vec<_> = agents.iter().map(|agent| agent.desired.subscribe()).collect();
     for lookout in &mut lookouts {
         assert!(changed(lookout).await.all, "the first look");
     }
     api.stop().await;
     // While nobody answers, every host gets something new.
-    for (id, (agent, _)) in instances.iter().zip(&agents) {
+    for (id, agent) in instances.iter().zip(&agents) {
         place(&api, *id, agent.identity.host_id).await;
     }
     let began = Instant::now();
@@ -131,7 +128,7 @@ async fn three_hundred_agents_that_return_at_once_are_soon_in_sync(_: PgPoolOpti
         assert!(!dirty.all && dirty.keys.len() == 1, "a delta, not everything: {dirty:?}");
     }
     end.cancel();
-    for (agent, _dir) in agents {
+    for agent in agents {
         agent.task.await.unwrap();
     }
 }
