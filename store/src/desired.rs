@@ -240,17 +240,24 @@ pub async fn memberships(conn: &mut Conn) -> Result<Vec<(HostId, NetworkId)>> {
     Ok(rows.into_iter().map(|row| (row.host_id.into(), row.network_id.into())).collect())
 }
 
-/// Of these pairs of host and network, those that a port still joins.
-pub async fn memberships_among(conn: &mut Conn, pairs: &[(HostId, NetworkId)]) -> Result<Vec<(HostId, NetworkId)>> {
+/// Of these pairs of host and network, those that a port joins; and whether one other than `changed`
+/// does.
+pub async fn memberships_among(
+    conn: &mut Conn,
+    pairs: &[(HostId, NetworkId)],
+    changed: &[Uuid],
+) -> Result<Vec<(HostId, NetworkId, bool)>> {
     let (hosts, networks): (Vec<Uuid>, Vec<Uuid>) = pairs.iter().map(|(h, n)| (h.as_uuid(), n.as_uuid())).unzip();
     let rows = sqlx::query!(
-        r#"SELECT w.host AS "host!", w.network AS "network!" FROM unnest($1::uuid[], $2::uuid[]) AS w (host, network)
-           WHERE EXISTS (SELECT FROM instance i JOIN port p ON p.instance_id = i.id
-                         WHERE i.host_id = w.host AND p.network_id = w.network)"#,
+        r#"SELECT w.host AS "host!", w.network AS "network!", bool_or(p.id <> ALL($3)) AS "steady!"
+           FROM unnest($1::uuid[], $2::uuid[]) AS w (host, network)
+           JOIN instance i ON i.host_id = w.host JOIN port p ON p.instance_id = i.id AND p.network_id = w.network
+           GROUP BY w.host, w.network"#,
         &hosts,
-        &networks
+        &networks,
+        changed
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.host.into(), row.network.into())).collect())
+    Ok(rows.into_iter().map(|row| (row.host.into(), row.network.into(), row.steady)).collect())
 }

@@ -11,6 +11,7 @@
 //!
 //! A revision `EPOCH:N` held by an agent means: it has seen everything below N.
 
+use super::member::{Membership, Pair, Turn, turns};
 use super::ring::{ENTRIES_MAX, News, Ring, Scope, What};
 use iroko_agent_link::wire::{AgentKind, Change, DesiredReply, Object, ObjectKey};
 use iroko_model::{HostId, InstanceId, NetworkId};
@@ -151,14 +152,14 @@ impl Hub {
         let joined: Vec<Uuid> =
             news.what.iter().filter_map(|w| if let What::Join(n) = w { Some(n.as_uuid()) } else { None }).collect();
         let mut joins = if joined.is_empty() { HashMap::new() } else { self.networks(host, &joined).await? };
-        let mut changes = Vec::with_capacity(news.what.len());
-        for what in news.what {
-            match what {
-                What::Change(change) => changes.push(change),
-                What::Join(network) => changes.append(&mut joins.remove(&network).unwrap_or_default()),
-                What::Console(_) => {}
-            }
-        }
+        // Of several joins the last one counts: what stands between them may be a leave.
+        let told = news.what.into_iter().rev().flat_map(|what| match what {
+            What::Change(change) => vec![change],
+            What::Join(network) => joins.remove(&network).unwrap_or_default().into_iter().rev().collect(),
+            What::Console(_) => Vec::new(),
+        });
+        let mut changes: Vec<Change> = told.collect();
+        changes.reverse();
         Ok(DesiredReply { revision: self.revision(watermark), full: false, changes, consoles_wanted: news.consoles })
     }
 
@@ -213,7 +214,7 @@ struct Loaded {
     instances: HashMap<Uuid, (HostId, Change)>,
     ports: HashMap<Uuid, BoundPort>,
     networks: HashMap<Uuid, Change>,
-    members: HashSet<(HostId, NetworkId)>,
+    members: HashMap<Pair, Membership>,
 }
 
 impl Loaded {
@@ -223,13 +224,13 @@ impl Loaded {
             ids.into_iter().collect()
         };
         let (instances, ports, networks) = (ids(ChangeKind::Instance), ids(ChangeKind::Port), ids(ChangeKind::Network));
-        let pairs: HashSet<(HostId, NetworkId)> = rows.iter().filter_map(pair).collect();
+        let pairs: HashSet<Pair> = rows.iter().filter_map(pair).collect();
         let pairs: Vec<_> = pairs.into_iter().collect();
         let mut loaded = Self {
             instances: HashMap::new(),
             ports: HashMap::new(),
             networks: HashMap::new(),
-            members: HashSet::new(),
+            members: HashMap::new(),
         };
         if !instances.is_empty() {
             let specs = desired::instance_specs(conn, Instances::Ids(&instances)).await?;
@@ -248,21 +249,33 @@ impl Loaded {
                 specs.into_iter().map(|spec| (spec.id.as_uuid(), Change::Set(Object::Network(spec)))).collect();
         }
         if !pairs.is_empty() {
-            loaded.members = desired::memberships_among(conn, &pairs).await?.into_iter().collect();
+            let members = desired::memberships_among(conn, &pairs, &ports).await?;
+            let kind = |steady| if steady { Membership::Steady } else { Membership::Fresh };
+            loaded.members =
+                members.into_iter().map(|(host, network, steady)| ((host, network), kind(steady))).collect();
         }
         Ok(loaded)
     }
+
+    fn turns(&self, rows: &[Row]) -> HashMap<usize, (Pair, Turn)> {
+        let ports = rows.iter().enumerate().filter(|(_, row)| row.kind == ChangeKind::Port);
+        let changes: Vec<_> = ports.filter_map(|(at, row)| Some((at, row.object_id, pair(row)?))).collect();
+        let bound = |port| self.ports.get(&port).map(|bound| (bound.host_id, bound.port.network_id));
+        turns(&changes, bound, &self.members)
+    }
 }
 
-fn pair(row: &Row) -> Option<(HostId, NetworkId)> {
+fn pair(row: &Row) -> Option<Pair> {
     row.host_id.zip(row.network_id).map(|(host, network)| (host.into(), network.into()))
 }
 
 /// Enters a batch into the ring; returns the hosts it concerns.
 fn enter(ring: &mut Ring, rows: &[Row], loaded: &Loaded) -> HashSet<HostId> {
     let mut touched = HashSet::new();
-    for row in rows {
-        for (scope, what) in entries(ring, row, loaded) {
+    let turns = loaded.turns(rows);
+    for (at, row) in rows.iter().enumerate() {
+        let turn = turns.get(&at).map(|((host, network), turn)| turned(ring, *host, *network, *turn));
+        for (scope, what) in entries(row, loaded).into_iter().chain(turn) {
             touched.extend(ring.hosts_of(scope));
             ring.push(scope, row.revision, what);
         }
@@ -270,11 +283,21 @@ fn enter(ring: &mut Ring, rows: &[Row], loaded: &Loaded) -> HashSet<HostId> {
     touched
 }
 
-/// What one change means to whom. Keeps the ring's members up to date.
-fn entries(ring: &mut Ring, row: &Row, loaded: &Loaded) -> Vec<(Scope, What)> {
+/// A host joins or leaves a network. Keeps the ring's members up to date.
+fn turned(ring: &mut Ring, host: HostId, network: NetworkId, turn: Turn) -> (Scope, What) {
+    ring.set_member(host, network, turn == Turn::Join);
+    let what = match turn {
+        Turn::Join => What::Join(network),
+        Turn::Leave => What::Change(Change::Gone(ObjectKey::Network(network))),
+    };
+    (Scope::Host(host), what)
+}
+
+/// What one change means to whom.
+fn entries(row: &Row, loaded: &Loaded) -> Vec<(Scope, What)> {
     match row.kind {
         ChangeKind::Instance => instance_entry(row, loaded).into_iter().collect(),
-        ChangeKind::Port => port_entries(ring, row, loaded),
+        ChangeKind::Port => port_entries(row, loaded),
         ChangeKind::Network => {
             let set = loaded.networks.get(&row.object_id).cloned().map(What::Change);
             set.map(|what| (Scope::Network(row.object_id.into()), what)).into_iter().collect()
@@ -293,28 +316,16 @@ fn instance_entry(row: &Row, loaded: &Loaded) -> Option<(Scope, What)> {
     Some((Scope::Host(host), What::Change(change)))
 }
 
-fn port_entries(ring: &mut Ring, row: &Row, loaded: &Loaded) -> Vec<(Scope, What)> {
+fn port_entries(row: &Row, loaded: &Loaded) -> Vec<(Scope, What)> {
     let Some((host, network)) = pair(row) else { return Vec::new() };
     let bound = loaded.ports.get(&row.object_id);
-    let is_member = loaded.members.contains(&(host, network));
-    let mut entries = Vec::with_capacity(3);
-    if is_member && !ring.is_member(host, network) {
-        ring.set_member(host, network, true);
-        entries.push((Scope::Host(host), What::Join(network)));
-    }
     let port = match bound.filter(|bound| bound.host_id == host) {
         Some(bound) => Change::Set(Object::Port(bound.port.clone())),
         None => Change::Gone(ObjectKey::Port(row.object_id.into())),
     };
-    entries.push((Scope::Host(host), What::Change(port)));
     let peer = match bound.and_then(|bound| bound.peer.clone()) {
         Some(peer) => Change::Set(Object::Peer(peer)),
         None => Change::Gone(ObjectKey::Peer(network, row.object_id.into())),
     };
-    entries.push((Scope::Network(network), What::Change(peer)));
-    if !is_member && ring.is_member(host, network) {
-        ring.set_member(host, network, false);
-        entries.push((Scope::Host(host), What::Change(Change::Gone(ObjectKey::Network(network)))));
-    }
-    entries
+    vec![(Scope::Host(host), What::Change(port)), (Scope::Network(network), What::Change(peer))]
 }

@@ -4,6 +4,7 @@
 pub mod authority;
 pub mod hub;
 pub mod intake;
+mod member;
 mod ring;
 pub mod routes;
 mod tls;

@@ -91,11 +91,6 @@ impl Ring {
         }
     }
 
-    /// True where the host has a port on the network.
-    pub fn is_member(&self, host: HostId, network: NetworkId) -> bool {
-        self.members.get(&host).is_some_and(|networks| networks.contains(&network))
-    }
-
     /// Notes whether the host has a port on the network.
     pub fn set_member(&mut self, host: HostId, network: NetworkId, is_member: bool) {
         if is_member {
