@@ -240,22 +240,23 @@ pub async fn memberships(conn: &mut Conn) -> Result<Vec<(HostId, NetworkId)>> {
     Ok(rows.into_iter().map(|row| (row.host_id.into(), row.network_id.into())).collect())
 }
 
-/// Of these pairs of host and network, those that a port joins; and whether one other than `changed`
-/// does.
+/// Of these pairs of host and network, those that a port joins; and whether one does of which the outbox
+/// holds no change from revision `from` on, not even one too new for the reader.
 pub async fn memberships_among(
     conn: &mut Conn,
     pairs: &[(HostId, NetworkId)],
-    changed: &[Uuid],
+    from: i64,
 ) -> Result<Vec<(HostId, NetworkId, bool)>> {
     let (hosts, networks): (Vec<Uuid>, Vec<Uuid>) = pairs.iter().map(|(h, n)| (h.as_uuid(), n.as_uuid())).unzip();
     let rows = sqlx::query!(
-        r#"SELECT w.host AS "host!", w.network AS "network!", bool_or(p.id <> ALL($3)) AS "steady!"
+        r#"SELECT w.host AS "host!", w.network AS "network!", bool_or(p.id NOT IN (
+                      SELECT c.object_id FROM change c WHERE c.kind = 'port' AND c.revision >= $3)) AS "steady!"
            FROM unnest($1::uuid[], $2::uuid[]) AS w (host, network)
            JOIN instance i ON i.host_id = w.host JOIN port p ON p.instance_id = i.id AND p.network_id = w.network
            GROUP BY w.host, w.network"#,
         &hosts,
         &networks,
-        changed
+        from
     )
     .fetch_all(conn)
     .await?;

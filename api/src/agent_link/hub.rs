@@ -107,7 +107,7 @@ impl Hub {
             self.state().watermark = tail.watermark;
             return Ok(tail.more_soon);
         }
-        let loaded = Loaded::of(&mut conn, &tail.changes).await?;
+        let loaded = Loaded::of(&mut conn, &tail.changes, from).await?;
         drop(conn);
         let mut state = self.state();
         let touched = enter(&mut state.ring, &tail.changes, &loaded);
@@ -218,7 +218,7 @@ struct Loaded {
 }
 
 impl Loaded {
-    async fn of(conn: &mut Connection, rows: &[Row]) -> Result<Self> {
+    async fn of(conn: &mut Connection, rows: &[Row], from: i64) -> Result<Self> {
         let ids = |kind: ChangeKind| -> Vec<Uuid> {
             let ids: HashSet<Uuid> = rows.iter().filter(|row| row.kind == kind).map(|row| row.object_id).collect();
             ids.into_iter().collect()
@@ -249,7 +249,7 @@ impl Loaded {
                 specs.into_iter().map(|spec| (spec.id.as_uuid(), Change::Set(Object::Network(spec)))).collect();
         }
         if !pairs.is_empty() {
-            let members = desired::memberships_among(conn, &pairs, &ports).await?;
+            let members = desired::memberships_among(conn, &pairs, from).await?;
             let kind = |steady| if steady { Membership::Steady } else { Membership::Fresh };
             loaded.members =
                 members.into_iter().map(|(host, network, steady)| ((host, network), kind(steady))).collect();

@@ -32,9 +32,10 @@ pub enum Turn {
 /// Whether a host has ports on a network now; where it has none, there is no entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Membership {
-    /// One of them was not changed by the batch.
+    /// One of them was not changed by the batch, nor since.
     Steady,
-    /// All of them were changed by the batch.
+    /// All of them were changed by the batch, or since. One that was changed since must not count as
+    /// steady: to its own batch those of this one are, and nobody would be told to join.
     Fresh,
 }
 
