@@ -73,7 +73,7 @@ impl Hardware {
     /// What is on it, for the checker.
     pub async fn traces(&self, host_id: HostId) -> anyhow::Result<HostTraces> {
         let domains = self.hypervisor.list().await?;
-        let domains = domains.into_iter().map(|(id, state)| (id, state != DomainState::Off)).collect();
+        let domains = domains.into_iter().map(|(id, state)| (id, state == DomainState::Running)).collect();
         let disks = self.storage.instances().await?.into_iter().collect();
         let state = self.kernel.state();
         let taps = state.keys().filter_map(|key| if let Key::Tap(name) = key { Some(name.clone()) } else { None });
