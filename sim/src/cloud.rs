@@ -108,12 +108,13 @@ impl Cloud {
         until_database(&self.database_url).await
     }
 
-    /// The numbers of PostgreSQL's processes.
-    pub fn postgres_pids(&self) -> Result<Vec<u32>> {
-        Ok(process::working_in(&self.data())?.into_iter().map(|process| process.pid as u32).collect())
+    /// Password of the operator `admin`.
+    pub const fn password(&self) -> &'static str {
+        PASSWORD
     }
 
-    fn data(&self) -> PathBuf {
+    /// Where PostgreSQL's processes work.
+    pub fn data(&self) -> PathBuf {
         self.dir().join("postgres/data")
     }
 

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use world::World;
 
 /// Blows in all, and between two looks at the invariants.
-const BLOWS: u32 = 300;
+const BLOWS: u32 = 200;
 const BLOWS_IN_A_ROW: u32 = 50;
 /// Longest time from one blow to the next. Where in what is under way a blow falls is left to chance.
 const GAP_MAX: Duration = Duration::from_millis(250);
