@@ -76,8 +76,9 @@ mod tests {
         let pair: Pair = (HostId::new(), NetworkId::new());
         let [p, q, r] = [1, 2, 3].map(Uuid::from_u128);
         let fresh = Some(Membership::Fresh);
-        // changes in order, ports bound now, membership, what is told
-        let table: [(&[Uuid], &[Uuid], Option<Membership>, Option<(usize, Turn)>); 8] = [
+        /// Changes in order, ports bound now, membership, what is told.
+        type Case<'a> = (&'a [Uuid], &'a [Uuid], Option<Membership>, Option<(usize, Turn)>);
+        let table: [Case<'_>; 8] = [
             (&[p], &[p], fresh, Some((0, Turn::Join))),
             (&[p], &[p], Some(Membership::Steady), None),
             (&[p], &[], None, Some((0, Turn::Leave))),
