@@ -59,6 +59,11 @@ impl Store {
         Ok(())
     }
 
+    /// Commits what nobody waits for.
+    pub async fn commit_unsignalled(&self, tx: Tx) -> Result<()> {
+        Ok(tx.commit().await?)
+    }
+
     /// Signals of this and every other process that something was committed.
     pub async fn signals(&self) -> Result<Signals> {
         Signals::listen(&self.pool).await
