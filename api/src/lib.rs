@@ -18,8 +18,8 @@ pub mod wire;
 
 use agent_link::authority::Authority;
 use agent_link::hub::Hub;
+use auth::Credentials;
 use auth::password::Hasher;
-use auth::token::TokenKeys;
 use config::Config;
 use iroko_store::Store;
 use service::image_store::ImageStore;
@@ -32,8 +32,8 @@ pub struct App {
     pub store: Store,
     /// The configuration.
     pub config: Arc<Config>,
-    /// Signs and checks access tokens.
-    pub tokens: Arc<TokenKeys>,
+    /// What credentials are made and checked with.
+    pub credentials: Arc<Credentials>,
     /// Hashes passwords, a bounded number at a time.
     pub passwords: Arc<Hasher>,
     /// The bytes of images.

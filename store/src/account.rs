@@ -14,8 +14,6 @@ pub struct Account {
     pub organization_id: OrganizationId,
     /// Log-in name.
     pub username: String,
-    /// argon2id in PHC string form.
-    pub password_hash: String,
     /// May use `/v1/system`.
     pub is_operator: bool,
 }
@@ -37,7 +35,7 @@ pub struct Project {
 pub async fn account_by_username(conn: &mut Conn, username: &str) -> Result<Option<Account>> {
     Ok(sqlx::query_as!(
         Account,
-        "SELECT id, organization_id, username, password_hash, is_operator FROM account WHERE username = $1",
+        "SELECT id, organization_id, username, is_operator FROM account WHERE username = $1",
         username
     )
     .fetch_optional(conn)
@@ -103,12 +101,4 @@ pub async fn bootstrap(
     .execute(conn)
     .await?;
     Ok(project_id)
-}
-
-/// Sets an account's password.
-pub async fn account_set_password(conn: &mut Conn, username: &str, password_hash: &str) -> Result<bool> {
-    let done = sqlx::query!("UPDATE account SET password_hash = $2 WHERE username = $1", username, password_hash)
-        .execute(conn)
-        .await?;
-    Ok(done.rows_affected() == 1)
 }

@@ -70,6 +70,11 @@ impl Store {
         Ok(())
     }
 
+    /// Commits bookkeeping that is not what the request asked for: nobody waits for it, nothing is recorded.
+    pub async fn commit_aside(&self, tx: Tx) -> Result<()> {
+        Ok(tx.commit().await?)
+    }
+
     /// Signals of this and every other process that something was committed that concerns `of`.
     pub async fn signals(&self, of: Wake) -> Result<Signals> {
         Signals::listen(&self.pool, of).await

@@ -2,18 +2,38 @@
 
 use crate::App;
 use crate::auth::policy;
+use crate::auth::subject::{Credential, Subject};
 use crate::auth::token::Claims;
 use crate::problem::{Kind, Problem};
+use crate::service::{session, signing_key};
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use iroko_model::ProjectId;
+use iroko_model::{ProjectId, SessionId, UserId};
 
 /// Somebody who has logged in.
 #[derive(Debug, Clone)]
 pub struct Actor {
     /// What their token says.
     pub claims: Claims,
+    /// Who.
+    pub subject: Subject,
+    /// By what they proved it.
+    pub credential: Credential,
+}
+
+impl Actor {
+    /// The person; what is a person's own is not there for programs.
+    pub fn user(&self) -> Result<UserId, Problem> {
+        let Subject::User(user) = self.subject;
+        Ok(user)
+    }
+
+    /// The session of the request.
+    pub fn session(&self) -> Result<SessionId, Problem> {
+        let Credential::Session(session) = self.credential;
+        Ok(session)
+    }
 }
 
 impl FromRequestParts<App> for Actor {
@@ -29,10 +49,13 @@ impl FromRequestParts<App> for Actor {
                 "send the header Authorization: Bearer TOKEN; POST /v1/auth/token gives one",
             ));
         };
-        let claims = app.tokens.check(token.trim());
-        let claims = claims
-            .ok_or_else(|| Problem::with(Kind::Unauthorized, "the token is not valid or has expired; log in again"))?;
-        Ok(Self { claims })
+        let refused =
+            || Problem::with(Kind::Unauthorized, "the token is not valid or has expired; refresh it or log in again");
+        let claims = signing_key::check(app, token.trim()).await?.ok_or_else(refused)?;
+        if !session::holds(app, claims.sid).await? {
+            return Err(refused());
+        }
+        Ok(Self { subject: Subject::User(claims.sub), credential: Credential::Session(claims.sid), claims })
     }
 }
 

@@ -6,9 +6,11 @@ mod body;
 mod page;
 mod path;
 mod query;
+mod source;
 
 pub use actor::{Actor, Operator, Tenant};
 pub use body::ApiJson;
 pub use page::{ListParams, ListQuery, cursor_of};
 pub use path::ApiPath;
 pub use query::ApiQuery;
+pub use source::Source;

@@ -2,6 +2,7 @@
 //! and calls the service.
 
 mod auth;
+mod credential;
 mod flavor;
 mod health;
 mod host;
@@ -9,6 +10,8 @@ mod image;
 mod instance;
 mod network;
 mod port;
+mod session;
+mod signing_key;
 mod ssh_key;
 mod subnet;
 
@@ -19,6 +22,9 @@ use utoipa_axum::router::OpenApiRouter;
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(auth::router())
+        .merge(session::router())
+        .merge(credential::router())
+        .merge(signing_key::router())
         .merge(flavor::router())
         .merge(ssh_key::router())
         .merge(image::router())

@@ -1,37 +1,15 @@
-//! Log-in, and the first account of an empty database.
+//! Accounts: the actor's projects, and the first account of an empty database.
 
 use crate::App;
-use crate::auth::password;
-use crate::auth::token::LIFETIME;
+use crate::auth::password_policy;
 use crate::config::BootstrapConfig;
 use crate::extract::Actor;
-use crate::problem::{Kind, Problem, Result};
+use crate::problem::Result;
 use crate::wire::List;
-use crate::wire::auth::{TokenRequest, TokenResponse};
 use crate::wire::project::Project;
 use anyhow::Context;
 use iroko_model::Name;
 use iroko_store::account;
-
-/// Checks a password and gives a token. An unknown name takes as long as a wrong password.
-pub async fn log_in(app: &App, request: TokenRequest) -> Result<TokenResponse> {
-    let mut conn = app.store.connection().await?;
-    let found = match request.username.contains('\0') {
-        true => None,
-        false => account::account_by_username(&mut conn, &request.username).await?,
-    };
-    // Log-ins take turns at hashing; none of them keeps a connection from others meanwhile.
-    drop(conn);
-    let stored = found.as_ref().map(|account| account.password_hash.clone());
-    let right = app.passwords.verify(request.password, stored).await.map_err(|e| Problem::internal(&e))?;
-    let Some(found) = found.filter(|_| right) else {
-        return Err(Problem::with(Kind::Unauthorized, "the user name or the password is wrong"));
-    };
-    let mut conn = app.store.connection().await?;
-    let projects = account::account_projects(&mut conn, found.id).await?;
-    let token = app.tokens.issue(&found, projects.iter().map(|p| p.id).collect()).map_err(|e| Problem::internal(&e))?;
-    Ok(TokenResponse { access_token: token, token_type: "Bearer".to_owned(), expires_in_s: LIFETIME.as_secs() })
-}
 
 /// The actor's projects.
 pub async fn projects(app: &App, actor: &Actor) -> Result<List<Project>> {
@@ -46,7 +24,8 @@ pub async fn bootstrap(app: &App, config: &BootstrapConfig) -> anyhow::Result<()
     if !account::account_none(&mut tx).await? {
         return Ok(());
     }
-    password::check(&config.password).context("bootstrap.password")?;
+    password_policy::check(&config.password, &[&config.username, &config.organization])
+        .context("bootstrap.password")?;
     let organization = Name::try_from(config.organization.as_str()).context("bootstrap.organization")?;
     let project = Name::try_from(config.project.as_str()).context("bootstrap.project")?;
     let hash = app.passwords.hash(config.password.clone()).await?;

@@ -2,12 +2,17 @@
 //! shown; who may call them was asked before.
 
 pub mod account;
+pub mod credential;
 pub mod flavor;
 pub mod host;
 pub mod image;
 pub mod image_store;
 pub mod instance;
+pub mod login_attempt;
 pub mod network;
 pub mod port;
+pub mod session;
+pub mod signing_key;
 pub mod ssh_key;
 pub mod subnet;
+pub mod upkeep;

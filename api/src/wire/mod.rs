@@ -2,6 +2,7 @@
 //! rows. One file a noun.
 
 pub mod auth;
+pub mod credential;
 pub mod flavor;
 pub mod host;
 pub mod image;
@@ -9,6 +10,8 @@ pub mod instance;
 pub mod network;
 pub mod port;
 pub mod project;
+pub mod session;
+pub mod signing_key;
 pub mod ssh_key;
 pub mod subnet;
 

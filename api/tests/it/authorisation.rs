@@ -67,6 +67,19 @@ const TABLE: [(&str, For); 44] = [
     ("host_list", For::Operators(200)),
     ("host_get", For::Operators(200)),
 ];
+/// Credentials. Those that end the caller's own session come last.
+const CREDENTIALS: [(&str, For); 10] = [
+    ("token_refresh", For::All(401)),
+    ("session_list", For::Actors(200)),
+    ("session_delete", For::Actors(404)),
+    ("password_change", For::Actors(409)),
+    ("password_reset", For::Operators(204)),
+    ("signing_key_list", For::Operators(200)),
+    ("signing_key_rotate", For::Operators(200)),
+    ("signing_key_delete", For::Operators(404)),
+    ("session_log_out", For::Actors(204)),
+    ("session_delete_all", For::Actors(401)),
+];
 /// The rest of the table, for the operations on a host that change it.
 const HOSTS: [(&str, For); 2] = [("host_update", For::Operators(200)), ("host_delete", For::Operators(204))];
 
@@ -90,10 +103,19 @@ async fn things(api: &Api) -> (HashMap<&'static str, String>, HashMap<&'static s
     let on_spare = json!({"network_id": spare, "name": "s", "cidr": "10.9.0.0/24"});
     let key = json!({"name": "ama", "public_key": KEY});
     let image = json!({"name": "i", "disk_format": "raw"});
+    let admin: (uuid::Uuid, uuid::Uuid) =
+        sqlx::query_as("SELECT organization_id, id FROM account WHERE username = 'admin'")
+            .fetch_one(api.store.pool())
+            .await
+            .unwrap();
     let enrolment = api.system(Method::POST, "enrolment-tokens", Some(json!({}))).await.must(201);
     let ids = HashMap::from([
         ("project_id", api.project.to_string()),
         ("slug", "not-found".to_owned()),
+        ("session_id", uuid::Uuid::now_v7().to_string()),
+        ("kid", "nobody".to_owned()),
+        ("organization_id", admin.0.to_string()),
+        ("user_id", admin.1.to_string()),
         ("flavor_id", api.flavor("spare").await),
         ("image_id", api.post("images", image.clone()).await.made()),
         ("instance_id", api.instance(&ground).await.to_string()),
@@ -106,6 +128,9 @@ async fn things(api: &Api) -> (HashMap<&'static str, String>, HashMap<&'static s
     ]);
     let bodies = HashMap::from([
         ("token_create", json!({"username": "admin", "password": crate::world::PASSWORD})),
+        ("token_refresh", json!({"refresh_token": "none"})),
+        ("password_change", json!({"current_password": "none", "new_password": "a long new phrase"})),
+        ("password_reset", json!({"password": "a long new phrase"})),
         ("image_create", image),
         ("instance_create", ground.request("second")),
         ("network_create", json!({"name": "n"})),
@@ -124,12 +149,12 @@ async fn every_operation_asks_who_calls(_: PgPoolOptions, connect: PgConnectOpti
     let api = Api::start(&connect).await;
     let (ids, bodies) = things(&api).await;
     let operations = operations();
-    let known: BTreeSet<_> = TABLE.iter().chain(&HOSTS).map(|(id, _)| *id).collect();
+    let known: BTreeSet<_> = TABLE.iter().chain(&HOSTS).chain(&CREDENTIALS).map(|(id, _)| *id).collect();
     let offered: BTreeSet<_> = operations.iter().map(|(id, _, _)| id.as_str()).collect();
     assert_eq!(known, offered, "the table must have every operation of the document, and no other");
     let bad = Some("eyJhbGciOiJub25lIn0.e30.");
     let (member, stranger, operator) = (Some(&*api.member), Some(&*api.stranger), Some(&*api.operator));
-    for (id, policy) in TABLE.iter().chain(&HOSTS) {
+    for (id, policy) in TABLE.iter().chain(&HOSTS).chain(&CREDENTIALS) {
         let (_, method, template) = operations.iter().find(|(offered, _, _)| offered == id).unwrap();
         let path = ids.iter().fold(template.clone(), |path, (name, id)| path.replace(&format!("{{{name}}}"), id));
         assert!(!path.contains('{'), "{path}");

@@ -4,6 +4,7 @@
 mod account;
 mod agent_link;
 mod authorisation;
+mod credential;
 mod flavor;
 mod host;
 mod image;
@@ -14,5 +15,7 @@ mod page;
 mod port;
 mod request;
 mod service;
+mod session;
+mod signing_key;
 mod ssh_key;
 mod world;

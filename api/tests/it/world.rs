@@ -1,9 +1,12 @@
 //! What the tests stand on: an API that listens, people who have logged in, and short words for calls.
 
+use iroko_api::auth::config::AuthConfig;
+use iroko_api::auth::token::{Claims, ISSUER};
 use iroko_api::config::{AgentLinkConfig, BootstrapConfig, Config, ImageConfig, NetworkConfig};
 use iroko_api::server::{Listening, serve};
-use iroko_model::{InstanceId, Name, OrganizationId, ProjectId, UserId};
-use iroko_store::account::{self, Account};
+use iroko_model::{InstanceId, Name, ProjectId, UserId};
+use iroko_store::account;
+use iroko_store::session::{NewSession, session_begin};
 use iroko_store::{Store, Tx};
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder};
@@ -13,6 +16,7 @@ use sqlx::{ConnectOptions, Connection};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -38,7 +42,7 @@ pub struct Api {
     url: String,
     client: Client,
     shutdown: CancellationToken,
-    dir: TempDir,
+    dir: Arc<TempDir>,
 }
 
 /// What came back.
@@ -122,11 +126,10 @@ impl Api {
         let project = account::account_projects(&mut tx, ama.id).await.unwrap()[0].id;
         let other = second_project(&mut tx).await;
         store.commit(tx).await.unwrap();
-        let token = |is_operator, projects| token(&listening, is_operator, projects);
         Self {
-            member: token(false, vec![project]),
-            stranger: token(false, vec![other]),
-            operator: token(true, vec![]),
+            member: token(&listening, "member", false, vec![project]).await,
+            stranger: token(&listening, "stranger", false, vec![other]).await,
+            operator: token(&listening, "operator", true, vec![]).await,
             url: format!("http://{}", listening.rest),
             listening: Some(listening),
             store,
@@ -135,7 +138,31 @@ impl Api {
             config,
             client: Client::builder().no_proxy().build().unwrap(),
             shutdown,
-            dir,
+            dir: Arc::new(dir),
+        }
+    }
+
+    /// Another process over the same database and state.
+    pub async fn twin(&self) -> Self {
+        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut config = self.config.clone();
+        (config.listen, config.agent_link.listen) = (anywhere, anywhere);
+        let (store, shutdown) = (connected(&config).await, CancellationToken::new());
+        let listening = serve(config.clone(), store.clone(), shutdown.clone()).await.unwrap();
+        (config.listen, config.agent_link.listen) = (listening.rest, listening.agents);
+        Self {
+            member: self.member.clone(),
+            stranger: self.stranger.clone(),
+            operator: self.operator.clone(),
+            url: format!("http://{}", listening.rest),
+            listening: Some(listening),
+            store,
+            project: self.project,
+            other: self.other,
+            config,
+            client: self.client.clone(),
+            shutdown,
+            dir: self.dir.clone(),
         }
     }
 
@@ -308,6 +335,7 @@ fn config(connect: &PgConnectOptions, state_dir: PathBuf) -> Config {
             username: "admin".into(),
             password: PASSWORD.into(),
         },
+        auth: AuthConfig::default(),
         network: NetworkConfig::default(),
         image: ImageConfig::default(),
     }
@@ -322,15 +350,31 @@ async fn second_project(tx: &mut Tx) -> ProjectId {
     account::bootstrap(tx, &name("second"), &name("second"), "kofi", "no password").await.unwrap()
 }
 
-fn token(listening: &Listening, is_operator: bool, projects: Vec<ProjectId>) -> String {
-    let account = Account {
-        id: UserId::new(),
-        organization_id: OrganizationId::new(),
-        username: "somebody".into(),
-        password_hash: String::new(),
-        is_operator,
+/// An access token of somebody new, without the time that a password takes.
+async fn token(listening: &Listening, username: &str, operator: bool, projects: Vec<ProjectId>) -> String {
+    let (app, sub) = (&listening.app, UserId::new());
+    let mut tx = app.store.begin().await.unwrap();
+    let org = sqlx::query_scalar(
+        "INSERT INTO account (id, organization_id, username, is_operator)
+         SELECT $1, id, $2, $3 FROM organization WHERE name = 'default' RETURNING organization_id",
+    );
+    let org: uuid::Uuid = org.bind(sub.as_uuid()).bind(username).bind(operator).fetch_one(&mut *tx).await.unwrap();
+    let now = app.credentials.clock.now();
+    let session = NewSession {
+        account_id: sub,
+        method: "password",
+        source: [127, 0, 0, 1].into(),
+        user_agent: None,
+        now,
+        idle_expires_at: now + time::Duration::days(1),
+        expires_at: now + time::Duration::days(1),
     };
-    listening.app.tokens.issue(&account, projects).unwrap()
+    let sid = session_begin(&mut tx, &session, username.as_bytes()).await.unwrap();
+    app.store.commit(tx).await.unwrap();
+    let (iat, exp) = (now.unix_timestamp(), now.unix_timestamp() + 900);
+    let (iss, username) = (ISSUER.to_owned(), username.to_owned());
+    let claims = Claims { iss, sub, sid, username, org: org.into(), operator, projects, iat, exp };
+    app.credentials.ring().issue(&claims).unwrap()
 }
 
 /// Waits until `look` says something, bounded; prints what was last seen.
