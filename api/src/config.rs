@@ -26,6 +26,12 @@ pub struct Config {
     /// Log-in, sessions and keys.
     #[serde(default)]
     pub auth: AuthConfig,
+    /// How often one caller may ask.
+    #[serde(default)]
+    pub rate: crate::layers::rate::RateConfig,
+    /// Name of the audit log, in its checkpoints: unique among the clouds that an auditor knows.
+    #[serde(default = "default_audit_log_name")]
+    pub audit_log_name: String,
     /// Tenant networks.
     #[serde(default)]
     pub network: NetworkConfig,
@@ -98,6 +104,10 @@ impl Default for ImageConfig {
     fn default() -> Self {
         Self { max_gib: 100 }
     }
+}
+
+fn default_audit_log_name() -> String {
+    "iroko/audit".to_owned()
 }
 
 fn default_listen() -> SocketAddr {

@@ -9,6 +9,7 @@ pub mod agent_link;
 pub mod auth;
 pub mod config;
 pub mod extract;
+pub mod layers;
 pub mod openapi;
 pub mod problem;
 pub mod routes;
@@ -40,6 +41,14 @@ pub struct App {
     pub images: Arc<ImageStore>,
     /// Signs agents' certificates.
     pub authority: Arc<Authority>,
+    /// Seals and signs the audit log.
+    pub audit: Arc<service::audit::AuditLog>,
+    /// Open event streams.
+    pub streams: service::event::Streams,
+    /// The process ends.
+    pub shutdown: tokio_util::sync::CancellationToken,
+    /// How often each caller has asked.
+    pub rates: Arc<layers::rate::Rates>,
     /// Which agents' certificates hold.
     pub certificates: Arc<agent_link::certificates::Certificates>,
     /// What agents watch.

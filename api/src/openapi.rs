@@ -2,11 +2,14 @@
 //! that no handler repeats what every operation can answer.
 
 use crate::App;
+use crate::layers::context::Operations;
 use crate::problem::{Kind, ProblemBody};
 use crate::routes;
-use utoipa::openapi::path::{Operation, ParameterIn};
+use axum::http::Method;
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{Object, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{Content, OpenApi, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Required, ResponseBuilder};
 use utoipa::{OpenApi as _, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 
@@ -29,19 +32,39 @@ pub fn build() -> (axum::Router<App>, OpenApi) {
     document.components.get_or_insert_default().security_schemes.insert("bearer".to_owned(), RefOr::T(bearer));
     for (path, item) in &mut document.paths.paths {
         let operations = [
-            (&mut item.get, false),
-            (&mut item.post, true),
-            (&mut item.put, true),
-            (&mut item.patch, true),
-            (&mut item.delete, false),
+            (&mut item.get, Nature::Reads),
+            (&mut item.post, Nature::Asks),
+            (&mut item.put, Nature::Writes),
+            (&mut item.patch, Nature::Writes),
+            (&mut item.delete, Nature::Deletes),
         ];
-        for (operation, writes) in operations {
+        for (operation, nature) in operations {
             if let Some(operation) = operation {
-                complete(path, operation, writes);
+                complete(path, operation, nature);
             }
         }
     }
     (router, document)
+}
+
+/// Names of the operations by method and path template.
+pub fn operations(document: &OpenApi) -> Operations {
+    let mut operations = Operations::new();
+    for (path, item) in &document.paths.paths {
+        let all = [
+            (Method::GET, &item.get),
+            (Method::POST, &item.post),
+            (Method::PUT, &item.put),
+            (Method::PATCH, &item.patch),
+            (Method::DELETE, &item.delete),
+        ];
+        for (method, operation) in all {
+            if let Some(id) = operation.as_ref().and_then(|operation| operation.operation_id.clone()) {
+                operations.insert((method, path.clone()), id);
+            }
+        }
+    }
+    operations
 }
 
 /// The document as the repository keeps it.
@@ -52,15 +75,29 @@ pub fn document_json() -> String {
     text
 }
 
+/// What an operation does to what it names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Nature {
+    Reads,
+    /// POST: what must not happen twice takes an idempotency key.
+    Asks,
+    Writes,
+    Deletes,
+}
+
 /// Adds the problems that an operation can answer with by its nature.
-fn complete(path: &str, operation: &mut Operation, writes: bool) {
+fn complete(path: &str, operation: &mut Operation, nature: Nature) {
+    let writes = matches!(nature, Nature::Asks | Nature::Writes);
+    let takes_key = nature == Nature::Asks && path.starts_with("/v1/") && !path.starts_with("/v1/auth/");
+    let compares = nature != Nature::Reads && path.starts_with("/v1/");
+    describe_headers(operation, takes_key, compares);
     let is_public = operation.security.as_ref().is_some_and(|s| s.iter().all(|r| *r == Default::default()));
     let has_query =
         operation.parameters.iter().flatten().any(|p| matches!(p, RefOr::T(p) if p.parameter_in == ParameterIn::Query));
     let has_body = operation.request_body.is_some();
     let is_project = path.contains("{project_id}");
     let kinds = [
-        (has_query || has_body, Kind::BadRequest),
+        (has_query || has_body || compares, Kind::BadRequest),
         (!is_public || path.starts_with("/v1/auth/"), Kind::Unauthorized),
         (!is_public || path.contains('{'), Kind::NotFound),
         (
@@ -69,8 +106,9 @@ fn complete(path: &str, operation: &mut Operation, writes: bool) {
         ),
         (has_body, Kind::TooLarge),
         (has_body, Kind::UnsupportedMediaType),
-        (has_body || has_query, Kind::Invalid),
-        (path.starts_with("/v1/auth/") && has_body, Kind::TooManyRequests),
+        (has_body || has_query || takes_key, Kind::Invalid),
+        (path.starts_with("/v1/"), Kind::TooManyRequests),
+        (compares, Kind::PreconditionFailed),
         (true, Kind::Internal),
         (true, Kind::Unavailable),
         (true, Kind::Timeout),
@@ -85,6 +123,24 @@ fn complete(path: &str, operation: &mut Operation, writes: bool) {
         }));
         let response = ResponseBuilder::new().description(title).content("application/problem+json", content).build();
         operation.responses.responses.entry(status.to_string()).or_insert(RefOr::T(response));
+    }
+}
+
+/// The header fields that the layers read.
+fn describe_headers(operation: &mut Operation, takes_key: bool, compares: bool) {
+    let field = |name: &str, description: &str| {
+        let text = Object::builder().schema_type(Type::String).build();
+        let field = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header).required(Required::False);
+        field.description(Some(description)).schema(Some(text)).build()
+    };
+    let parameters = operation.parameters.get_or_insert_default();
+    if takes_key {
+        let about = "Names this request: sent again with the same key it is not carried out again, and gives the first answer. Kept for a day.";
+        parameters.push(RefOr::T(field("Idempotency-Key", about)));
+    }
+    if compares {
+        let about = "`ETag` of the resource as the caller has seen it; if it was changed since, nothing happens (412). Operations that do not compare answer 400.";
+        parameters.push(RefOr::T(field("If-Match", about)));
     }
 }
 

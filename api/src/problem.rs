@@ -43,6 +43,8 @@ pub enum Kind {
     MethodNotAllowed,
     /// The state of the thing forbids it now.
     Conflict,
+    /// The thing is no longer as the caller has seen it.
+    PreconditionFailed,
     /// The body is larger than allowed.
     TooLarge,
     /// The body is of another media type.
@@ -63,12 +65,13 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::BadRequest,
         Self::Unauthorized,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Conflict,
+        Self::PreconditionFailed,
         Self::TooLarge,
         Self::UnsupportedMediaType,
         Self::Invalid,
@@ -92,6 +95,9 @@ impl Kind {
             }
             Self::Conflict => {
                 ("conflict", 409, "The state of the resource forbids this", "L'état de la ressource ne le permet pas")
+            }
+            Self::PreconditionFailed => {
+                ("precondition-failed", 412, "The resource has changed meanwhile", "La ressource a changé entre-temps")
             }
             Self::TooLarge => ("too-large", 413, "The body is too large", "Le corps de la requête est trop grand"),
             Self::UnsupportedMediaType => (
@@ -261,6 +267,12 @@ impl From<iroko_store::Error> for Problem {
             }
             E::Taken(_) => {
                 Self::with(Kind::Conflict, "another resource has this name or value already; choose another")
+            }
+            E::Changed => {
+                Self::with(Kind::PreconditionFailed, "somebody changed it after you read it; get it again, then decide")
+            }
+            E::NotComparable => {
+                Self::with(Kind::BadRequest, "this operation does not compare; send it without If-Match")
             }
             E::InUse(_) => Self::with(Kind::Conflict, "other resources still use it; delete those first"),
             E::Exhausted(what) => Self::with(Kind::Exhausted, format!("no free {what} are left")),

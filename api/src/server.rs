@@ -1,4 +1,4 @@
-//! Listening: the layers that every request passes, and the two servers.
+//! Listening: the two servers, and what stands behind them.
 
 use crate::agent_link::authority::Authority;
 use crate::agent_link::hub::Hub;
@@ -7,15 +7,12 @@ use crate::agent_link::{self, server_config};
 use crate::auth::Credentials;
 use crate::auth::password::Hasher;
 use crate::config::Config;
-use crate::problem::{Kind, Problem, REQUEST, RequestContext};
+use crate::problem::{Kind, Problem};
 use crate::service::image_store::ImageStore;
-use crate::{App, openapi, service};
+use crate::{App, layers, openapi, service};
 use anyhow::Context;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
-use axum::http::{HeaderName, HeaderValue, header};
-use axum::middleware::{Next, from_fn};
-use axum::response::{IntoResponse, Response};
+use axum::extract::DefaultBodyLimit;
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 use iroko_store::Store;
@@ -23,19 +20,15 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::collections::HashSet;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
-use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_swagger_ui::SwaggerUi;
 use uuid::Uuid;
 
 /// Largest JSON body.
 const BODY_MAX_BYTES: usize = 256 * 1024;
-/// Longest request, uploads apart.
-const REQUEST_MAX: Duration = Duration::from_secs(30);
 /// How long running requests may take to finish when the process ends.
 const DRAIN: Duration = Duration::from_secs(10);
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What [`serve`] listens on, once it does.
 #[derive(Debug)]
@@ -91,13 +84,18 @@ async fn application(config: Config, store: Store, shutdown: CancellationToken) 
         images: Arc::new(images),
         authority: Arc::new(Authority::load(&config.state_dir)?),
         certificates: Arc::default(),
+        rates: Arc::default(),
+        audit: Arc::new(service::audit::AuditLog::load(&config.state_dir, &config.audit_log_name)?),
+        streams: Default::default(),
+        shutdown: shutdown.clone(),
         hub: Hub::start(store.clone(), shutdown.clone()).await.context("reading the outbox")?,
         reports: Intake::spawn(store.clone()),
         config: Arc::new(config),
         store,
     };
     service::account::bootstrap(&app, &app.config.bootstrap).await?;
-    service::upkeep::spawn(app.clone(), shutdown);
+    service::upkeep::spawn(app.clone(), shutdown.clone());
+    service::audit::spawn(app.clone(), shutdown);
     Ok(app)
 }
 
@@ -111,8 +109,9 @@ fn listener(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
 pub fn rest_router(app: App) -> Router {
     let (router, document) = openapi::build();
     let metrics = metrics();
+    let operations = openapi::operations(&document);
     let router = router
-        .with_state(app)
+        .with_state(app.clone())
         .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
         .route(
             "/metrics",
@@ -123,11 +122,11 @@ pub fn rest_router(app: App) -> Router {
         )
         .fallback(|| async { Problem::new(Kind::NotFound) })
         .method_not_allowed_fallback(|| async { Problem::new(Kind::MethodNotAllowed) });
-    layered(router.layer(DefaultBodyLimit::max(BODY_MAX_BYTES)).layer(from_fn(bounded)))
+    layers::rest(router.layer(DefaultBodyLimit::max(BODY_MAX_BYTES)), &app, operations)
 }
 
 fn agent_router(app: App) -> Router {
-    layered(agent_link::routes::router(app))
+    layers::agents(agent_link::routes::router(app.clone()), &app)
 }
 
 /// One recorder per process; tests that start several servers share it.
@@ -142,66 +141,4 @@ fn metrics() -> PrometheusHandle {
         handle
     };
     METRICS.get_or_init(make).clone()
-}
-
-fn layered(router: Router) -> Router {
-    router.layer(CatchPanicLayer::custom(panicked)).layer(from_fn(in_context))
-}
-
-fn panicked(cause: Box<dyn std::any::Any + Send>) -> Response {
-    let text = cause.downcast_ref::<String>().map(String::as_str).or_else(|| cause.downcast_ref::<&str>().copied());
-    tracing::error!(cause = text.unwrap_or("unknown"), request_id = %crate::problem::request_id(), "a handler panicked");
-    Problem::new(Kind::Internal).into_response()
-}
-
-/// Bounds the time of every request but uploads, which are bounded by their own silence.
-async fn bounded(request: Request, next: Next) -> Response {
-    if request.method() == axum::http::Method::PUT {
-        return next.run(request).await;
-    }
-    match tokio::time::timeout(REQUEST_MAX, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => Problem::new(Kind::Timeout).into_response(),
-    }
-}
-
-/// Gives each request its id and language, counts it, and sets the headers every answer has.
-async fn in_context(request: Request, next: Next) -> Response {
-    let context = RequestContext { id: request_id(&request), french: prefers_french(&request) };
-    let id = context.id.clone();
-    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
-    let method = request.method().clone();
-    let began = Instant::now();
-    let mut response = REQUEST.scope(context, next.run(request)).await;
-    let labels = [("method", method.to_string()), ("route", route), ("status", response.status().as_u16().to_string())];
-    metrics::counter!("iroko_http_requests_total", &labels).increment(1);
-    metrics::histogram!("iroko_http_request_seconds", &labels[..2]).record(began.elapsed().as_secs_f64());
-    let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::from_str(&id) {
-        headers.insert(REQUEST_ID, id);
-    }
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    response
-}
-
-/// The caller's own id where it is short and plain, else a new one.
-fn request_id(request: &Request) -> String {
-    let sent = request.headers().get(REQUEST_ID).and_then(|value| value.to_str().ok());
-    let plain =
-        sent.filter(|id| (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'));
-    plain.map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
-}
-
-/// True where the first language that is English or French in `Accept-Language`, by weight, is French.
-fn prefers_french(request: &Request) -> bool {
-    let header = request.headers().get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let weighed = header.split(',').filter_map(|part| {
-        let (language, parameters) = part.trim().split_once(';').unwrap_or((part.trim(), ""));
-        let weight = parameters.trim().strip_prefix("q=").map_or(Ok(1.0), str::parse::<f32>).ok()?;
-        let primary = language.split('-').next().unwrap_or("").to_ascii_lowercase();
-        matches!(primary.as_str(), "fr" | "en").then_some((primary == "fr", weight))
-    });
-    let best = weighed.fold((false, 0.0), |best, next| if next.1 > best.1 { next } else { best });
-    best.0
 }

@@ -192,9 +192,7 @@ impl<'a> Verification<'a> {
                 let hash = hash.ok_or_else(|| form("hash is not a SHA-256 value in base64".to_owned()))?;
                 self.follows(from)?;
                 let line = self.line;
-                self.edge
-                    .push_subtree(Subtree { level, hash })
-                    .map_err(|why| ExportError::Misplaced { line, why })?;
+                self.edge.push_subtree(Subtree { level, hash }).map_err(|why| ExportError::Misplaced { line, why })?;
             }
         }
         self.meet()

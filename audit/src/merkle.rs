@@ -160,7 +160,8 @@ mod tests {
     #[test]
     fn published_roots() {
         // From the test data of Certificate Transparency: these eight leaves.
-        let leaves = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"];
+        let leaves =
+            ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"];
         let mut edge = Edge::default();
         assert_eq!(hex(&edge.root()), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
         for leaf in leaves {

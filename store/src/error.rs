@@ -15,6 +15,12 @@ pub enum Error {
     /// No free value is left in a pool (addresses, VNIs).
     #[error("the pool of {0} is exhausted")]
     Exhausted(&'static str),
+    /// The row is no longer as the caller has seen it.
+    #[error("changed meanwhile")]
+    Changed,
+    /// The caller said what they have seen, but the operation compares nothing.
+    #[error("the operation does not compare what the caller has seen")]
+    NotComparable,
     /// A row holds something this release cannot read.
     #[error("the column {column} holds something unreadable")]
     Corrupt {

@@ -9,13 +9,16 @@
 //! There are no counters to resynchronise: usage is always counted from the rows themselves.
 
 pub mod account;
+pub mod audit;
 pub mod change;
 pub mod console;
 pub mod credential;
 pub mod desired;
 mod error;
+pub mod event;
 pub mod flavor;
 pub mod host;
+pub mod idempotency;
 pub mod image;
 pub mod instance;
 pub mod invariant;
@@ -25,6 +28,7 @@ mod page;
 pub mod placement;
 pub mod port;
 pub mod report;
+pub mod request;
 pub mod session;
 pub mod signing_key;
 pub mod ssh_key;

@@ -64,7 +64,10 @@ impl Store {
     }
 
     /// Commits, then tells those whom it concerns to look again.
-    pub async fn commit_for(&self, tx: Tx, whom: Wake) -> Result<()> {
+    ///
+    /// Within a [request](crate::request) that changes something, its audit record is part of what is committed.
+    pub async fn commit_for(&self, mut tx: Tx, whom: Wake) -> Result<()> {
+        crate::request::settle(&mut tx).await?;
         tx.commit().await?;
         self.waker.wake(whom);
         Ok(())

@@ -16,7 +16,30 @@ pub enum Credential {
     Session(SessionId),
 }
 
+impl Subject {
+    /// Its id.
+    pub const fn id(&self) -> uuid::Uuid {
+        match self {
+            Self::User(id) => id.as_uuid(),
+        }
+    }
+
+    /// Kind, as in the audit log.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::User(_) => "user",
+        }
+    }
+}
+
 impl Credential {
+    /// Its id.
+    pub const fn id(&self) -> uuid::Uuid {
+        match self {
+            Self::Session(id) => id.as_uuid(),
+        }
+    }
+
     /// Kind, as in the audit log.
     pub const fn kind(&self) -> &'static str {
         match self {

@@ -4,12 +4,14 @@ use crate::App;
 use crate::auth::policy;
 use crate::auth::subject::{Credential, Subject};
 use crate::auth::token::Claims;
+use crate::layers::caller::Known;
 use crate::problem::{Kind, Problem};
 use crate::service::{session, signing_key};
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use iroko_model::{ProjectId, SessionId, UserId};
+use iroko_store::request::{self, Who};
 
 /// Somebody who has logged in.
 #[derive(Debug, Clone)]
@@ -29,6 +31,19 @@ impl Actor {
         Ok(user)
     }
 
+    /// Notes who asks, for the audit log.
+    fn note(&self) {
+        let Some(request) = request::current() else { return };
+        request.set_who(Who {
+            id: self.subject.id(),
+            kind: self.subject.kind(),
+            name: self.claims.username.clone(),
+            organization_id: Some(self.claims.org),
+            credential_kind: self.credential.kind(),
+            credential_id: Some(self.credential.id()),
+        });
+    }
+
     /// The session of the request.
     pub fn session(&self) -> Result<SessionId, Problem> {
         let Credential::Session(session) = self.credential;
@@ -40,6 +55,9 @@ impl FromRequestParts<App> for Actor {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        if let Some(known) = parts.extensions.get::<Known>().and_then(Known::actor) {
+            return known;
+        }
         let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token =
             header.and_then(|text| text.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
@@ -55,7 +73,9 @@ impl FromRequestParts<App> for Actor {
         if !session::holds(app, claims.sid).await? {
             return Err(refused());
         }
-        Ok(Self { subject: Subject::User(claims.sub), credential: Credential::Session(claims.sid), claims })
+        let actor = Self { subject: Subject::User(claims.sub), credential: Credential::Session(claims.sid), claims };
+        actor.note();
+        Ok(actor)
     }
 }
 
@@ -77,6 +97,9 @@ impl FromRequestParts<App> for Tenant {
         let project = path.iter().find(|(name, _)| *name == "project_id").and_then(|(_, text)| text.parse().ok());
         let project = project.ok_or_else(|| Problem::new(Kind::NotFound))?;
         policy::in_project(&actor, project)?;
+        if let Some(request) = request::current() {
+            request.set_scope(None, Some(project));
+        }
         Ok(Self { actor, project })
     }
 }

@@ -1,8 +1,10 @@
 //! The routes, one file a noun. A handler takes the request apart, lets the extractor ask the policy,
 //! and calls the service.
 
+mod audit;
 mod auth;
 mod credential;
+mod event;
 mod flavor;
 mod health;
 mod host;
@@ -33,5 +35,7 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(port::router())
         .merge(instance::router())
         .merge(host::router())
+        .merge(event::router())
+        .merge(audit::router())
         .merge(health::router())
 }

@@ -11,6 +11,7 @@ use crate::wire::credential::{PasswordChange, PasswordReset};
 use iroko_model::{OrganizationId, SessionId, UserId};
 use iroko_store::credential::{self, Credential};
 use iroko_store::login_attempt::login_attempt_forgive;
+use iroko_store::request::{self, Who};
 use iroko_store::{Wake, session};
 
 impl From<HashError> for Problem {
@@ -34,6 +35,9 @@ pub async fn prove(app: &App, source: &Source, username: &str, password: String)
         true => None,
         false => credential::credential_by_username(&mut conn, username).await?,
     };
+    if let (Some(found), Some(request)) = (&found, request::current()) {
+        request.set_who(who(found));
+    }
     // Log-ins take turns at hashing; none of them keeps a connection from others meanwhile.
     drop(conn);
     let stored = found.as_ref().and_then(|found| found.password_hash.clone());
@@ -51,6 +55,18 @@ pub async fn prove(app: &App, source: &Source, username: &str, password: String)
             tracing::warn!(source = %source.address, "a log-in failed");
             Err(Problem::with(Kind::Unauthorized, "the user name or the password is wrong"))
         }
+    }
+}
+
+/// Who tries to log in, for the audit log: the attempt is theirs, whether it succeeds or not.
+pub fn who(person: &Credential) -> Who {
+    Who {
+        id: person.account_id.as_uuid(),
+        kind: "user",
+        name: person.username.clone(),
+        organization_id: Some(person.organization_id),
+        credential_kind: "password",
+        credential_id: None,
     }
 }
 

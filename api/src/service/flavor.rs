@@ -6,13 +6,16 @@ use crate::problem::{Kind, Problem, Result};
 use crate::wire::List;
 use crate::wire::flavor::{Flavor, FlavorCreate};
 use iroko_model::{FlavorId, Labels, Name};
+use iroko_store::Wake;
 use iroko_store::flavor::{self, Size};
 
 /// Makes a flavor.
 pub async fn create(app: &App, request: FlavorCreate) -> Result<Flavor> {
     let (name, size, labels): (Name, Size, Labels) = request.try_into()?;
-    let mut conn = app.store.connection().await?;
-    Ok(flavor::flavor_insert(&mut conn, FlavorId::new(), &name, size, &labels).await?.into())
+    let mut tx = app.store.begin().await?;
+    let row = flavor::flavor_insert(&mut tx, FlavorId::new(), &name, size, &labels).await?;
+    app.store.commit_for(tx, Wake::Nobody).await?;
+    Ok(row.into())
 }
 
 /// A page of flavors.
@@ -30,6 +33,9 @@ pub async fn get(app: &App, id: FlavorId) -> Result<Flavor> {
 
 /// Deletes a flavor.
 pub async fn delete(app: &App, id: FlavorId) -> Result<()> {
-    let mut conn = app.store.connection().await?;
-    if flavor::flavor_delete(&mut conn, id).await? { Ok(()) } else { Err(Problem::new(Kind::NotFound)) }
+    let mut tx = app.store.begin().await?;
+    if !flavor::flavor_delete(&mut tx, id).await? {
+        return Err(Problem::new(Kind::NotFound));
+    }
+    Ok(app.store.commit_for(tx, Wake::Nobody).await?)
 }

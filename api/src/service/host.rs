@@ -8,7 +8,7 @@ use crate::wire::host::{CheckedToken, EnrolmentToken, EnrolmentTokenCreate, Host
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use iroko_model::{EnrolmentTokenId, HostId};
-use iroko_store::host;
+use iroko_store::{Wake, host};
 use rand::Rng;
 use sha2::{Digest, Sha256};
 use std::time::Duration;
@@ -44,9 +44,10 @@ pub async fn update(app: &App, id: HostId, request: HostUpdate) -> Result<Host> 
 
 /// Forgets a host without instances; its agents are refused from then on.
 pub async fn delete(app: &App, id: HostId) -> Result<()> {
-    let mut conn = app.store.connection().await?;
-    match host::host_delete(&mut conn, id).await {
+    let mut tx = app.store.begin().await?;
+    match host::host_delete(&mut tx, id).await {
         Ok(true) => {
+            app.store.commit_for(tx, Wake::Nobody).await?;
             app.certificates.forget(id);
             Ok(())
         }
@@ -64,9 +65,9 @@ pub async fn token_create(app: &App, request: EnrolmentTokenCreate) -> Result<En
     let CheckedToken { host_name, valid_s } = request.try_into()?;
     let secret: [u8; 32] = rand::rng().random();
     let token = format!("iroko-enrol-{}-{}", BASE64_URL_SAFE_NO_PAD.encode(secret), app.authority.fingerprint());
-    let mut conn = app.store.connection().await?;
-    let row =
-        host::enrolment_token_insert(&mut conn, &token_hash(&token), host_name.as_deref(), valid_s.into()).await?;
+    let mut tx = app.store.begin().await?;
+    let row = host::enrolment_token_insert(&mut tx, &token_hash(&token), host_name.as_deref(), valid_s.into()).await?;
+    app.store.commit_for(tx, Wake::Nobody).await?;
     Ok(EnrolmentToken { token: Some(token), ..row.into() })
 }
 
@@ -83,7 +84,9 @@ pub async fn token_list(app: &App, query: ListQuery) -> Result<List<EnrolmentTok
 
 /// Revokes a token.
 pub async fn token_delete(app: &App, id: EnrolmentTokenId) -> Result<()> {
-    let mut conn = app.store.connection().await?;
-    let done = host::enrolment_token_delete(&mut conn, id).await?;
-    if done { Ok(()) } else { Err(Problem::new(Kind::NotFound)) }
+    let mut tx = app.store.begin().await?;
+    if !host::enrolment_token_delete(&mut tx, id).await? {
+        return Err(Problem::new(Kind::NotFound));
+    }
+    Ok(app.store.commit_for(tx, Wake::Nobody).await?)
 }

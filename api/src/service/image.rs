@@ -9,6 +9,7 @@ use crate::wire::image::{CheckedImage, Image, ImageCreate};
 use axum::body::BodyDataStream;
 use iroko_model::image::DiskFormat;
 use iroko_model::{ImageId, Invalid, ProjectId};
+use iroko_store::Wake;
 use iroko_store::image::{self, Image as Row, ImageDeletion, NewImage, Uploaded};
 use std::time::Duration;
 use uuid::Uuid;
@@ -28,8 +29,10 @@ pub async fn create(app: &App, project: ProjectId, request: ImageCreate) -> Resu
         sha256: sha256.as_deref(),
         labels: &labels,
     };
-    let mut conn = app.store.connection().await?;
-    Ok(image::image_insert(&mut conn, &new).await?.into())
+    let mut tx = app.store.begin().await?;
+    let row = image::image_insert(&mut tx, &new).await?;
+    app.store.commit_for(tx, Wake::Nobody).await?;
+    Ok(row.into())
 }
 
 /// A page of images.
@@ -129,7 +132,7 @@ pub async fn delete(app: &App, project: ProjectId, id: ImageId) -> Result<()> {
             return Err(Problem::with(Kind::Conflict, "instances start from the image; delete them first"));
         }
     }
-    app.store.commit(tx).await?;
+    app.store.commit_for(tx, Wake::Nobody).await?;
     app.images.remove(id).await;
     Ok(())
 }

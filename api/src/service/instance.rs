@@ -10,6 +10,7 @@ use iroko_model::instance::Power;
 use iroko_model::{InstanceId, ProjectId};
 use iroko_store::flavor::Size;
 use iroko_store::instance::{self, NewInstance, NewNic, Parts};
+use iroko_store::request::{Noun, check_generation};
 use iroko_store::{Tx, Wake, console, port};
 use std::time::Duration;
 use time::OffsetDateTime;
@@ -132,6 +133,7 @@ pub async fn get(app: &App, tenant: &Tenant, id: InstanceId) -> Result<Instance>
 /// Wants it running or stopped.
 pub async fn set_power(app: &App, tenant: &Tenant, id: InstanceId, power: Power) -> Result<Instance> {
     let mut tx = app.store.begin().await?;
+    check_generation(&mut tx, Noun::Instance, id.as_uuid()).await?;
     let found = instance::instance_set_power(&mut tx, tenant.project, id, power).await?;
     changed(app, tenant, id, tx, found, "it is being deleted").await
 }
@@ -139,6 +141,7 @@ pub async fn set_power(app: &App, tenant: &Tenant, id: InstanceId, power: Power)
 /// Wants it rebooted once.
 pub async fn reboot(app: &App, tenant: &Tenant, id: InstanceId) -> Result<Instance> {
     let mut tx = app.store.begin().await?;
+    check_generation(&mut tx, Noun::Instance, id.as_uuid()).await?;
     let found = instance::instance_reboot(&mut tx, tenant.project, id).await?;
     changed(app, tenant, id, tx, found, "only an instance that is wanted running can be rebooted; start it").await
 }
@@ -164,6 +167,7 @@ async fn changed(
 /// Wants it gone.
 pub async fn delete(app: &App, tenant: &Tenant, id: InstanceId) -> Result<()> {
     let mut tx = app.store.begin().await?;
+    check_generation(&mut tx, Noun::Instance, id.as_uuid()).await?;
     if !instance::instance_delete(&mut tx, tenant.project, id).await? {
         return Err(Problem::new(Kind::NotFound));
     }

@@ -2,7 +2,9 @@
 //! shown; who may call them was asked before.
 
 pub mod account;
+pub mod audit;
 pub mod credential;
+pub mod event;
 pub mod flavor;
 pub mod host;
 pub mod image;

@@ -6,7 +6,9 @@ use crate::problem::{Kind, Problem, Result};
 use crate::wire::List;
 use crate::wire::network::{Network, NetworkCreate};
 use iroko_model::{Labels, Name, NetworkId, ProjectId};
+use iroko_store::Wake;
 use iroko_store::network::{self, NewNetwork};
+use iroko_store::request::{Noun, check_generation};
 
 /// Octets of the VXLAN headers over IPv4 (RFC 7348): Ethernet 14, IP 20, UDP 8, VXLAN 8.
 const VXLAN_OVERHEAD: i32 = 50;
@@ -41,9 +43,10 @@ pub async fn get(app: &App, project: ProjectId, id: NetworkId) -> Result<Network
 
 /// Deletes a network without subnets and ports.
 pub async fn delete(app: &App, project: ProjectId, id: NetworkId) -> Result<()> {
-    let mut conn = app.store.connection().await?;
-    match network::network_delete(&mut conn, project, id).await {
-        Ok(true) => Ok(()),
+    let mut tx = app.store.begin().await?;
+    check_generation(&mut tx, Noun::Network, id.as_uuid()).await?;
+    match network::network_delete(&mut tx, project, id).await {
+        Ok(true) => Ok(app.store.commit_for(tx, Wake::Nobody).await?),
         Ok(false) => Err(Problem::new(Kind::NotFound)),
         Err(iroko_store::Error::InUse(_)) => Err(Problem::with(
             Kind::Conflict,

@@ -5,9 +5,10 @@ use crate::problem::{Kind, Problem, Result};
 use crate::wire::List;
 use crate::wire::port::{Port, PortCreate};
 use iroko_model::{Labels, Name, NetworkId, PortId, ProjectId};
-use iroko_store::PageQuery;
 use iroko_store::port::{self, NewPort, PortDeletion, PortFilter};
+use iroko_store::request::{Noun, check_generation};
 use iroko_store::subnet::subnets_of_networks;
+use iroko_store::{PageQuery, Wake};
 
 /// Makes a port with addresses of its network.
 pub async fn create(app: &App, project: ProjectId, request: PortCreate) -> Result<Port> {
@@ -38,9 +39,10 @@ pub async fn get(app: &App, project: ProjectId, id: PortId) -> Result<Port> {
 
 /// Deletes a port that no instance uses.
 pub async fn delete(app: &App, project: ProjectId, id: PortId) -> Result<()> {
-    let mut conn = app.store.connection().await?;
-    match port::port_delete(&mut conn, project, id).await? {
-        PortDeletion::Deleted => Ok(()),
+    let mut tx = app.store.begin().await?;
+    check_generation(&mut tx, Noun::Port, id.as_uuid()).await?;
+    match port::port_delete(&mut tx, project, id).await? {
+        PortDeletion::Deleted => Ok(app.store.commit_for(tx, Wake::Nobody).await?),
         PortDeletion::NotFound => Err(Problem::new(Kind::NotFound)),
         PortDeletion::InUse => {
             Err(Problem::with(Kind::Conflict, "an instance uses the port; delete the instance first"))

@@ -9,14 +9,15 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
 use iroko_model::ssh_key::decode_base64;
 use iroko_model::{Labels, Name, ProjectId, SshKeyId};
-use iroko_store::ssh_key;
+use iroko_store::{Wake, ssh_key};
 use sha2::{Digest, Sha256};
 
 /// Makes a key's record.
 pub async fn create(app: &App, project: ProjectId, request: SshKeyCreate) -> Result<SshKey> {
     let (name, line, labels): (Name, String, Labels) = request.try_into()?;
-    let mut conn = app.store.connection().await?;
-    let row = ssh_key::ssh_key_insert(&mut conn, project, &name, &line, &fingerprint(&line), &labels).await?;
+    let mut tx = app.store.begin().await?;
+    let row = ssh_key::ssh_key_insert(&mut tx, project, &name, &line, &fingerprint(&line), &labels).await?;
+    app.store.commit_for(tx, Wake::Nobody).await?;
     Ok(row.into())
 }
 
@@ -41,9 +42,11 @@ pub async fn get(app: &App, project: ProjectId, id: SshKeyId) -> Result<SshKey> 
 
 /// Deletes a key's record. Machines made with it keep accepting it.
 pub async fn delete(app: &App, project: ProjectId, id: SshKeyId) -> Result<()> {
-    let mut conn = app.store.connection().await?;
-    let done = ssh_key::ssh_key_delete(&mut conn, project, id).await?;
-    if done { Ok(()) } else { Err(Problem::new(Kind::NotFound)) }
+    let mut tx = app.store.begin().await?;
+    if !ssh_key::ssh_key_delete(&mut tx, project, id).await? {
+        return Err(Problem::new(Kind::NotFound));
+    }
+    Ok(app.store.commit_for(tx, Wake::Nobody).await?)
 }
 
 #[cfg(test)]

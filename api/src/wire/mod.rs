@@ -1,8 +1,10 @@
 //! What is said on the wire: requests that become model types by checks, and responses made from
 //! rows. One file a noun.
 
+pub mod audit;
 pub mod auth;
 pub mod credential;
+pub mod event;
 pub mod flavor;
 pub mod host;
 pub mod image;

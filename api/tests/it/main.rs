@@ -3,8 +3,11 @@
 
 mod account;
 mod agent_link;
+mod audit;
 mod authorisation;
+mod conventions;
 mod credential;
+mod event;
 mod flavor;
 mod host;
 mod image;

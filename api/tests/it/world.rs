@@ -3,6 +3,7 @@
 use iroko_api::auth::config::AuthConfig;
 use iroko_api::auth::token::{Claims, ISSUER};
 use iroko_api::config::{AgentLinkConfig, BootstrapConfig, Config, ImageConfig, NetworkConfig};
+use iroko_api::layers::rate::RateConfig;
 use iroko_api::server::{Listening, serve};
 use iroko_model::{InstanceId, Name, ProjectId, UserId};
 use iroko_store::account;
@@ -336,6 +337,8 @@ fn config(connect: &PgConnectOptions, state_dir: PathBuf) -> Config {
             password: PASSWORD.into(),
         },
         auth: AuthConfig::default(),
+        rate: RateConfig::default(),
+        audit_log_name: "iroko/test".into(),
         network: NetworkConfig::default(),
         image: ImageConfig::default(),
     }

@@ -14,7 +14,8 @@ impl Log {
     fn new() -> Self {
         let record = |index: u64| {
             let organization = format!("o{}", index % 3);
-            let text = format!(r#"{{"index":{index},"organization_id":"{organization}","organization_index":{}}}"#, index / 3);
+            let text =
+                format!(r#"{{"index":{index},"organization_id":"{organization}","organization_index":{}}}"#, index / 3);
             (organization, text)
         };
         let signer = Signer::new("log", &Signer::generate().unwrap()).unwrap();

@@ -1,0 +1,73 @@
+//! The audit log.
+
+use crate::App;
+use crate::extract::{Actor, ApiQuery, Operator, Tenant};
+use crate::problem::Result;
+use crate::service::audit as service;
+use crate::wire::List;
+use crate::wire::audit::{AuditCheckpoint, AuditParams, AuditQuery, AuditRecord, ExportParams};
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use iroko_store::audit::Audited;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The routes.
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(checkpoint))
+        .routes(routes!(system_list))
+        .routes(routes!(system_export))
+        .routes(routes!(project_list))
+}
+
+async fn exported(app: &App, whose: Audited, extends: Option<u64>) -> Result<Response> {
+    let body = Body::from_stream(service::export(app, whose, extends.unwrap_or(0)).await?);
+    let headers =
+        [(CONTENT_TYPE, "application/jsonl"), (CONTENT_DISPOSITION, "attachment; filename=\"iroko-audit.jsonl\"")];
+    Ok((headers, body).into_response())
+}
+
+/// Show the log's checkpoint
+///
+/// A signed statement of how long the whole log is and of what it hashes to. Whoever keeps one can show later that nothing before it was changed.
+#[utoipa::path(get, path = "/v1/audit/checkpoint", operation_id = "audit_checkpoint", tag = "Audit",
+    responses((status = 200, description = "The checkpoint", body = AuditCheckpoint)))]
+async fn checkpoint(State(app): State<App>, _: Actor) -> Result<Json<AuditCheckpoint>> {
+    Ok(Json(service::checkpoint(&app).await?))
+}
+
+/// List the system's records
+///
+/// What operators did, and log-ins of nobody known. Oldest first, in pages; a record appears once it is sealed, about a second after it happened.
+#[utoipa::path(get, path = "/v1/system/audit/records", operation_id = "audit_system_list", tag = "Audit",
+    params(AuditParams), responses((status = 200, description = "A page", body = List<AuditRecord>)))]
+async fn system_list(State(app): State<App>, _: Operator, query: AuditQuery) -> Result<Json<List<AuditRecord>>> {
+    Ok(Json(service::list(&app, Audited::System, query).await?))
+}
+
+/// Export the log, with the system's records
+///
+/// JSON Lines that `iroko-audit verify` proves complete and unchanged, offline. Records of organizations stand in it as hashes only.
+#[utoipa::path(get, path = "/v1/system/audit/export", operation_id = "audit_system_export", tag = "Audit",
+    params(ExportParams), responses((status = 200, description = "The export", body = String, content_type = "application/jsonl", example = "{\"type\":\"checkpoint\",\"note\":\"...\"}")))]
+async fn system_export(
+    State(app): State<App>,
+    _: Operator,
+    ApiQuery(query): ApiQuery<ExportParams>,
+) -> Result<Response> {
+    exported(&app, Audited::System, query.extends).await
+}
+
+/// List a project's records
+///
+/// Oldest first, in pages; a record appears once it is sealed, about a second after it happened.
+#[utoipa::path(get, path = "/v1/projects/{project_id}/audit/records", operation_id = "audit_project_list", tag = "Audit",
+    params(("project_id" = uuid::Uuid, Path, description = "The project"), AuditParams),
+    responses((status = 200, description = "A page", body = List<AuditRecord>)))]
+async fn project_list(State(app): State<App>, tenant: Tenant, query: AuditQuery) -> Result<Json<List<AuditRecord>>> {
+    Ok(Json(service::list(&app, Audited::Project(tenant.project), query).await?))
+}

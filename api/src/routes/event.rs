@@ -1,0 +1,31 @@
+//! Events of a project.
+
+use crate::App;
+use crate::extract::Tenant;
+use crate::problem::Result;
+use crate::service::event as service;
+use crate::wire::event::Event;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::IntoResponse;
+use axum::response::sse::{KeepAlive, Sse};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The routes.
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(list))
+}
+
+/// Follow a project
+///
+/// A stream of server-sent events, one for each thing that was made, changed or deleted; the event's name is `NOUN.VERB`. It begins with `begin`, whose id is where the stream stands; a client that lost its connection sends the last id it has seen as `Last-Event-ID` and misses nothing. `reset` says that too much was missed: read the lists again.
+#[utoipa::path(get, path = "/v1/projects/{project_id}/events", operation_id = "event_list", tag = "Events",
+    params(("project_id" = uuid::Uuid, Path, description = "The project"),
+        ("Last-Event-ID" = Option<String>, Header, description = "Id of the last event seen")),
+    responses((status = 200, description = "Events as they happen", body = Event, content_type = "text/event-stream")))]
+async fn list(State(app): State<App>, tenant: Tenant, headers: HeaderMap) -> Result<impl IntoResponse> {
+    let last = headers.get("last-event-id").map(|value| value.to_str().unwrap_or("?"));
+    let events = service::follow(&app, tenant.project, last).await?;
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+}

@@ -1,0 +1,78 @@
+//! What happened to a project's things, in order: written by triggers in the transaction that changed
+//! them, read by those who follow a project.
+
+use crate::error::Result;
+use crate::tx::Conn;
+use iroko_model::ProjectId;
+use serde_json::Value;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// Something happened to an object.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// Where it stands in the order: number of its transaction.
+    pub revision: i64,
+    /// And place within it.
+    pub seq: i64,
+    /// What kind of object.
+    pub noun: String,
+    /// Which one.
+    pub object_id: Uuid,
+    /// `created`, `changed` or `deleted`.
+    pub verb: String,
+    /// Of a change the columns that differ, as they were.
+    pub before: Option<Value>,
+    /// As they are now.
+    pub after: Option<Value>,
+    /// When.
+    pub created_at: OffsetDateTime,
+}
+
+/// Up to `limit` events of a project after the place `after`. Those of transactions still running, and all
+/// later ones, are left for the next call, so that none is missed.
+pub async fn event_tail(conn: &mut Conn, project_id: ProjectId, after: (i64, i64), limit: i64) -> Result<Vec<Event>> {
+    Ok(sqlx::query_as!(
+        Event,
+        "SELECT revision, seq, noun, object_id, verb, before, after, created_at FROM event
+         WHERE project_id = $1 AND (revision, seq) > ($2, $3)
+           AND revision < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+         ORDER BY revision, seq LIMIT $4",
+        project_id.as_uuid(),
+        after.0,
+        after.1,
+        limit
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// The place after everything that has happened so far.
+pub async fn event_now(conn: &mut Conn) -> Result<(i64, i64)> {
+    let xmin = sqlx::query_scalar!(r#"SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS "xmin!""#)
+        .fetch_one(conn);
+    Ok((xmin.await? - 1, i64::MAX))
+}
+
+/// True where events after this place may have been thrown away.
+pub async fn event_is_trimmed(conn: &mut Conn, after: (i64, i64)) -> Result<bool> {
+    let oldest = sqlx::query_scalar!("SELECT min(revision) FROM event").fetch_one(conn).await?;
+    Ok(oldest.is_some_and(|oldest| oldest > after.0 + 1) && after.0 > 0)
+}
+
+/// Throws away events older than `keep_s` seconds, at most `at_most` in one call; the newest stays.
+/// Returns how many.
+pub async fn event_trim(conn: &mut Conn, keep_s: f64, at_most: i64) -> Result<u64> {
+    let done = sqlx::query!(
+        "DELETE FROM event WHERE (revision, seq) IN (
+             SELECT revision, seq FROM event
+             WHERE revision < (SELECT coalesce(min(revision) FILTER (WHERE created_at >= now() - make_interval(secs => $1)),
+                                               max(revision)) FROM event)
+             ORDER BY revision, seq LIMIT $2 FOR UPDATE)",
+        keep_s,
+        at_most
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
