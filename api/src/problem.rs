@@ -33,6 +33,10 @@ pub enum Kind {
     BadRequest,
     /// No or no valid credentials.
     Unauthorized,
+    /// The caller may see the thing, but not do this with it.
+    Forbidden,
+    /// The project or an organization above it is suspended.
+    Suspended,
     /// There is no such thing, or none the caller may know of.
     NotFound,
     /// The method is not offered here.
@@ -57,9 +61,11 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::BadRequest,
         Self::Unauthorized,
+        Self::Forbidden,
+        Self::Suspended,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Conflict,
@@ -79,6 +85,13 @@ impl Kind {
             Self::Unauthorized => {
                 ("unauthorized", 401, "Valid credentials are needed", "Des identifiants valides sont requis")
             }
+            Self::Forbidden => ("forbidden", 403, "A permission is missing", "Une autorisation manque"),
+            Self::Suspended => (
+                "suspended",
+                403,
+                "The project or its organization is suspended",
+                "Le projet ou son organisation est suspendu",
+            ),
             Self::NotFound => ("not-found", 404, "There is no such resource", "Cette ressource n'existe pas"),
             Self::MethodNotAllowed => {
                 ("method-not-allowed", 405, "The method is not offered here", "Cette méthode n'est pas proposée ici")

@@ -183,6 +183,22 @@ pub async fn instance_get(
     .await?)
 }
 
+/// The user data a machine was made with. The outer `None` where the project has no such machine, or it
+/// is deleted.
+pub async fn instance_user_data(
+    conn: &mut Conn,
+    project_id: ProjectId,
+    id: InstanceId,
+) -> Result<Option<Option<String>>> {
+    Ok(sqlx::query_scalar!(
+        "SELECT user_data FROM instance WHERE project_id = $1 AND id = $2 AND deleted_at IS NULL",
+        project_id.as_uuid(),
+        id.as_uuid()
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
 /// A page of the project's machines that are not deleted.
 pub async fn instance_list(
     conn: &mut Conn,

@@ -9,26 +9,34 @@
 //! There are no counters to resynchronise: usage is always counted from the rows themselves.
 
 pub mod account;
+pub mod authority;
 pub mod change;
 pub mod console;
+pub mod custom_role;
 pub mod desired;
 mod error;
 pub mod flavor;
+pub mod group;
 pub mod host;
 pub mod image;
 pub mod instance;
 pub mod invariant;
 pub mod network;
+pub mod organization;
 mod page;
 pub mod placement;
 pub mod port;
+pub mod project;
 pub mod report;
+pub mod role_binding;
+pub mod service_account;
 pub mod ssh_key;
 pub mod subnet;
 mod tx;
+pub mod user;
 mod wake;
 
 pub use error::{Error, Result};
 pub use page::{Filter, Page, PageQuery};
-pub use tx::{Connection, Store, Tx};
+pub use tx::{Bound, Connection, Store, Tx, bind_below};
 pub use wake::Signals;

@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use iroko_model::{OrganizationId, ProjectId, UserId};
+use iroko_model::{OrganizationId, UserId};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use rcgen::{KeyPair, PKCS_ED25519, PublicKeyData};
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ pub const LIFETIME: Duration = Duration::from_secs(15 * 60);
 const ISSUER: &str = "iroko";
 const FILE: &str = "token-signing.pem";
 
-/// What a token says.
+/// What a token says: who, and until when. What they may do is looked up at every request.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Claims {
     /// Issuer, always `iroko`.
@@ -27,10 +27,6 @@ pub struct Claims {
     pub username: String,
     /// Their organization.
     pub org: OrganizationId,
-    /// May use `/v1/system`.
-    pub operator: bool,
-    /// Projects they are a member of.
-    pub projects: Vec<ProjectId>,
     /// Issued at, seconds since 1970.
     pub iat: i64,
     /// Ends at, seconds since 1970.
@@ -91,19 +87,18 @@ impl TokenKeys {
     }
 
     /// Makes a token for a person.
-    pub fn issue(
-        &self,
-        account: &iroko_store::account::Account,
-        projects: Vec<ProjectId>,
-    ) -> Result<String, TokenError> {
-        let now = OffsetDateTime::now_utc().unix_timestamp();
+    pub fn issue(&self, account: &iroko_store::account::Account) -> Result<String, TokenError> {
+        self.issue_at(account, OffsetDateTime::now_utc())
+    }
+
+    /// Makes a token as of another moment.
+    pub fn issue_at(&self, account: &iroko_store::account::Account, now: OffsetDateTime) -> Result<String, TokenError> {
+        let now = now.unix_timestamp();
         let claims = Claims {
             iss: ISSUER.to_owned(),
             sub: account.id,
             username: account.username.clone(),
             org: account.organization_id,
-            operator: account.is_operator,
-            projects,
             iat: now,
             exp: now + LIFETIME.as_secs() as i64,
         };
@@ -134,9 +129,8 @@ mod tests {
             organization_id: OrganizationId::new(),
             username: "ama".into(),
             password_hash: String::new(),
-            is_operator: false,
         };
-        let token = keys.issue(&account, vec![]).unwrap();
+        let token = keys.issue(&account).unwrap();
         assert_eq!(TokenKeys::load(dir.path()).unwrap().check(&token).unwrap().sub, account.id, "the key is kept");
         let other = TokenKeys::load(tempfile::tempdir().unwrap().path()).unwrap();
         assert!(other.check(&token).is_none() && keys.check("x.y.z").is_none());

@@ -3,14 +3,21 @@
 
 mod auth;
 mod flavor;
+mod group;
 mod health;
 mod host;
 mod image;
 mod instance;
 mod network;
+mod organization;
 mod port;
+mod project;
+mod role;
+mod role_binding;
+mod service_account;
 mod ssh_key;
 mod subnet;
+mod user;
 
 use crate::App;
 use utoipa_axum::router::OpenApiRouter;
@@ -19,6 +26,13 @@ use utoipa_axum::router::OpenApiRouter;
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(auth::router())
+        .merge(organization::router())
+        .merge(project::router())
+        .merge(user::router())
+        .merge(group::router())
+        .merge(service_account::router())
+        .merge(role::router())
+        .merge(role_binding::router())
         .merge(flavor::router())
         .merge(ssh_key::router())
         .merge(image::router())

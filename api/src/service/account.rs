@@ -4,14 +4,15 @@ use crate::App;
 use crate::auth::password;
 use crate::auth::token::LIFETIME;
 use crate::config::BootstrapConfig;
-use crate::extract::Actor;
 use crate::problem::{Kind, Problem, Result};
-use crate::wire::List;
 use crate::wire::auth::{TokenRequest, TokenResponse};
-use crate::wire::project::Project;
 use anyhow::Context;
 use iroko_model::Name;
 use iroko_store::account;
+use iroko_store::authority::{Scope, Standing, Subject, authority};
+
+/// Tells neither whether the account exists nor whether it is disabled.
+const WRONG: &str = "the user name or the password is wrong";
 
 /// Checks a password and gives a token. An unknown name takes as long as a wrong password.
 pub async fn log_in(app: &App, request: TokenRequest) -> Result<TokenResponse> {
@@ -25,19 +26,21 @@ pub async fn log_in(app: &App, request: TokenRequest) -> Result<TokenResponse> {
     let stored = found.as_ref().map(|account| account.password_hash.clone());
     let right = app.passwords.verify(request.password, stored).await.map_err(|e| Problem::internal(&e))?;
     let Some(found) = found.filter(|_| right) else {
-        return Err(Problem::with(Kind::Unauthorized, "the user name or the password is wrong"));
+        return Err(Problem::with(Kind::Unauthorized, WRONG));
     };
     let mut conn = app.store.connection().await?;
-    let projects = account::account_projects(&mut conn, found.id).await?;
-    let token = app.tokens.issue(&found, projects.iter().map(|p| p.id).collect()).map_err(|e| Problem::internal(&e))?;
+    match authority(&mut conn, Subject::User(found.id), Scope::System).await?.standing {
+        Standing::Good => {}
+        Standing::Disabled => return Err(Problem::with(Kind::Unauthorized, WRONG)),
+        Standing::Suspended => {
+            return Err(Problem::with(
+                Kind::Suspended,
+                "your organization is suspended; ask whoever it is a customer of",
+            ));
+        }
+    }
+    let token = app.tokens.issue(&found).map_err(|e| Problem::internal(&e))?;
     Ok(TokenResponse { access_token: token, token_type: "Bearer".to_owned(), expires_in_s: LIFETIME.as_secs() })
-}
-
-/// The actor's projects.
-pub async fn projects(app: &App, actor: &Actor) -> Result<List<Project>> {
-    let mut conn = app.store.connection().await?;
-    let rows = account::account_projects(&mut conn, actor.claims.sub).await?;
-    Ok(List { items: rows.into_iter().map(Project::from).collect(), next_cursor: None })
 }
 
 /// Makes the first organization, project and operator, if the database has no account yet.

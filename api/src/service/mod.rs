@@ -2,12 +2,21 @@
 //! shown; who may call them was asked before.
 
 pub mod account;
+pub mod authority;
 pub mod flavor;
+pub mod group;
 pub mod host;
 pub mod image;
 pub mod image_store;
 pub mod instance;
+pub mod me;
 pub mod network;
+pub mod organization;
 pub mod port;
+pub mod project;
+pub mod role;
+pub mod role_binding;
+pub mod service_account;
 pub mod ssh_key;
 pub mod subnet;
+pub mod user;

@@ -22,28 +22,30 @@ pub async fn create(app: &App, project: ProjectId, request: NetworkCreate) -> Re
         labels: &labels,
         vnis: config.vni_first..=config.vni_last,
     };
-    let mut conn = app.store.connection().await?;
-    Ok(network::network_insert(&mut conn, &new).await?.into())
+    let mut tx = app.store.begin_bound(project).await?;
+    let row = network::network_insert(&mut tx, &new).await?;
+    app.store.commit(tx).await?;
+    Ok(row.into())
 }
 
 /// A page of networks.
 pub async fn list(app: &App, project: ProjectId, query: ListQuery) -> Result<List<Network>> {
-    let mut conn = app.store.connection().await?;
-    Ok(List::of(network::network_list(&mut conn, project, query.page, &query.filter).await?, Network::from))
+    let mut tx = app.store.begin_bound(project).await?;
+    Ok(List::of(network::network_list(&mut tx, project, query.page, &query.filter).await?, Network::from))
 }
 
 /// One network.
 pub async fn get(app: &App, project: ProjectId, id: NetworkId) -> Result<Network> {
-    let mut conn = app.store.connection().await?;
-    let row = network::network_get(&mut conn, project, id).await?;
+    let mut tx = app.store.begin_bound(project).await?;
+    let row = network::network_get(&mut tx, project, id).await?;
     row.map(Network::from).ok_or(Problem::new(Kind::NotFound))
 }
 
 /// Deletes a network without subnets and ports.
 pub async fn delete(app: &App, project: ProjectId, id: NetworkId) -> Result<()> {
-    let mut conn = app.store.connection().await?;
-    match network::network_delete(&mut conn, project, id).await {
-        Ok(true) => Ok(()),
+    let mut tx = app.store.begin_bound(project).await?;
+    match network::network_delete(&mut tx, project, id).await {
+        Ok(true) => Ok(app.store.commit(tx).await?),
         Ok(false) => Err(Problem::new(Kind::NotFound)),
         Err(iroko_store::Error::InUse(_)) => Err(Problem::with(
             Kind::Conflict,

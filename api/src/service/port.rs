@@ -12,7 +12,7 @@ use iroko_store::subnet::subnets_of_networks;
 /// Makes a port with addresses of its network.
 pub async fn create(app: &App, project: ProjectId, request: PortCreate) -> Result<Port> {
     let (network_id, name, labels): (NetworkId, Name, Labels) = request.try_into()?;
-    let mut tx = app.store.begin().await?;
+    let mut tx = app.store.begin_bound(project).await?;
     let networks = subnets_of_networks(&mut tx, project, &[network_id.as_uuid()]).await?;
     let (_, subnets) = networks.first().ok_or_else(|| Problem::missing("/network_id", "network"))?;
     let id = PortId::new();
@@ -25,22 +25,22 @@ pub async fn create(app: &App, project: ProjectId, request: PortCreate) -> Resul
 
 /// A page of ports.
 pub async fn list(app: &App, project: ProjectId, page: PageQuery, filter: &PortFilter) -> Result<List<Port>> {
-    let mut conn = app.store.connection().await?;
-    Ok(List::of(port::port_list(&mut conn, project, page, filter).await?, Port::from))
+    let mut tx = app.store.begin_bound(project).await?;
+    Ok(List::of(port::port_list(&mut tx, project, page, filter).await?, Port::from))
 }
 
 /// One port.
 pub async fn get(app: &App, project: ProjectId, id: PortId) -> Result<Port> {
-    let mut conn = app.store.connection().await?;
-    let row = port::port_get(&mut conn, project, id).await?;
+    let mut tx = app.store.begin_bound(project).await?;
+    let row = port::port_get(&mut tx, project, id).await?;
     row.map(Port::from).ok_or(Problem::new(Kind::NotFound))
 }
 
 /// Deletes a port that no instance uses.
 pub async fn delete(app: &App, project: ProjectId, id: PortId) -> Result<()> {
-    let mut conn = app.store.connection().await?;
-    match port::port_delete(&mut conn, project, id).await? {
-        PortDeletion::Deleted => Ok(()),
+    let mut tx = app.store.begin_bound(project).await?;
+    match port::port_delete(&mut tx, project, id).await? {
+        PortDeletion::Deleted => Ok(app.store.commit(tx).await?),
         PortDeletion::NotFound => Err(Problem::new(Kind::NotFound)),
         PortDeletion::InUse => {
             Err(Problem::with(Kind::Conflict, "an instance uses the port; delete the instance first"))

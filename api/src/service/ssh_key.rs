@@ -15,8 +15,9 @@ use sha2::{Digest, Sha256};
 /// Makes a key's record.
 pub async fn create(app: &App, project: ProjectId, request: SshKeyCreate) -> Result<SshKey> {
     let (name, line, labels): (Name, String, Labels) = request.try_into()?;
-    let mut conn = app.store.connection().await?;
-    let row = ssh_key::ssh_key_insert(&mut conn, project, &name, &line, &fingerprint(&line), &labels).await?;
+    let mut tx = app.store.begin_bound(project).await?;
+    let row = ssh_key::ssh_key_insert(&mut tx, project, &name, &line, &fingerprint(&line), &labels).await?;
+    app.store.commit(tx).await?;
     Ok(row.into())
 }
 
@@ -28,22 +29,24 @@ fn fingerprint(line: &str) -> String {
 
 /// A page of keys.
 pub async fn list(app: &App, project: ProjectId, query: ListQuery) -> Result<List<SshKey>> {
-    let mut conn = app.store.connection().await?;
-    Ok(List::of(ssh_key::ssh_key_list(&mut conn, project, query.page, &query.filter).await?, SshKey::from))
+    let mut tx = app.store.begin_bound(project).await?;
+    Ok(List::of(ssh_key::ssh_key_list(&mut tx, project, query.page, &query.filter).await?, SshKey::from))
 }
 
 /// One key.
 pub async fn get(app: &App, project: ProjectId, id: SshKeyId) -> Result<SshKey> {
-    let mut conn = app.store.connection().await?;
-    let row = ssh_key::ssh_key_get(&mut conn, project, id).await?;
+    let mut tx = app.store.begin_bound(project).await?;
+    let row = ssh_key::ssh_key_get(&mut tx, project, id).await?;
     row.map(SshKey::from).ok_or(Problem::new(Kind::NotFound))
 }
 
 /// Deletes a key's record. Machines made with it keep accepting it.
 pub async fn delete(app: &App, project: ProjectId, id: SshKeyId) -> Result<()> {
-    let mut conn = app.store.connection().await?;
-    let done = ssh_key::ssh_key_delete(&mut conn, project, id).await?;
-    if done { Ok(()) } else { Err(Problem::new(Kind::NotFound)) }
+    let mut tx = app.store.begin_bound(project).await?;
+    if !ssh_key::ssh_key_delete(&mut tx, project, id).await? {
+        return Err(Problem::new(Kind::NotFound));
+    }
+    Ok(app.store.commit(tx).await?)
 }
 
 #[cfg(test)]

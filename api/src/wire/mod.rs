@@ -3,14 +3,21 @@
 
 pub mod auth;
 pub mod flavor;
+pub mod group;
 pub mod host;
 pub mod image;
 pub mod instance;
+pub mod me;
 pub mod network;
+pub mod organization;
 pub mod port;
 pub mod project;
+pub mod role;
+pub mod role_binding;
+pub mod service_account;
 pub mod ssh_key;
 pub mod subnet;
+pub mod user;
 
 use crate::extract::cursor_of;
 use iroko_model::{Invalid, Labels};

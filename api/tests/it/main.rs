@@ -15,4 +15,5 @@ mod port;
 mod request;
 mod service;
 mod ssh_key;
+mod tenancy;
 mod world;

@@ -2,9 +2,11 @@
 
 use iroko_api::config::{AgentLinkConfig, BootstrapConfig, Config, ImageConfig, NetworkConfig};
 use iroko_api::server::{Listening, serve};
-use iroko_model::{InstanceId, Name, OrganizationId, ProjectId, UserId};
+use iroko_model::{InstanceId, Labels, Name, OrganizationId, ProjectId, Role, Username};
 use iroko_store::account::{self, Account};
-use iroko_store::{Store, Tx};
+use iroko_store::authority::{Scope, Subject};
+use iroko_store::role_binding::{Holder, RoleRef, role_binding_insert};
+use iroko_store::{Filter, PageQuery, Store, Tx, organization, project, user};
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -26,11 +28,13 @@ pub const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqK
 pub struct Api {
     pub listening: Option<Listening>,
     pub store: Store,
-    /// The first project.
+    /// The first organization and its project.
+    pub organization: OrganizationId,
     pub project: ProjectId,
     /// A second project, of another organization.
+    pub other_organization: OrganizationId,
     pub other: ProjectId,
-    /// Tokens: a member of the first project, a member of the second, an operator in neither.
+    /// Tokens: a member of the first project, a member of the second, an operator who is in neither.
     pub member: String,
     pub stranger: String,
     pub operator: String,
@@ -119,14 +123,25 @@ impl Api {
         (config.listen, config.agent_link.listen) = (listening.rest, listening.agents);
         let mut tx = store.begin().await.unwrap();
         let ama = account::account_by_username(&mut tx, "admin").await.unwrap().unwrap();
-        let project = account::account_projects(&mut tx, ama.id).await.unwrap()[0].id;
-        let other = second_project(&mut tx).await;
+        let project = first_project(&mut tx, &ama).await;
+        let (other_organization, other) = second_project(&mut tx).await;
+        let organization = ama.organization_id;
+        let mut token = async |username: &str, organization, role, scope| {
+            let account = person(&mut tx, username, organization, "no password").await;
+            bind(&mut tx, &account, role, scope).await;
+            listening.app.tokens.issue(&account).unwrap()
+        };
+        let member = token("member", organization, Role::Member, Scope::Project(project)).await;
+        let stranger = token("stranger", other_organization, Role::Member, Scope::Project(other)).await;
+        let operator = token("operator", organization, Role::Operator, Scope::System).await;
+        person(&mut tx, "kofi", other_organization, "no password").await;
         store.commit(tx).await.unwrap();
-        let token = |is_operator, projects| token(&listening, is_operator, projects);
         Self {
-            member: token(false, vec![project]),
-            stranger: token(false, vec![other]),
-            operator: token(true, vec![]),
+            member,
+            stranger,
+            operator,
+            organization,
+            other_organization,
             url: format!("http://{}", listening.rest),
             listening: Some(listening),
             store,
@@ -208,6 +223,15 @@ impl Api {
 
     pub async fn delete(&self, path: &str) -> Answer {
         self.call(Method::DELETE, &self.at(path), Some(&self.member), None).await
+    }
+
+    /// Makes somebody with a role, and logs them in.
+    pub async fn token(&self, username: &str, organization: OrganizationId, role: Role, scope: Scope) -> String {
+        let mut tx = self.store.begin().await.unwrap();
+        let account = person(&mut tx, username, organization, "no password").await;
+        bind(&mut tx, &account, role, scope).await;
+        self.store.commit(tx).await.unwrap();
+        self.app().tokens.issue(&account).unwrap()
     }
 
     /// Calls as the operator.
@@ -317,20 +341,29 @@ async fn connected(config: &Config) -> Store {
     Store::connect(&config.database_url, config.database_connections).await.unwrap()
 }
 
-async fn second_project(tx: &mut Tx) -> ProjectId {
-    let name = |text: &str| Name::try_from(text).unwrap();
-    account::bootstrap(tx, &name("second"), &name("second"), "kofi", "no password").await.unwrap()
+async fn first_project(tx: &mut Tx, account: &Account) -> ProjectId {
+    let page = PageQuery { limit: 1, after: None };
+    let found = project::project_list_of(tx, Subject::User(account.id), page, &Filter::default()).await.unwrap();
+    found.items[0].id.into()
 }
 
-fn token(listening: &Listening, is_operator: bool, projects: Vec<ProjectId>) -> String {
-    let account = Account {
-        id: UserId::new(),
-        organization_id: OrganizationId::new(),
-        username: "somebody".into(),
-        password_hash: String::new(),
-        is_operator,
-    };
-    listening.app.tokens.issue(&account, projects).unwrap()
+async fn second_project(tx: &mut Tx) -> (OrganizationId, ProjectId) {
+    let (name, labels) = (Name::try_from("second").unwrap(), Labels::default());
+    let organization = organization::organization_insert(tx, None, &name, &labels).await.unwrap().id.into();
+    (organization, project::project_insert(tx, organization, &name, &labels).await.unwrap().id.into())
+}
+
+/// Somebody without roles.
+pub async fn person(tx: &mut Tx, username: &str, organization_id: OrganizationId, hash: &str) -> Account {
+    let name = Username::try_from(username.to_owned()).unwrap();
+    let row = user::user_insert(tx, organization_id, &name, hash, &Labels::default()).await.unwrap();
+    Account { id: row.id.into(), organization_id, username: username.to_owned(), password_hash: hash.to_owned() }
+}
+
+/// Gives somebody a role.
+pub async fn bind(tx: &mut Tx, account: &Account, role: Role, scope: Scope) {
+    let holder = Holder::User(account.id.as_uuid());
+    role_binding_insert(tx, holder, RoleRef::BuiltIn(role), scope).await.unwrap().unwrap();
 }
 
 /// Waits until `look` says something, bounded; prints what was last seen.

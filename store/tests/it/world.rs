@@ -212,6 +212,14 @@ pub const fn room(vcpus: u64) -> Resources {
     Resources { vcpus, memory_mib: vcpus * 64, disk_gib: vcpus }
 }
 
+/// An image of a project, with its bytes.
+pub async fn an_image(world: &World, project_id: ProjectId) -> ImageId {
+    let mut tx = world.begin().await;
+    let id = active_image(&mut tx, project_id).await;
+    world.commit(tx).await;
+    id
+}
+
 async fn active_image(tx: &mut Tx, project_id: ProjectId) -> ImageId {
     let labels = Labels::default();
     let new = NewImage {

@@ -1,0 +1,71 @@
+//! Projects.
+
+use crate::App;
+use crate::extract::{Actor, ListQuery};
+use crate::problem::{Kind, Problem, Result};
+use crate::wire::List;
+use crate::wire::project::{Project, ProjectCreate, ProjectUpdate};
+use iroko_model::{Labels, Name, OrganizationId, ProjectId};
+use iroko_store::project;
+
+/// Makes a project.
+pub async fn create(app: &App, organization: OrganizationId, request: ProjectCreate) -> Result<Project> {
+    let (name, labels): (Name, Labels) = request.try_into()?;
+    let mut tx = app.store.begin_bound(organization).await?;
+    let row = project::project_insert(&mut tx, organization, &name, &labels).await.map_err(taken)?;
+    app.store.commit(tx).await?;
+    Ok(row.into())
+}
+
+fn taken(error: iroko_store::Error) -> Problem {
+    match error {
+        iroko_store::Error::Taken(_) => {
+            Problem::with(Kind::Conflict, "another project of the organization has this name; choose another")
+        }
+        error => error.into(),
+    }
+}
+
+/// A page of the caller's projects.
+pub async fn list_of(app: &App, actor: &Actor, query: ListQuery) -> Result<List<Project>> {
+    let mut conn = app.store.connection().await?;
+    let page = project::project_list_of(&mut conn, actor.subject, query.page, &query.filter).await?;
+    Ok(List::of(page, Project::from))
+}
+
+/// A page of an organization's projects.
+pub async fn list(app: &App, organization: OrganizationId, query: ListQuery) -> Result<List<Project>> {
+    let mut tx = app.store.begin_bound(organization).await?;
+    let page = project::project_list(&mut tx, organization, query.page, &query.filter).await?;
+    Ok(List::of(page, Project::from))
+}
+
+/// One project.
+pub async fn get(app: &App, id: ProjectId) -> Result<Project> {
+    let mut tx = app.store.begin_bound(id).await?;
+    project::project_get(&mut tx, id).await?.map(Project::from).ok_or(Problem::new(Kind::NotFound))
+}
+
+/// Renames or labels a project.
+pub async fn update(app: &App, id: ProjectId, request: ProjectUpdate) -> Result<Project> {
+    let (name, labels): (Option<Name>, Option<Labels>) = request.try_into()?;
+    let mut tx = app.store.begin_bound(id).await?;
+    let row = project::project_update(&mut tx, id, name.as_ref(), labels.as_ref()).await.map_err(taken)?;
+    let row = row.ok_or(Problem::new(Kind::NotFound))?;
+    app.store.commit(tx).await?;
+    Ok(row.into())
+}
+
+/// Deletes a project in which nothing is left.
+pub async fn delete(app: &App, id: ProjectId) -> Result<()> {
+    let mut tx = app.store.begin_bound(id).await?;
+    match project::project_delete(&mut tx, id).await {
+        Ok(true) => Ok(app.store.commit(tx).await?),
+        Ok(false) => Err(Problem::new(Kind::NotFound)),
+        Err(iroko_store::Error::InUse(_)) => Err(Problem::with(
+            Kind::Conflict,
+            "the project still has instances, ports, networks, images or keys; delete those first",
+        )),
+        Err(error) => Err(error.into()),
+    }
+}
