@@ -1,5 +1,6 @@
 //! The API's configuration file; see `api/config.example.toml`.
 
+use crate::auth::config::AuthConfig;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,6 +23,9 @@ pub struct Config {
     pub agent_link: AgentLinkConfig,
     /// What is made in an empty database.
     pub bootstrap: BootstrapConfig,
+    /// Log-in, sessions and keys.
+    #[serde(default)]
+    pub auth: AuthConfig,
     /// Tenant networks.
     #[serde(default)]
     pub network: NetworkConfig,

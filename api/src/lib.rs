@@ -18,8 +18,8 @@ pub mod wire;
 
 use agent_link::authority::Authority;
 use agent_link::hub::Hub;
+use auth::Credentials;
 use auth::password::Hasher;
-use auth::token::TokenKeys;
 use config::Config;
 use iroko_store::Store;
 use service::image_store::ImageStore;
@@ -32,14 +32,16 @@ pub struct App {
     pub store: Store,
     /// The configuration.
     pub config: Arc<Config>,
-    /// Signs and checks access tokens.
-    pub tokens: Arc<TokenKeys>,
+    /// What credentials are made and checked with.
+    pub credentials: Arc<Credentials>,
     /// Hashes passwords, a bounded number at a time.
     pub passwords: Arc<Hasher>,
     /// The bytes of images.
     pub images: Arc<ImageStore>,
     /// Signs agents' certificates.
     pub authority: Arc<Authority>,
+    /// Which agents' certificates hold.
+    pub certificates: Arc<agent_link::certificates::Certificates>,
     /// What agents watch.
     pub hub: Arc<Hub>,
     /// Takes agents' reports.

@@ -61,8 +61,8 @@ fn complete(path: &str, operation: &mut Operation, writes: bool) {
     let is_project = path.contains("{project_id}") || path.contains("{organization_id}");
     let kinds = [
         (has_query || has_body, Kind::BadRequest),
-        (!is_public || path == "/v1/auth/token", Kind::Unauthorized),
-        (!is_public || path == "/v1/auth/token", Kind::Forbidden),
+        (!is_public || path.starts_with("/v1/auth/"), Kind::Unauthorized),
+        (!is_public || path.starts_with("/v1/auth/"), Kind::Forbidden),
         (!is_public || path.contains('{'), Kind::NotFound),
         (
             writes && !is_public || !writes && path.contains('{') && is_project || path.starts_with("/v1/system"),
@@ -71,6 +71,7 @@ fn complete(path: &str, operation: &mut Operation, writes: bool) {
         (has_body, Kind::TooLarge),
         (has_body, Kind::UnsupportedMediaType),
         (has_body || has_query, Kind::Invalid),
+        (path.starts_with("/v1/auth/") && has_body, Kind::TooManyRequests),
         (true, Kind::Internal),
         (true, Kind::Unavailable),
         (true, Kind::Timeout),

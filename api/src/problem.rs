@@ -10,7 +10,11 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use iroko_model::Invalid;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 use utoipa::ToSchema;
+
+/// When to try again while a part of the service does not answer.
+const UNAVAILABLE_FOR: Duration = Duration::from_secs(2);
 
 tokio::task_local! {
     /// Language and id of the request being answered.
@@ -51,6 +55,8 @@ pub enum Kind {
     Invalid,
     /// Something is used up.
     Exhausted,
+    /// Too much was asked in a short time; wait.
+    TooManyRequests,
     /// A fault of the service.
     Internal,
     /// A part of the service does not answer; try again.
@@ -61,7 +67,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::BadRequest,
         Self::Unauthorized,
         Self::Forbidden,
@@ -73,6 +79,7 @@ impl Kind {
         Self::UnsupportedMediaType,
         Self::Invalid,
         Self::Exhausted,
+        Self::TooManyRequests,
         Self::Internal,
         Self::Unavailable,
         Self::Timeout,
@@ -110,6 +117,9 @@ impl Kind {
                 ("invalid", 422, "Some values cannot be accepted", "Certaines valeurs ne sont pas acceptables")
             }
             Self::Exhausted => ("exhausted", 409, "Nothing is left to give", "Il ne reste rien à attribuer"),
+            Self::TooManyRequests => {
+                ("too-many-requests", 429, "Too much was asked in a short time", "Trop de demandes en peu de temps")
+            }
             Self::Internal => ("internal", 500, "The service has failed", "Le service a échoué"),
             Self::Unavailable => {
                 ("unavailable", 503, "The service cannot answer now", "Le service ne peut pas répondre pour l'instant")
@@ -165,6 +175,7 @@ pub struct Problem {
     kind: Kind,
     detail: Option<String>,
     errors: Vec<FieldError>,
+    retry_after: Option<Duration>,
 }
 
 /// Shorthand of the handlers.
@@ -173,12 +184,12 @@ pub type Result<T> = std::result::Result<T, Problem>;
 impl Problem {
     /// A problem without further words.
     pub const fn new(kind: Kind) -> Self {
-        Self { kind, detail: None, errors: Vec::new() }
+        Self { kind, detail: None, errors: Vec::new(), retry_after: None }
     }
 
     /// A problem with words of its own.
     pub fn with(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: Some(detail.into()), errors: Vec::new() }
+        Self { kind, detail: Some(detail.into()), errors: Vec::new(), retry_after: None }
     }
 
     /// A field with a value that breaks a rule.
@@ -188,7 +199,7 @@ impl Problem {
 
     /// Several such fields.
     pub fn fields(errors: Vec<FieldError>) -> Self {
-        Self { kind: Kind::Invalid, detail: None, errors }
+        Self { kind: Kind::Invalid, detail: None, errors, retry_after: None }
     }
 
     /// A field that refers to something that does not exist.
@@ -200,6 +211,12 @@ impl Problem {
     pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         tracing::error!(error = %iroko_daemon::chain(error), request_id = %request_id(), "the request failed");
         Self::new(Kind::Internal)
+    }
+
+    /// Says when to try again.
+    pub const fn retry_after(mut self, after: Duration) -> Self {
+        self.retry_after = Some(after);
+        self
     }
 
     /// The kind.
@@ -230,14 +247,17 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.kind.status();
         let challenge = self.kind == Kind::Unauthorized;
+        let unavailable = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(UNAVAILABLE_FOR);
+        let retry_after = self.retry_after.or(unavailable);
         let mut response = (status, Json(self.body())).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if challenge {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+        if let Some(after) = retry_after {
+            // Whole seconds, rounded up: who comes early is refused again.
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_millis().div_ceil(1000).max(1) as u64));
         }
         response
     }

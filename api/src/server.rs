@@ -4,8 +4,8 @@ use crate::agent_link::authority::Authority;
 use crate::agent_link::hub::Hub;
 use crate::agent_link::intake::Intake;
 use crate::agent_link::{self, server_config};
+use crate::auth::Credentials;
 use crate::auth::password::Hasher;
-use crate::auth::token::TokenKeys;
 use crate::config::Config;
 use crate::problem::{Kind, Problem, REQUEST, RequestContext};
 use crate::service::image_store::ImageStore;
@@ -59,7 +59,9 @@ pub async fn serve(config: Config, store: Store, shutdown: CancellationToken) ->
     let tls = server_config(&app.authority, &app.config.agent_link.names)?;
     let handle = Handle::new();
     let (rest_router, agent_router) = (rest_router(app.clone()), agent_router(app.clone()));
-    let rest = axum_server::from_tcp(rest)?.handle(handle.clone()).serve(rest_router.into_make_service());
+    let rest = axum_server::from_tcp(rest)?
+        .handle(handle.clone())
+        .serve(rest_router.into_make_service_with_connect_info::<SocketAddr>());
     let tls = RustlsConfig::from_config(Arc::new(tls));
     let agents =
         axum_server::from_tcp_rustls(agents, tls)?.handle(handle.clone()).serve(agent_router.into_make_service());
@@ -84,16 +86,18 @@ async fn application(config: Config, store: Store, shutdown: CancellationToken) 
         iroko_store::image::image_ids(&mut *store.connection().await?).await?.into_iter().collect();
     images.sweep(&known).await.context("sweeping the image store")?;
     let app = App {
-        tokens: Arc::new(TokenKeys::load(&config.state_dir)?),
-        passwords: Arc::new(Hasher::new()?),
+        credentials: Arc::new(Credentials::load(&config.auth, &config.state_dir, &store).await?),
+        passwords: Arc::new(Hasher::start(config.auth.password_threads, config.auth.password_queue)?),
         images: Arc::new(images),
         authority: Arc::new(Authority::load(&config.state_dir)?),
-        hub: Hub::start(store.clone(), shutdown).await.context("reading the outbox")?,
+        certificates: Arc::default(),
+        hub: Hub::start(store.clone(), shutdown.clone()).await.context("reading the outbox")?,
         reports: Intake::spawn(store.clone()),
         config: Arc::new(config),
         store,
     };
     service::account::bootstrap(&app, &app.config.bootstrap).await?;
+    service::upkeep::spawn(app.clone(), shutdown);
     Ok(app)
 }
 

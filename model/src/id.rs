@@ -68,6 +68,8 @@ ids! {
     HostId;
     /// A one-time right to become a host.
     EnrolmentTokenId;
+    /// One log-in of a person.
+    SessionId;
 }
 
 #[cfg(test)]

@@ -104,7 +104,8 @@ permissions! {
     EnrolmentTokenDelete = "enrolment_token.delete", "Revoke enrolment tokens";
     FlavorCreate = "flavor.create", "Make flavors";
     FlavorDelete = "flavor.delete", "Delete flavors";
-    SigningKeyRotate = "signing_key.rotate", "Rotate the keys that sign tokens";
+    SigningKeyRead = "signing_key.read", "See the keys that sign tokens, without their secret";
+    SigningKeyRotate = "signing_key.rotate", "Change and forget the keys that sign tokens";
 }
 
 impl FromStr for Permission {

@@ -98,7 +98,7 @@ const OWNER: Permissions = ADMIN.union(Permissions::of(&[
     P::IdentityProviderManage,
     P::QuotaUpdate,
 ]));
-const SYSTEM_READ: Permissions = Permissions::of(&[P::HostRead, P::EnrolmentTokenRead]);
+const SYSTEM_READ: Permissions = Permissions::of(&[P::HostRead, P::EnrolmentTokenRead, P::SigningKeyRead]);
 const AUDITOR: Permissions = READER.union(PEOPLE_READ).union(SYSTEM_READ);
 const OPERATOR: Permissions = RESOURCES_READ.union(PEOPLE_READ).union(SYSTEM_READ).union(Permissions::of(&[
     P::OrganizationRead,

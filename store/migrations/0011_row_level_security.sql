@@ -42,11 +42,8 @@ END $$;
 -- What belongs to one of them.
 ALTER TABLE ip_allocation ENABLE ROW LEVEL SECURITY;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ip_allocation TO iroko_tenant;
-CREATE POLICY tenant ON ip_allocation TO iroko_tenant
-    USING (EXISTS (SELECT FROM port p WHERE p.id = port_id AND p.network_id = ip_allocation.network_id));
--- Taken addresses must be seen wherever on the network they are; a network is of one project.
-CREATE POLICY taken ON ip_allocation FOR SELECT TO iroko_tenant
-    USING (EXISTS (SELECT FROM network n WHERE n.id = network_id));
+-- By its network, which is of one project: its port may be made by the same statement, and is not seen yet.
+CREATE POLICY tenant ON ip_allocation TO iroko_tenant USING (EXISTS (SELECT FROM network n WHERE n.id = network_id));
 ALTER TABLE console ENABLE ROW LEVEL SECURITY;
 GRANT SELECT ON console TO iroko_tenant;
 CREATE POLICY tenant ON console TO iroko_tenant USING (EXISTS (SELECT FROM instance i WHERE i.id = instance_id));

@@ -16,19 +16,13 @@ pub struct Account {
     pub organization_id: OrganizationId,
     /// Log-in name.
     pub username: String,
-    /// argon2id in PHC string form.
-    pub password_hash: String,
 }
 
 /// The account of this log-in name.
 pub async fn account_by_username(conn: &mut Conn, username: &str) -> Result<Option<Account>> {
-    Ok(sqlx::query_as!(
-        Account,
-        "SELECT id, organization_id, username, password_hash FROM account WHERE username = $1",
-        username
-    )
-    .fetch_optional(conn)
-    .await?)
+    Ok(sqlx::query_as!(Account, "SELECT id, organization_id, username FROM account WHERE username = $1", username)
+        .fetch_optional(conn)
+        .await?)
 }
 
 /// True where there is no account yet, so that bootstrap is due.
@@ -62,12 +56,4 @@ pub async fn bootstrap(
         role_binding_insert(&mut *conn, Holder::User(user), RoleRef::BuiltIn(role), scope).await?;
     }
     Ok(project.into())
-}
-
-/// Sets an account's password.
-pub async fn account_set_password(conn: &mut Conn, username: &str, password_hash: &str) -> Result<bool> {
-    let done = sqlx::query!("UPDATE account SET password_hash = $2 WHERE username = $1", username, password_hash)
-        .execute(conn)
-        .await?;
-    Ok(done.rows_affected() == 1)
 }

@@ -44,7 +44,8 @@ pub fn judge(authority: &Authority, permission: Permission) -> Result<()> {
     if authority.held.permissions.has(permission) { Ok(()) } else { Err(refusal(authority.held, permission)) }
 }
 
-fn stands(standing: Standing) -> Result<()> {
+/// Their account holds, and no organization of theirs is suspended.
+pub fn stands(standing: Standing) -> Result<()> {
     match standing {
         Standing::Good => Ok(()),
         Standing::Disabled => Err(Problem::with(

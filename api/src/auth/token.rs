@@ -1,20 +1,18 @@
-//! Access tokens: EdDSA JWTs (RFC 7519, RFC 8037) that hold for fifteen minutes.
+//! Access tokens: EdDSA JWTs (RFC 7519, RFC 8037) that hold for fifteen minutes, each of a session.
 
-use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use iroko_model::{OrganizationId, UserId};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use rcgen::{KeyPair, PKCS_ED25519, PublicKeyData};
+use super::signing_key::Ring;
+use iroko_model::{OrganizationId, SessionId, UserId};
+use jsonwebtoken::{Algorithm, Header, Validation};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use std::path::Path;
 use std::time::Duration;
 use time::OffsetDateTime;
 
 /// How long a token holds.
 pub const LIFETIME: Duration = Duration::from_secs(15 * 60);
-const ISSUER: &str = "iroko";
-const FILE: &str = "token-signing.pem";
+/// Clocks of several API processes may differ by this.
+const LEEWAY_S: i64 = 5;
+/// Who issues tokens.
+pub const ISSUER: &str = "iroko";
 
 /// What a token says: who, and until when. What they may do is looked up at every request.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -23,6 +21,8 @@ pub struct Claims {
     pub iss: String,
     /// The person.
     pub sub: UserId,
+    /// Their session; a token of one that has ended does not count.
+    pub sid: SessionId,
     /// Their log-in name.
     pub username: String,
     /// Their organization.
@@ -33,109 +33,72 @@ pub struct Claims {
     pub exp: i64,
 }
 
-/// Why tokens cannot be made.
-#[derive(Debug, thiserror::Error)]
-pub enum TokenError {
-    /// The key file cannot be read or written.
-    #[error("the token signing key {0} cannot be read or written")]
-    File(String, #[source] std::io::Error),
-    /// The key is unusable.
-    #[error("the token signing key is unusable")]
-    Key(#[from] rcgen::Error),
-    /// Signing failed.
-    #[error("the token could not be signed")]
-    Jwt(#[from] jsonwebtoken::errors::Error),
+/// What becomes of a token.
+#[derive(Debug)]
+pub enum Checked {
+    /// It is ours and holds.
+    Holds(Box<Claims>),
+    /// It names a key that this process does not know (yet).
+    UnknownKey,
+    /// It does not hold.
+    Refused,
 }
 
-/// The key that signs tokens, and what checks them.
-pub struct TokenKeys {
-    signing: EncodingKey,
-    checking: DecodingKey,
-    validation: Validation,
-    header: Header,
-    jwks: serde_json::Value,
-}
-
-impl std::fmt::Debug for TokenKeys {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TokenKeys").field("kid", &self.header.kid).finish_non_exhaustive()
+impl Ring {
+    /// Signs a token.
+    pub fn issue(&self, claims: &Claims) -> Result<String, jsonwebtoken::errors::Error> {
+        let active = self.active();
+        let header = Header { kid: Some(active.kid.clone()), ..Header::new(Algorithm::EdDSA) };
+        jsonwebtoken::encode(&header, claims, &active.signing)
     }
-}
 
-impl TokenKeys {
-    /// Reads the key of `state_dir`, or makes it.
-    pub fn load(state_dir: &Path) -> Result<Self, TokenError> {
-        let path = state_dir.join(FILE);
-        let make = || Ok(KeyPair::generate_for(&PKCS_ED25519)?.serialize_pem());
-        let pem = crate::agent_link::authority::read_or_make(&path, make, |e| {
-            TokenError::File(path.display().to_string(), e)
-        })?;
-        let pair = KeyPair::from_pem(&pem)?;
-        let public = pair.der_bytes().to_vec();
-        let x = BASE64_URL_SAFE_NO_PAD.encode(&public);
-        let kid = BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(&public)[..12]);
+    /// What a token says, if it is ours and holds at `now`.
+    pub fn check(&self, token: &str, now: OffsetDateTime) -> Checked {
+        let kid = jsonwebtoken::decode_header(token).ok().and_then(|header| header.kid);
+        let Some(kid) = kid else { return Checked::Refused };
+        let Some(key) = self.key(&kid) else { return Checked::UnknownKey };
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_issuer(&[ISSUER]);
-        validation.leeway = 5;
-        Ok(Self {
-            signing: EncodingKey::from_ed_pem(pem.as_bytes())?,
-            checking: DecodingKey::from_ed_components(&x)?,
-            validation,
-            header: Header { kid: Some(kid.clone()), ..Header::new(Algorithm::EdDSA) },
-            jwks: serde_json::json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": kid, "x": x}]}),
-        })
-    }
-
-    /// Makes a token for a person.
-    pub fn issue(&self, account: &iroko_store::account::Account) -> Result<String, TokenError> {
-        self.issue_at(account, OffsetDateTime::now_utc())
-    }
-
-    /// Makes a token as of another moment.
-    pub fn issue_at(&self, account: &iroko_store::account::Account, now: OffsetDateTime) -> Result<String, TokenError> {
-        let now = now.unix_timestamp();
-        let claims = Claims {
-            iss: ISSUER.to_owned(),
-            sub: account.id,
-            username: account.username.clone(),
-            org: account.organization_id,
-            iat: now,
-            exp: now + LIFETIME.as_secs() as i64,
-        };
-        Ok(jsonwebtoken::encode(&self.header, &claims, &self.signing)?)
-    }
-
-    /// What a token says, if it is ours and holds.
-    pub fn check(&self, token: &str) -> Option<Claims> {
-        jsonwebtoken::decode(token, &self.checking, &self.validation).ok().map(|data| data.claims)
-    }
-
-    /// The public keys, as a JWK set (RFC 7517).
-    pub const fn jwks(&self) -> &serde_json::Value {
-        &self.jwks
+        // By our own clock, below.
+        validation.validate_exp = false;
+        match jsonwebtoken::decode::<Claims>(token, &key.checking, &validation) {
+            Ok(data) if data.claims.exp + LEEWAY_S > now.unix_timestamp() => Checked::Holds(Box::new(data.claims)),
+            _ => Checked::Refused,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::signing_key::tests::ring;
+
+    fn claims(now: OffsetDateTime) -> Claims {
+        Claims {
+            iss: ISSUER.into(),
+            sub: UserId::new(),
+            sid: SessionId::new(),
+            username: "ama".into(),
+            org: OrganizationId::new(),
+            iat: now.unix_timestamp(),
+            exp: now.unix_timestamp() + 900,
+        }
+    }
 
     #[test]
     fn tokens_are_checked() {
-        let dir = tempfile::tempdir().unwrap();
-        let keys = TokenKeys::load(dir.path()).unwrap();
-        let account = iroko_store::account::Account {
-            id: UserId::new(),
-            organization_id: OrganizationId::new(),
-            username: "ama".into(),
-            password_hash: String::new(),
-        };
-        let token = keys.issue(&account).unwrap();
-        assert_eq!(TokenKeys::load(dir.path()).unwrap().check(&token).unwrap().sub, account.id, "the key is kept");
-        let other = TokenKeys::load(tempfile::tempdir().unwrap().path()).unwrap();
-        assert!(other.check(&token).is_none() && keys.check("x.y.z").is_none());
+        let now = OffsetDateTime::now_utc();
+        let keys = ring();
+        let token = keys.issue(&claims(now)).unwrap();
+        assert!(matches!(keys.check(&token, now), Checked::Holds(_)));
+        assert!(matches!(keys.check(&token, now + Duration::from_secs(904)), Checked::Holds(_)));
+        assert!(matches!(keys.check(&token, now + Duration::from_secs(905)), Checked::Refused));
+        assert!(matches!(ring().check(&token, now), Checked::UnknownKey));
+        assert!(matches!(keys.check("x.y.z", now), Checked::Refused));
         let (head, tail) = token.rsplit_once('.').unwrap();
         let flipped = if tail.starts_with('A') { "B" } else { "A" };
-        assert!(keys.check(&format!("{head}.{flipped}{}", &tail[1..])).is_none());
+        assert!(matches!(keys.check(&format!("{head}.{flipped}{}", &tail[1..]), now), Checked::Refused));
+        let other = Claims { iss: "somebody".into(), ..claims(now) };
+        assert!(matches!(keys.check(&keys.issue(&other).unwrap(), now), Checked::Refused));
     }
 }

@@ -1,12 +1,14 @@
 //! Who makes the request: the bearer token.
 
 use crate::App;
+use crate::auth::subject::{Credential, Subject};
 use crate::auth::token::Claims;
 use crate::problem::{Kind, Problem};
+use crate::service::{session, signing_key};
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use iroko_store::authority::Subject;
+use iroko_model::{SessionId, UserId};
 
 /// Somebody with a valid token. What they may do is not in it: the [guards](super::guard) ask.
 #[derive(Debug, Clone)]
@@ -15,6 +17,27 @@ pub struct Actor {
     pub claims: Claims,
     /// Who.
     pub subject: Subject,
+    /// By what they proved it.
+    pub credential: Credential,
+}
+
+impl Actor {
+    /// The person; what is a person's own is not there for programs.
+    pub fn user(&self) -> Result<UserId, Problem> {
+        match self.subject {
+            Subject::User(user) => Ok(user),
+            Subject::ServiceAccount(_) => Err(Problem::with(
+                Kind::Conflict,
+                "this is for people; a service account has no sessions and no password",
+            )),
+        }
+    }
+
+    /// The session of the request.
+    pub fn session(&self) -> Result<SessionId, Problem> {
+        let Credential::Session(session) = self.credential;
+        Ok(session)
+    }
 }
 
 impl FromRequestParts<App> for Actor {
@@ -30,9 +53,12 @@ impl FromRequestParts<App> for Actor {
                 "send the header Authorization: Bearer TOKEN; POST /v1/auth/token gives one",
             ));
         };
-        let claims = app.tokens.check(token.trim());
-        let claims = claims
-            .ok_or_else(|| Problem::with(Kind::Unauthorized, "the token is not valid or has expired; log in again"))?;
-        Ok(Self { subject: Subject::User(claims.sub), claims })
+        let refused =
+            || Problem::with(Kind::Unauthorized, "the token is not valid or has expired; refresh it or log in again");
+        let claims = signing_key::check(app, token.trim()).await?.ok_or_else(refused)?;
+        if !session::holds(app, claims.sid).await? {
+            return Err(refused());
+        }
+        Ok(Self { subject: Subject::User(claims.sub), credential: Credential::Session(claims.sid), claims })
     }
 }

@@ -7,6 +7,7 @@ mod guard;
 mod page;
 mod path;
 mod query;
+mod source;
 
 pub use actor::Actor;
 pub use body::ApiJson;
@@ -17,3 +18,4 @@ pub use guard::{
 pub use page::{ListParams, ListQuery, cursor_of};
 pub use path::ApiPath;
 pub use query::ApiQuery;
+pub use source::Source;

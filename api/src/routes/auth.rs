@@ -1,10 +1,10 @@
 //! Log-in, and who has logged in.
 
 use crate::App;
-use crate::extract::{ApiJson, Caller};
+use crate::extract::{ApiJson, Caller, Source};
 use crate::guarded;
 use crate::problem::Result;
-use crate::service::{account as service, me as me_service};
+use crate::service::{me as me_service, session};
 use crate::wire::auth::{TokenRequest, TokenResponse};
 use crate::wire::me::Me;
 use axum::Json;
@@ -19,11 +19,15 @@ pub fn router() -> OpenApiRouter<App> {
 
 /// Log in
 ///
-/// Gives an access token for fifteen minutes.
+/// Gives an access token for fifteen minutes, and a refresh token that brings the next one.
 #[utoipa::path(post, path = "/v1/auth/token", operation_id = "token_create", tag = "Log-in",
     request_body = TokenRequest, security(()), responses((status = 200, description = "A token", body = TokenResponse)))]
-async fn token(State(app): State<App>, ApiJson(body): ApiJson<TokenRequest>) -> Result<Json<TokenResponse>> {
-    Ok(Json(service::log_in(&app, body).await?))
+async fn token(
+    State(app): State<App>,
+    source: Source,
+    ApiJson(body): ApiJson<TokenRequest>,
+) -> Result<Json<TokenResponse>> {
+    Ok(Json(session::log_in(&app, &source, body).await?))
 }
 
 /// Show who I am

@@ -38,7 +38,7 @@ async fn readyz(State(app): State<App>) -> Result<&'static str> {
     responses((status = 200, description = "A JWK set (RFC 7517)", body = Value,
         example = json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": "abc", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}))))]
 async fn jwks(State(app): State<App>) -> Json<Value> {
-    Json(app.tokens.jwks().clone())
+    Json(app.credentials.ring().jwks())
 }
 
 /// Explain a kind of problem

@@ -2,6 +2,7 @@
 //! and calls the service.
 
 mod auth;
+mod credential;
 mod flavor;
 mod group;
 mod health;
@@ -15,6 +16,8 @@ mod project;
 mod role;
 mod role_binding;
 mod service_account;
+mod session;
+mod signing_key;
 mod ssh_key;
 mod subnet;
 mod user;
@@ -33,6 +36,9 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(service_account::router())
         .merge(role::router())
         .merge(role_binding::router())
+        .merge(session::router())
+        .merge(credential::router())
+        .merge(signing_key::router())
         .merge(flavor::router())
         .merge(ssh_key::router())
         .merge(image::router())

@@ -3,12 +3,14 @@
 
 pub mod account;
 pub mod authority;
+pub mod credential;
 pub mod flavor;
 pub mod group;
 pub mod host;
 pub mod image;
 pub mod image_store;
 pub mod instance;
+pub mod login_attempt;
 pub mod me;
 pub mod network;
 pub mod organization;
@@ -17,6 +19,9 @@ pub mod project;
 pub mod role;
 pub mod role_binding;
 pub mod service_account;
+pub mod session;
+pub mod signing_key;
 pub mod ssh_key;
 pub mod subnet;
+pub mod upkeep;
 pub mod user;

@@ -15,7 +15,7 @@ use iroko_store::{bind_below, organization};
 pub async fn create(app: &App, parent: Option<OrganizationId>, request: OrganizationCreate) -> Result<Organization> {
     let CheckedOrganization { name, owner, labels } = request.try_into()?;
     let hash = match &owner {
-        Some(owner) => Some(user::hash(app, &owner.password).await?),
+        Some(owner) => Some(user::hash(app, owner, name.as_str().to_owned(), "/owner").await?),
         None => None,
     };
     let mut tx = match parent {

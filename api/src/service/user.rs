@@ -4,17 +4,21 @@ use crate::App;
 use crate::extract::{Actor, ListQuery};
 use crate::problem::{Kind, Problem, Result};
 use crate::service::authority::{guard_owners, outranks_subject, still_owned};
+use crate::service::credential::acceptable_of;
 use crate::wire::List;
 use crate::wire::user::{CheckedUser, User, UserCreate, UserUpdate};
 use iroko_model::{Invalid, Labels, OrganizationId, UserId};
 use iroko_store::authority::Subject;
+use iroko_store::organization::organization_get;
 use iroko_store::role_binding::Leaving;
 use iroko_store::user::{self, User as Row};
 use iroko_store::{Error, Tx};
 
-/// Hashes a first password.
-pub async fn hash(app: &App, password: &str) -> Result<String> {
-    app.passwords.hash(password.to_owned()).await.map_err(|e| Problem::internal(&e))
+/// Checks a first password by all lists, and hashes it.
+pub async fn hash(app: &App, user: &CheckedUser, organization: String, pointer: &str) -> Result<String> {
+    let names = [user.username.as_str().to_owned(), organization];
+    acceptable_of(app, &format!("{pointer}/password"), &user.password, names).await?;
+    Ok(app.passwords.hash(user.password.clone()).await?)
 }
 
 /// Makes a user's row. That a name is taken is all that is told of other organizations.
@@ -38,7 +42,11 @@ pub async fn insert(
 /// Makes a user, who may do nothing until a role is given.
 pub async fn create(app: &App, organization: OrganizationId, request: UserCreate) -> Result<User> {
     let checked = CheckedUser::try_from(request)?;
-    let hash = hash(app, &checked.password).await?;
+    let mut tx = app.store.begin_bound(organization).await?;
+    let home = organization_get(&mut tx, organization).await?.ok_or(Problem::new(Kind::NotFound))?;
+    // Nobody waits for a password to be hashed with a connection in hand.
+    drop(tx);
+    let hash = hash(app, &checked, home.name, "").await?;
     let mut tx = app.store.begin_bound(organization).await?;
     let row = insert(&mut tx, organization, &checked, &hash, "").await?;
     app.store.commit(tx).await?;

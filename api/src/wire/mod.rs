@@ -2,6 +2,7 @@
 //! rows. One file a noun.
 
 pub mod auth;
+pub mod credential;
 pub mod flavor;
 pub mod group;
 pub mod host;
@@ -15,6 +16,8 @@ pub mod project;
 pub mod role;
 pub mod role_binding;
 pub mod service_account;
+pub mod session;
+pub mod signing_key;
 pub mod ssh_key;
 pub mod subnet;
 pub mod user;

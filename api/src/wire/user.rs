@@ -1,7 +1,7 @@
 //! Users.
 
 use super::{LabelMap, label_map, labels};
-use crate::auth::password;
+use crate::auth::password_policy;
 use crate::problem::{Faults, Problem};
 use iroko_model::{Labels, Username};
 use iroko_store::user::User as Row;
@@ -40,8 +40,9 @@ pub struct CheckedUser {
 impl UserCreate {
     /// Checks it as a part of a request, at `pointer`.
     pub fn check(self, pointer: &str, faults: &mut Faults) -> Option<CheckedUser> {
+        let right = password_policy::check(&self.password, &[&self.username]);
         let username = faults.take(&format!("{pointer}/username"), Username::try_from(self.username));
-        let right = faults.take(&format!("{pointer}/password"), password::check(&self.password));
+        let right = faults.take(&format!("{pointer}/password"), right);
         let labels = faults.take(&format!("{pointer}/labels"), labels(self.labels));
         let password = right.map(|()| self.password);
         username.zip(password).zip(labels).map(|((username, password), labels)| CheckedUser {

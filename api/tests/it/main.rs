@@ -4,6 +4,7 @@
 mod account;
 mod agent_link;
 mod authorisation;
+mod credential;
 mod flavor;
 mod host;
 mod image;
@@ -14,6 +15,8 @@ mod page;
 mod port;
 mod request;
 mod service;
+mod session;
+mod signing_key;
 mod ssh_key;
 mod tenancy;
 mod world;

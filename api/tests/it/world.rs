@@ -1,11 +1,14 @@
 //! What the tests stand on: an API that listens, people who have logged in, and short words for calls.
 
+use iroko_api::auth::config::AuthConfig;
+use iroko_api::auth::token::{Claims, ISSUER};
 use iroko_api::config::{AgentLinkConfig, BootstrapConfig, Config, ImageConfig, NetworkConfig};
 use iroko_api::server::{Listening, serve};
 use iroko_model::{InstanceId, Labels, Name, OrganizationId, ProjectId, Role, Username};
 use iroko_store::account::{self, Account};
 use iroko_store::authority::{Scope, Subject};
 use iroko_store::role_binding::{Holder, RoleRef, role_binding_insert};
+use iroko_store::session::{NewSession, session_begin};
 use iroko_store::{Filter, PageQuery, Store, Tx, organization, project, user};
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder};
@@ -15,6 +18,7 @@ use sqlx::{ConnectOptions, Connection};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -42,7 +46,7 @@ pub struct Api {
     url: String,
     client: Client,
     shutdown: CancellationToken,
-    dir: TempDir,
+    dir: Arc<TempDir>,
 }
 
 /// What came back.
@@ -129,7 +133,7 @@ impl Api {
         let mut token = async |username: &str, organization, role, scope| {
             let account = person(&mut tx, username, organization, "no password").await;
             bind(&mut tx, &account, role, scope).await;
-            listening.app.tokens.issue(&account).unwrap()
+            issue(&listening.app, &mut tx, &account, Duration::ZERO).await
         };
         let member = token("member", organization, Role::Member, Scope::Project(project)).await;
         let stranger = token("stranger", other_organization, Role::Member, Scope::Project(other)).await;
@@ -150,7 +154,33 @@ impl Api {
             config,
             client: Client::builder().no_proxy().build().unwrap(),
             shutdown,
-            dir,
+            dir: Arc::new(dir),
+        }
+    }
+
+    /// Another process over the same database and state.
+    pub async fn twin(&self) -> Self {
+        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut config = self.config.clone();
+        (config.listen, config.agent_link.listen) = (anywhere, anywhere);
+        let (store, shutdown) = (connected(&config).await, CancellationToken::new());
+        let listening = serve(config.clone(), store.clone(), shutdown.clone()).await.unwrap();
+        (config.listen, config.agent_link.listen) = (listening.rest, listening.agents);
+        Self {
+            member: self.member.clone(),
+            stranger: self.stranger.clone(),
+            operator: self.operator.clone(),
+            organization: self.organization,
+            other_organization: self.other_organization,
+            url: format!("http://{}", listening.rest),
+            listening: Some(listening),
+            store,
+            project: self.project,
+            other: self.other,
+            config,
+            client: self.client.clone(),
+            shutdown,
+            dir: self.dir.clone(),
         }
     }
 
@@ -230,8 +260,9 @@ impl Api {
         let mut tx = self.store.begin().await.unwrap();
         let account = person(&mut tx, username, organization, "no password").await;
         bind(&mut tx, &account, role, scope).await;
+        let token = issue(self.app(), &mut tx, &account, Duration::ZERO).await;
         self.store.commit(tx).await.unwrap();
-        self.app().tokens.issue(&account).unwrap()
+        token
     }
 
     /// Calls as the operator.
@@ -332,6 +363,7 @@ fn config(connect: &PgConnectOptions, state_dir: PathBuf) -> Config {
             username: "admin".into(),
             password: PASSWORD.into(),
         },
+        auth: AuthConfig::default(),
         network: NetworkConfig::default(),
         image: ImageConfig::default(),
     }
@@ -357,7 +389,26 @@ async fn second_project(tx: &mut Tx) -> (OrganizationId, ProjectId) {
 pub async fn person(tx: &mut Tx, username: &str, organization_id: OrganizationId, hash: &str) -> Account {
     let name = Username::try_from(username.to_owned()).unwrap();
     let row = user::user_insert(tx, organization_id, &name, hash, &Labels::default()).await.unwrap();
-    Account { id: row.id.into(), organization_id, username: username.to_owned(), password_hash: hash.to_owned() }
+    Account { id: row.id.into(), organization_id, username: username.to_owned() }
+}
+
+/// An access token of a new session, without the time that a password takes, as of `ago`.
+pub async fn issue(app: &iroko_api::App, tx: &mut Tx, account: &Account, ago: Duration) -> String {
+    let now = app.credentials.clock.now();
+    let session = NewSession {
+        account_id: account.id,
+        method: "password",
+        source: [127, 0, 0, 1].into(),
+        user_agent: None,
+        now,
+        idle_expires_at: now + time::Duration::days(1),
+        expires_at: now + time::Duration::days(1),
+    };
+    let sid = session_begin(tx, &session, uuid::Uuid::now_v7().as_bytes()).await.unwrap();
+    let iat = (now - ago).unix_timestamp();
+    let (iss, username) = (ISSUER.to_owned(), account.username.clone());
+    let claims = Claims { iss, sub: account.id, sid, username, org: account.organization_id, iat, exp: iat + 900 };
+    app.credentials.ring().issue(&claims).unwrap()
 }
 
 /// Gives somebody a role.

@@ -47,7 +47,7 @@ async fn everything(world: &World) -> BTreeMap<&'static str, Uuid> {
     world.place(instance, host).await;
     let mut tx = world.begin().await;
     let labels = Labels::default();
-    let (port, ..) = world.port(&mut tx, network, None).await.unwrap();
+    let (port, ..) = world.port(&mut tx, network).await.unwrap();
     let key = ssh_key::ssh_key_insert(&mut tx, world.project, &name("k"), "key", "print", &labels).await.unwrap();
     let org =
         OrganizationId::from(project::project_get(&mut tx, world.project).await.unwrap().unwrap().organization_id);
@@ -193,7 +193,7 @@ async fn store_functions_with_ids_of_others_find_nothing(_: PgPoolOptions, conne
     assert!(subnet::subnet_get(&mut tx, theirs, id("subnet").into()).await.unwrap().is_none());
     assert!(subnet::subnets_of_networks(&mut tx, theirs, &[id("network")]).await.unwrap().is_empty());
     assert!(port::port_get(&mut tx, theirs, id("port").into()).await.unwrap().is_none());
-    assert!(ssh_key::ssh_key_lines(&mut tx, theirs, &[id("ssh_key")]).await.unwrap().is_empty());
+    assert!(ssh_key::ssh_key_get(&mut tx, theirs, id("ssh_key").into()).await.unwrap().is_none());
     assert!(!ssh_key::ssh_key_delete(&mut tx, theirs, id("ssh_key").into()).await.unwrap());
     assert!(project::project_get(&mut tx, theirs).await.unwrap().is_none());
     assert!(organization::organization_get(&mut tx, org).await.unwrap().is_none());
@@ -278,7 +278,7 @@ async fn every_table_of_tenants_has_a_policy(_: PgPoolOptions, connect: PgConnec
                has_any_column_privilege('iroko_tenant', c.oid, 'SELECT, INSERT, UPDATE')
                    OR has_table_privilege('iroko_tenant', c.oid, 'DELETE, TRUNCATE'),
                EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND NOT a.attisdropped
-                       AND a.attname IN ('project_id', 'organization_id', 'account_id', 'instance_id', 'port_id', 'network_id'))
+                       AND a.attname IN ('project_id', 'organization_id'))
         FROM pg_class c WHERE c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace ORDER BY 1";
     let tables: Vec<(String, bool, bool, bool, bool)> =
         sqlx::query_as(sql).fetch_all(world.store.pool()).await.unwrap();

@@ -1,7 +1,7 @@
 //! The ground of the authorisation test: everybody, and one of each noun for each of them to ask for.
 
 use super::Target;
-use crate::world::{Api, KEY, bind, person};
+use crate::world::{Api, KEY, bind, issue, person};
 use iroko_model::{Labels, Name, OrganizationId, Permission, Permissions, ProjectId, Role};
 use iroko_store::authority::Scope;
 use iroko_store::role_binding::{Holder, RoleRef, role_binding_insert};
@@ -9,7 +9,7 @@ use iroko_store::{custom_role, organization, project};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::collections::HashMap;
-use time::{Duration, OffsetDateTime};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// Where somebody's role is bound.
@@ -99,6 +99,11 @@ fn fresh(operation: &str) -> (&'static str, &'static str) {
             "flavor_id",
             "INSERT INTO flavor (id, name, vcpus, memory_mib, disk_gib) VALUES ({new}, {new}, 1, 64, 1)",
         ),
+        "signing_key_delete" => (
+            "kid",
+            "INSERT INTO signing_key (kid, state, sealed, created_at, activated_at, retired_at)
+             VALUES ({new}, 'retired', '', now(), now(), now())",
+        ),
         "host_delete" => ("host_id", "INSERT INTO host (id, name) VALUES ({new}, {new})"),
         "system_role_binding_get" | "system_role_binding_delete" => (
             "role_binding_id",
@@ -117,6 +122,8 @@ fn fresh(operation: &str) -> (&'static str, &'static str) {
              INSERT INTO role_binding (id, group_id, custom_role_id, scope, project_id)
              SELECT id, id, {role_id}, 'project', {project_id} FROM g",
         ),
+        // Take nothing of a ground.
+        "session_log_out" | "session_delete_all" => ("slug", "SELECT 1"),
         "group_member_add" | "group_member_remove" => (
             "slug",
             "INSERT INTO account_group_member (group_id, account_id) VALUES ({group_id}, {user_id}) ON CONFLICT DO NOTHING",
@@ -161,11 +168,12 @@ impl Everybody {
                     }
                 }
             }
-            people.push(Somebody { name, role, bound, token: api.app().tokens.issue(&account).unwrap() });
+            let token = issue(api.app(), &mut tx, &account, Duration::ZERO).await;
+            people.push(Somebody { name, role, bound, token });
         }
         let gone = person(&mut tx, "the-late", a, "no password").await;
         bind(&mut tx, &gone, Role::Owner, Scope::Organization(a)).await;
-        let expired = api.app().tokens.issue_at(&gone, OffsetDateTime::now_utc() - Duration::hours(1)).unwrap();
+        let expired = issue(api.app(), &mut tx, &gone, Duration::from_secs(3600)).await;
         api.store.commit(tx).await.unwrap();
 
         let flavor = api.flavor("tiny").await;
@@ -254,6 +262,8 @@ async fn ids(api: &Api, ground: &Ground<'_>) -> Ids {
         ("service_account_id", ground.in_organization(api, "service-accounts", json!({"name": ground.project})).await),
         ("role_id", role),
         ("role_binding_id", Uuid::now_v7().to_string()),
+        ("session_id", Uuid::now_v7().to_string()),
+        ("kid", "nobody".to_owned()),
         ("enrolment_token_id", Uuid::now_v7().to_string()),
         ("host_id", host),
     ]))

@@ -125,7 +125,10 @@ fn the_document_tells_what_is_asked() {
 }
 
 async fn ask(api: &Api, row: &Row, method: &Method, template: &str, ids: &Ids, token: Option<&str>) -> Answer {
-    let path = ids.fill(template);
+    let mut path = ids.fill(template);
+    if row.0 == "session_delete_all" {
+        path += "?keep_current=true";
+    }
     let request = api.request(method.clone(), &path);
     let request = token.into_iter().fold(request, RequestBuilder::bearer_auth);
     let request = match (row.0, row.4) {

@@ -43,6 +43,11 @@ pub const TABLE: &[Row] = &[
     ("jwks", Public, "", "", 200),
     ("problem_get", Public, "", "", 200),
     ("token_create", Public, "", "", 422),
+    ("token_refresh", Public, "", "", 422),
+    ("session_list", Login, "", "", 200),
+    ("session_delete", Login, "", "", 404),
+    ("session_delete_all", Login, "", "", 204),
+    ("password_change", Login, "", "", 422),
     ("me_get", Login, "", "", 200),
     ("project_list", Login, "", "", 200),
     ("organization_list", Login, "", "", 200),
@@ -98,6 +103,7 @@ pub const TABLE: &[Row] = &[
     ("user_get", Organization, "user.read", PEOPLE, 200),
     ("user_update", Organization, "user.update", "owner admin operator", 422),
     ("user_delete", Organization, "user.delete", RUN, 204),
+    ("password_reset", Organization, "user.credential", "owner", 422),
     ("group_list", Organization, "group.read", PEOPLE, 200),
     ("group_create", Organization, "group.create", RUN, 422),
     ("group_get", Organization, "group.read", PEOPLE, 200),
@@ -127,12 +133,17 @@ pub const TABLE: &[Row] = &[
     ("enrolment_token_list", System, "enrolment_token.read", "operator auditor", 200),
     ("enrolment_token_create", System, "enrolment_token.create", "operator", 422),
     ("enrolment_token_delete", System, "enrolment_token.delete", "operator", 204),
+    ("signing_key_list", System, "signing_key.read", "operator auditor", 200),
+    ("signing_key_rotate", System, "signing_key.rotate", "operator", 200),
+    ("signing_key_delete", System, "signing_key.rotate", "operator", 204),
     ("flavor_create", System, "flavor.create", "operator", 422),
     ("flavor_delete", System, "flavor.delete", "operator", 204),
     ("host_list", System, "host.read", "operator auditor", 200),
     ("host_get", System, "host.read", "operator auditor", 200),
     ("host_update", System, "host.update", "operator", 422),
     ("host_delete", System, "host.delete", "operator", 204),
+    // Ends the session of whoever asks: the last row.
+    ("session_log_out", Login, "", "", 204),
 ];
 
 /// What somebody above a suspended organization or project may still do in it, besides reading.

@@ -1,0 +1,20 @@
+//! Who acts, and by what they proved it.
+
+use iroko_model::SessionId;
+pub use iroko_store::authority::Subject;
+
+/// What the request was made with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Credential {
+    /// An access token of this session.
+    Session(SessionId),
+}
+
+impl Credential {
+    /// Kind, as in the audit log.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Session(_) => "session",
+        }
+    }
+}

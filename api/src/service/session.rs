@@ -1,0 +1,158 @@
+//! Sessions: log-in, refresh, log-out, and the list of one's own.
+
+use super::credential::prove;
+use super::login_attempt::Attempt;
+use crate::App;
+use crate::auth::refresh::{Verdict, hash, judge};
+use crate::auth::token::{Claims, ISSUER, LIFETIME};
+use crate::extract::{ListQuery, Source};
+use crate::problem::{Kind, Problem, Result};
+use crate::wire::List;
+use crate::wire::auth::{TokenRequest, TokenResponse};
+use crate::wire::session::{RefreshRequest, Session};
+use iroko_model::{SessionId, UserId};
+use iroko_store::authority::{Scope, Subject, authority};
+use iroko_store::credential::{Credential, credential_by_account};
+use iroko_store::session::{self, NewSession};
+use iroko_store::{Tx, Wake};
+use time::OffsetDateTime;
+
+/// A session and when it ends.
+struct Begun {
+    id: SessionId,
+    refresh_token: String,
+    idle_expires_at: OffsetDateTime,
+    expires_at: OffsetDateTime,
+}
+
+/// Checks a password and begins a session.
+pub async fn log_in(app: &App, source: &Source, request: TokenRequest) -> Result<TokenResponse> {
+    let (person, attempt) = prove(app, source, &request.username, request.password).await?;
+    begin(app, source, &person, "password", attempt).await
+}
+
+/// Begins a session of somebody who has proved who they are.
+async fn begin(
+    app: &App,
+    source: &Source,
+    person: &Credential,
+    method: &str,
+    attempt: Attempt,
+) -> Result<TokenResponse> {
+    let (now, auth) = (app.credentials.clock.now(), &app.config.auth);
+    let expires_at = now + auth.session_life();
+    let idle_expires_at = (now + auth.session_idle()).min(expires_at);
+    let refresh_token = app.credentials.refresh.first();
+    let new = NewSession {
+        account_id: person.account_id,
+        method,
+        source: source.address,
+        user_agent: source.user_agent.as_deref(),
+        now,
+        idle_expires_at,
+        expires_at,
+    };
+    let mut tx = app.store.begin().await?;
+    let id = session::session_begin(&mut tx, &new, &hash(&refresh_token)).await?;
+    attempt.succeeded(&mut tx).await?;
+    let answer = answer(app, &mut tx, person, Begun { id, refresh_token, idle_expires_at, expires_at }, now).await?;
+    app.store.commit_for(tx, Wake::Nobody).await?;
+    tracing::info!(user = %person.account_id, session = %id, source = %source.address, method, "logged in");
+    Ok(answer)
+}
+
+/// Exchanges a refresh token for an access token and the next refresh token.
+pub async fn refresh(app: &App, source: &Source, request: RefreshRequest) -> Result<TokenResponse> {
+    let now = app.credentials.clock.now();
+    let successor = app.credentials.refresh.successor(&request.refresh_token);
+    let (used, next) = (hash(&request.refresh_token), hash(&successor));
+    let refused = || Problem::with(Kind::Unauthorized, "the refresh token does not hold any more; log in again");
+    let mut tx = app.store.begin().await?;
+    let token = session::refresh_token_lock(&mut tx, &used).await?.ok_or_else(refused)?;
+    let successor_is_current = token.used_at.is_some() && session::refresh_token_is_current(&mut tx, &next).await?;
+    let mut idle_expires_at = token.idle_expires_at;
+    match judge(&token, successor_is_current, now) {
+        Verdict::Exchange => {
+            idle_expires_at = (now + app.config.auth.session_idle()).min(token.expires_at);
+            session::refresh_token_exchange(&mut tx, token.session_id, &used, &next, now, idle_expires_at).await?;
+        }
+        Verdict::Repeat => session::refresh_token_repeated(&mut tx, &used).await?,
+        Verdict::Reused => {
+            session::session_revoke(&mut tx, token.account_id, token.session_id, "reuse", now).await?;
+            app.store.commit_aside(tx).await?;
+            tracing::warn!(session = %token.session_id, source = %source.address, "a used refresh token came back; the session was ended");
+            return Err(refused());
+        }
+        Verdict::Ended => return Err(refused()),
+    }
+    let person = credential_by_account(&mut tx, token.account_id).await?;
+    let person = person.filter(|person| !person.is_disabled).ok_or_else(refused)?;
+    let begun = Begun { id: token.session_id, refresh_token: successor, idle_expires_at, expires_at: token.expires_at };
+    let answer = answer(app, &mut tx, &person, begun, now).await?;
+    app.store.commit_for(tx, Wake::Nobody).await?;
+    Ok(answer)
+}
+
+/// Their account holds, and no organization of theirs is suspended.
+async fn in_good_standing(tx: &mut Tx, person: UserId) -> Result<()> {
+    let found = authority(tx, Subject::User(person), Scope::System).await?;
+    crate::auth::policy::stands(found.standing)
+}
+
+/// Signs an access token of the session.
+async fn answer(
+    app: &App,
+    tx: &mut Tx,
+    person: &Credential,
+    session: Begun,
+    now: OffsetDateTime,
+) -> Result<TokenResponse> {
+    in_good_standing(tx, person.account_id).await?;
+    let ends = (now + LIFETIME).min(session.expires_at);
+    let claims = Claims {
+        iss: ISSUER.to_owned(),
+        sub: person.account_id,
+        sid: session.id,
+        username: person.username.clone(),
+        org: person.organization_id,
+        iat: now.unix_timestamp(),
+        exp: ends.unix_timestamp(),
+    };
+    let seconds = |until: OffsetDateTime| (until - now).whole_seconds().max(0).unsigned_abs();
+    Ok(TokenResponse {
+        access_token: app.credentials.ring().issue(&claims).map_err(|e| Problem::internal(&e))?,
+        token_type: "Bearer".to_owned(),
+        expires_in_s: seconds(ends),
+        refresh_token: session.refresh_token,
+        refresh_expires_in_s: seconds(session.idle_expires_at),
+        session_id: session.id.as_uuid(),
+    })
+}
+
+/// True while access tokens of the session count.
+pub async fn holds(app: &App, id: SessionId) -> Result<bool> {
+    let mut conn = app.store.connection().await?;
+    Ok(session::session_holds(&mut conn, id, app.credentials.clock.now()).await?)
+}
+
+/// A page of a person's sessions.
+pub async fn list(app: &App, user: UserId, current: Option<SessionId>, query: ListQuery) -> Result<List<Session>> {
+    let mut conn = app.store.connection().await?;
+    let page = session::session_list(&mut conn, user, app.credentials.clock.now(), query.page).await?;
+    Ok(List::of(page, |row| Session::of(row, current)))
+}
+
+/// Ends a session of a person: its access tokens stop at once.
+pub async fn revoke(app: &App, user: UserId, id: SessionId, reason: &str) -> Result<()> {
+    let mut conn = app.store.connection().await?;
+    let done = session::session_revoke(&mut conn, user, id, reason, app.credentials.clock.now()).await?;
+    if done { Ok(()) } else { Err(Problem::new(Kind::NotFound)) }
+}
+
+/// Ends all sessions of a person, but for one.
+pub async fn revoke_all(app: &App, user: UserId, except: Option<SessionId>) -> Result<()> {
+    let mut conn = app.store.connection().await?;
+    let now = app.credentials.clock.now();
+    session::session_revoke_all(&mut conn, user, except, "revoked", now).await?;
+    Ok(())
+}
