@@ -41,6 +41,8 @@ pub enum Kind {
     Forbidden,
     /// The project or an organization above it is suspended.
     Suspended,
+    /// A quota has no room for it.
+    QuotaExceeded,
     /// There is no such thing, or none the caller may know of.
     NotFound,
     /// The method is not offered here.
@@ -67,11 +69,12 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::BadRequest,
         Self::Unauthorized,
         Self::Forbidden,
         Self::Suspended,
+        Self::QuotaExceeded,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Conflict,
@@ -99,6 +102,7 @@ impl Kind {
                 "The project or its organization is suspended",
                 "Le projet ou son organisation est suspendu",
             ),
+            Self::QuotaExceeded => ("quota-exceeded", 409, "A quota has no room for it", "Un quota est épuisé"),
             Self::NotFound => ("not-found", 404, "There is no such resource", "Cette ressource n'existe pas"),
             Self::MethodNotAllowed => {
                 ("method-not-allowed", 405, "The method is not offered here", "Cette méthode n'est pas proposée ici")

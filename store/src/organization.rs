@@ -20,6 +20,8 @@ pub struct Organization {
     pub name: String,
     /// When it was suspended.
     pub suspended_at: Option<OffsetDateTime>,
+    /// When it was asked to be purged.
+    pub purging_at: Option<OffsetDateTime>,
     /// Labels.
     pub labels: Value,
     /// Grows with each change.
@@ -38,7 +40,7 @@ pub async fn organization_insert(
     Ok(sqlx::query_as!(
         Organization,
         "INSERT INTO organization (id, parent_id, name, labels) VALUES ($1, $2, $3, $4)
-         RETURNING id, parent_id, name, suspended_at, labels, generation, created_at",
+         RETURNING id, parent_id, name, suspended_at, purging_at, labels, generation, created_at",
         OrganizationId::new().as_uuid(),
         parent.map(|id| id.as_uuid()),
         name.as_str(),
@@ -52,7 +54,7 @@ pub async fn organization_insert(
 pub async fn organization_get(conn: &mut Conn, id: OrganizationId) -> Result<Option<Organization>> {
     Ok(sqlx::query_as!(
         Organization,
-        "SELECT id, parent_id, name, suspended_at, labels, generation, created_at FROM organization WHERE id = $1",
+        "SELECT id, parent_id, name, suspended_at, purging_at, labels, generation, created_at FROM organization WHERE id = $1",
         id.as_uuid()
     )
     .fetch_optional(conn)
@@ -85,7 +87,7 @@ pub async fn organization_list(
              SELECT scope, organization_id FROM role_grant($1, $2)
              WHERE NOT is_void AND scope <> 'project' AND (role IS NOT NULL OR 'organization.read' = ANY (permissions))
          )
-         SELECT o.id, o.parent_id, o.name, o.suspended_at, o.labels, o.generation, o.created_at FROM organization o
+         SELECT o.id, o.parent_id, o.name, o.suspended_at, o.purging_at, o.labels, o.generation, o.created_at FROM organization o
          WHERE (EXISTS (SELECT FROM seen WHERE scope = 'system') OR o.ancestors && ARRAY(SELECT organization_id FROM seen))
            AND ($3::uuid IS NULL OR o.id > $3) AND ($5::text IS NULL OR o.name = $5) AND ($6::jsonb IS NULL OR o.labels @> $6)
          ORDER BY o.id LIMIT $4 + 1",
@@ -110,7 +112,7 @@ pub async fn organization_children(
 ) -> Result<Page<Organization>> {
     let rows = sqlx::query_as!(
         Organization,
-        "SELECT id, parent_id, name, suspended_at, labels, generation, created_at FROM organization
+        "SELECT id, parent_id, name, suspended_at, purging_at, labels, generation, created_at FROM organization
          WHERE parent_id = $1 AND ($2::uuid IS NULL OR id > $2)
            AND ($4::text IS NULL OR name = $4) AND ($5::jsonb IS NULL OR labels @> $5)
          ORDER BY id LIMIT $3 + 1",
@@ -135,7 +137,7 @@ pub async fn organization_update(
     Ok(sqlx::query_as!(
         Organization,
         "UPDATE organization SET name = coalesce($2, name), labels = coalesce($3, labels), generation = generation + 1
-         WHERE id = $1 RETURNING id, parent_id, name, suspended_at, labels, generation, created_at",
+         WHERE id = $1 RETURNING id, parent_id, name, suspended_at, purging_at, labels, generation, created_at",
         id.as_uuid(),
         name.map(Name::as_str),
         labels.map(|labels| serde_json::json!(labels))

@@ -20,6 +20,8 @@ pub struct Project {
     pub name: String,
     /// When it was suspended.
     pub suspended_at: Option<OffsetDateTime>,
+    /// When it was asked to be purged.
+    pub purging_at: Option<OffsetDateTime>,
     /// Labels.
     pub labels: Value,
     /// Grows with each change.
@@ -38,7 +40,7 @@ pub async fn project_insert(
     Ok(sqlx::query_as!(
         Project,
         "INSERT INTO project (id, organization_id, name, labels) VALUES ($1, $2, $3, $4)
-         RETURNING id, organization_id, name, suspended_at, labels, generation, created_at",
+         RETURNING id, organization_id, name, suspended_at, purging_at, labels, generation, created_at",
         ProjectId::new().as_uuid(),
         organization_id.as_uuid(),
         name.as_str(),
@@ -52,7 +54,7 @@ pub async fn project_insert(
 pub async fn project_get(conn: &mut Conn, id: ProjectId) -> Result<Option<Project>> {
     Ok(sqlx::query_as!(
         Project,
-        "SELECT id, organization_id, name, suspended_at, labels, generation, created_at FROM project WHERE id = $1",
+        "SELECT id, organization_id, name, suspended_at, purging_at, labels, generation, created_at FROM project WHERE id = $1",
         id.as_uuid()
     )
     .fetch_optional(conn)
@@ -73,7 +75,7 @@ pub async fn project_list_of(
              SELECT organization_id, project_id FROM role_grant($1, $2)
              WHERE NOT is_void AND (role IS NOT NULL OR 'project.read' = ANY (permissions))
          )
-         SELECT p.id, p.organization_id, p.name, p.suspended_at, p.labels, p.generation, p.created_at
+         SELECT p.id, p.organization_id, p.name, p.suspended_at, p.purging_at, p.labels, p.generation, p.created_at
          FROM project p JOIN organization o ON o.id = p.organization_id
          WHERE (p.id IN (SELECT project_id FROM seen) OR o.ancestors && ARRAY(SELECT organization_id FROM seen))
            AND ($3::uuid IS NULL OR p.id > $3) AND ($5::text IS NULL OR p.name = $5) AND ($6::jsonb IS NULL OR p.labels @> $6)
@@ -99,7 +101,7 @@ pub async fn project_list(
 ) -> Result<Page<Project>> {
     let rows = sqlx::query_as!(
         Project,
-        "SELECT id, organization_id, name, suspended_at, labels, generation, created_at FROM project
+        "SELECT id, organization_id, name, suspended_at, purging_at, labels, generation, created_at FROM project
          WHERE organization_id = $1 AND ($2::uuid IS NULL OR id > $2)
            AND ($4::text IS NULL OR name = $4) AND ($5::jsonb IS NULL OR labels @> $5)
          ORDER BY id LIMIT $3 + 1",
@@ -124,7 +126,7 @@ pub async fn project_update(
     Ok(sqlx::query_as!(
         Project,
         "UPDATE project SET name = coalesce($2, name), labels = coalesce($3, labels), generation = generation + 1
-         WHERE id = $1 RETURNING id, organization_id, name, suspended_at, labels, generation, created_at",
+         WHERE id = $1 RETURNING id, organization_id, name, suspended_at, purging_at, labels, generation, created_at",
         id.as_uuid(),
         name.map(Name::as_str),
         labels.map(|labels| serde_json::json!(labels))
@@ -136,6 +138,10 @@ pub async fn project_update(
 /// Deletes a project in which nothing is left, else [`crate::Error::InUse`]; false where there was
 /// none.
 pub async fn project_delete(conn: &mut Conn, id: ProjectId) -> Result<bool> {
+    // Records of machines that are gone are no machines; who wants their bill keeps it elsewhere.
+    sqlx::query!("DELETE FROM instance WHERE project_id = $1 AND deleted_at IS NOT NULL", id.as_uuid())
+        .execute(&mut *conn)
+        .await?;
     let done = sqlx::query!("DELETE FROM project WHERE id = $1", id.as_uuid()).execute(conn).await?;
     Ok(done.rows_affected() == 1)
 }

@@ -13,6 +13,7 @@ mod network;
 mod organization;
 mod port;
 mod project;
+mod quota;
 mod role;
 mod role_binding;
 mod service_account;
@@ -20,6 +21,7 @@ mod session;
 mod signing_key;
 mod ssh_key;
 mod subnet;
+mod suspension;
 mod user;
 
 use crate::App;
@@ -31,6 +33,8 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(auth::router())
         .merge(organization::router())
         .merge(project::router())
+        .merge(suspension::router())
+        .merge(quota::router())
         .merge(user::router())
         .merge(group::router())
         .merge(service_account::router())

@@ -1,10 +1,11 @@
 //! Organizations.
 
 use crate::App;
-use crate::extract::{AboveOrganization, ApiJson, Caller, ListParams, ListQuery, System, Within};
+use crate::extract::{AboveOrganization, ApiJson, ApiQuery, Caller, ListParams, ListQuery, System, Within};
 use crate::guarded;
 use crate::problem::Result;
 use crate::service::organization as service;
+use crate::wire::Deletion;
 use crate::wire::List;
 use crate::wire::organization::{Organization, OrganizationCreate, OrganizationUpdate};
 use axum::Json;
@@ -68,13 +69,17 @@ async fn update(
 
 /// Delete an organization
 ///
-/// Nothing may be left in it. Asks for the permission in the organization above, or on the system.
+/// Nothing may be left in it, unless `purge` is set: then everything in it is deleted first, machines and all, and
+/// its status is `purging` until it is gone. That cannot be taken back. Asks for the permission in the organization above, or on the system.
 #[utoipa::path(delete, path = "/v1/organizations/{organization_id}", operation_id = "organization_delete", tag = "Organizations",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization")),
-    responses((status = 204, description = "Deleted")))]
-async fn delete(State(app): State<App>, above: AboveOrganization<perm::OrganizationDelete>) -> Result<StatusCode> {
-    service::delete(&app, above.organization).await?;
-    Ok(StatusCode::NO_CONTENT)
+    params(("organization_id" = uuid::Uuid, Path, description = "The organization"), Deletion),
+    responses((status = 204, description = "Deleted"), (status = 202, description = "Being purged")))]
+async fn delete(
+    State(app): State<App>,
+    above: AboveOrganization<perm::OrganizationDelete>,
+    ApiQuery(query): ApiQuery<Deletion>,
+) -> Result<StatusCode> {
+    service::delete(&app, &above.actor, above.organization, query.purge).await
 }
 
 /// List the organizations below one

@@ -1,10 +1,11 @@
 //! Projects.
 
 use crate::App;
-use crate::extract::{AboveProject, ApiJson, Caller, ListParams, ListQuery, Tenant, Within};
+use crate::extract::{AboveProject, ApiJson, ApiQuery, Caller, ListParams, ListQuery, Tenant, Within};
 use crate::guarded;
 use crate::problem::Result;
 use crate::service::project as service;
+use crate::wire::Deletion;
 use crate::wire::List;
 use crate::wire::project::{Project, ProjectCreate, ProjectUpdate};
 use axum::Json;
@@ -78,11 +79,15 @@ async fn update(
 
 /// Delete a project
 ///
-/// Nothing may be left in it. Asks for the permission in the project's organization.
+/// Nothing may be left in it, unless `purge` is set: then everything in it is deleted first, machines and all, and
+/// its status is `purging` until it is gone. That cannot be taken back. Asks for the permission in the project's organization.
 #[utoipa::path(delete, path = "/v1/projects/{project_id}", operation_id = "project_delete", tag = "Projects",
-    params(("project_id" = uuid::Uuid, Path, description = "The project")),
-    responses((status = 204, description = "Deleted")))]
-async fn delete(State(app): State<App>, above: AboveProject<perm::ProjectDelete>) -> Result<StatusCode> {
-    service::delete(&app, above.project).await?;
-    Ok(StatusCode::NO_CONTENT)
+    params(("project_id" = uuid::Uuid, Path, description = "The project"), Deletion),
+    responses((status = 204, description = "Deleted"), (status = 202, description = "Being purged")))]
+async fn delete(
+    State(app): State<App>,
+    above: AboveProject<perm::ProjectDelete>,
+    ApiQuery(query): ApiQuery<Deletion>,
+) -> Result<StatusCode> {
+    service::delete(&app, &above.actor, above.project, query.purge).await
 }

@@ -4,11 +4,13 @@ use super::image_store::{Received, StoreError};
 use crate::App;
 use crate::extract::ListQuery;
 use crate::problem::{Kind, Problem, Result};
+use crate::service::quota;
 use crate::wire::List;
 use crate::wire::image::{CheckedImage, Image, ImageCreate};
 use axum::body::BodyDataStream;
 use iroko_model::image::DiskFormat;
 use iroko_model::{ImageId, Invalid, ProjectId};
+use iroko_store::authority::Scope;
 use iroko_store::image::{self, Image as Row, ImageDeletion, NewImage, Uploaded};
 use std::time::Duration;
 use uuid::Uuid;
@@ -29,6 +31,7 @@ pub async fn create(app: &App, project: ProjectId, request: ImageCreate) -> Resu
         labels: &labels,
     };
     let mut tx = app.store.begin_bound(project).await?;
+    quota::take(&mut tx, Scope::Project(project), &[("images", 1)]).await?;
     let row = image::image_insert(&mut tx, &new).await?;
     app.store.commit(tx).await?;
     Ok(row.into())
@@ -116,6 +119,8 @@ fn virtual_size(format: DiskFormat, received: &Received) -> std::result::Result<
 /// always has its bytes, and an upload that lost its right touches neither.
 async fn finish(app: &App, project: ProjectId, id: ImageId, upload: Uuid, bytes: Uploaded) -> Result<Image> {
     let mut tx = app.store.begin_bound(project).await?;
+    let gib = (bytes.size_bytes + GIB as i64 - 1) / GIB as i64;
+    quota::take(&mut tx, Scope::Project(project), &[("image_gib", gib)]).await?;
     let row = image::image_upload_finish(&mut tx, id, upload, &bytes).await?;
     let row = row.ok_or_else(|| Problem::with(Kind::Conflict, "another upload of the image has taken over"))?;
     app.images.keep(upload, id).await.map_err(|e| Problem::internal(&e))?;

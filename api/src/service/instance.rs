@@ -3,11 +3,13 @@
 use crate::App;
 use crate::extract::{InProject, ListQuery};
 use crate::problem::{Kind, Problem, Result};
+use crate::service::quota;
 use crate::wire::List;
 use crate::wire::instance::{CheckedInstance, ConsoleOutput, Instance, InstanceCreate, InterfaceSource, UserData};
 use iroko_model::host::Architecture;
 use iroko_model::instance::Power;
 use iroko_model::{InstanceId, Permission, ProjectId};
+use iroko_store::authority::Scope;
 use iroko_store::flavor::Size;
 use iroko_store::instance::{self, NewInstance, NewNic, Parts};
 use iroko_store::{Tx, Wake, console, port};
@@ -45,6 +47,15 @@ pub async fn create(app: &App, tenant: &InProject, request: InstanceCreate) -> R
         user_data: wanted.user_data.as_deref(),
     };
     let nics = nics(&parts, &wanted.interfaces)?;
+    if parts.is_limited {
+        let amounts = [
+            ("instances", 1),
+            ("vcpus", size.vcpus.into()),
+            ("memory_mib", size.memory_mib.into()),
+            ("ports", nics.len() as i64),
+        ];
+        quota::take(&mut tx, Scope::Project(tenant.project), &amounts).await?;
+    }
     let mut row = instance::instance_make(&mut tx, &new, &nics).await.map_err(|error| match error {
         // A random MAC address was another port's.
         iroko_store::Error::Taken(_) => Problem::new(Kind::Unavailable),

@@ -3,9 +3,11 @@
 use crate::App;
 use crate::extract::ListQuery;
 use crate::problem::{Kind, Problem, Result};
+use crate::service::quota;
 use crate::wire::List;
 use crate::wire::network::{Network, NetworkCreate};
 use iroko_model::{Labels, Name, NetworkId, ProjectId};
+use iroko_store::authority::Scope;
 use iroko_store::network::{self, NewNetwork};
 
 /// Octets of the VXLAN headers over IPv4 (RFC 7348): Ethernet 14, IP 20, UDP 8, VXLAN 8.
@@ -23,6 +25,7 @@ pub async fn create(app: &App, project: ProjectId, request: NetworkCreate) -> Re
         vnis: config.vni_first..=config.vni_last,
     };
     let mut tx = app.store.begin_bound(project).await?;
+    quota::take(&mut tx, Scope::Project(project), &[("networks", 1)]).await?;
     let row = network::network_insert(&mut tx, &new).await?;
     app.store.commit(tx).await?;
     Ok(row.into())

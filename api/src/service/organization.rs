@@ -3,9 +3,11 @@
 use crate::App;
 use crate::extract::{Actor, ListQuery};
 use crate::problem::{Kind, Problem, Result};
+use crate::service::suspension;
 use crate::service::user;
 use crate::wire::List;
 use crate::wire::organization::{CheckedOrganization, Organization, OrganizationCreate, OrganizationUpdate};
+use axum::http::StatusCode;
 use iroko_model::{Labels, Name, OrganizationId, Role};
 use iroko_store::authority::Scope;
 use iroko_store::role_binding::{Holder, RoleRef, role_binding_insert};
@@ -81,17 +83,23 @@ pub async fn update(app: &App, id: OrganizationId, request: OrganizationUpdate) 
     Ok(row.into())
 }
 
-/// Deletes an organization in which nothing is left.
-pub async fn delete(app: &App, id: OrganizationId) -> Result<()> {
+/// Deletes an organization in which nothing is left, or begins to purge it.
+pub async fn delete(app: &App, actor: &Actor, id: OrganizationId, purge: bool) -> Result<StatusCode> {
+    let scope = Scope::Organization(id);
+    if purge {
+        suspension::purge(app, actor, scope).await?;
+        return Ok(StatusCode::ACCEPTED);
+    }
+    suspension::not_empty(app, scope).await?;
     let mut tx = app.store.begin_bound(id).await?;
     match organization::organization_delete(&mut tx, id).await {
-        Ok(true) => Ok(app.store.commit(tx).await?),
-        Ok(false) => Err(Problem::new(Kind::NotFound)),
-        Err(iroko_store::Error::InUse(_)) => Err(Problem::with(
-            Kind::Conflict,
-            "the organization still has organizations below it, projects, users, groups, service accounts or roles; \
-             delete those first",
-        )),
-        Err(error) => Err(error.into()),
+        Ok(true) => app.store.commit(tx).await?,
+        Ok(false) => return Err(Problem::new(Kind::NotFound)),
+        // Made since it was looked at.
+        Err(iroko_store::Error::InUse(_)) => {
+            return Err(Problem::with(Kind::Conflict, "something was made in it meanwhile; look again"));
+        }
+        Err(error) => return Err(error.into()),
     }
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -2,10 +2,12 @@
 
 use crate::App;
 use crate::problem::{Kind, Problem, Result};
+use crate::service::quota;
 use crate::wire::List;
 use crate::wire::port::{Port, PortCreate};
 use iroko_model::{Labels, Name, NetworkId, PortId, ProjectId};
 use iroko_store::PageQuery;
+use iroko_store::authority::Scope;
 use iroko_store::port::{self, NewPort, PortDeletion, PortFilter};
 use iroko_store::subnet::subnets_of_networks;
 
@@ -15,6 +17,7 @@ pub async fn create(app: &App, project: ProjectId, request: PortCreate) -> Resul
     let mut tx = app.store.begin_bound(project).await?;
     let networks = subnets_of_networks(&mut tx, project, &[network_id.as_uuid()]).await?;
     let (_, subnets) = networks.first().ok_or_else(|| Problem::missing("/network_id", "network"))?;
+    quota::take(&mut tx, Scope::Project(project), &[("ports", 1)]).await?;
     let id = PortId::new();
     let new = NewPort { id, project_id: project, network_id, name: name.as_str(), labels: &labels };
     port::port_insert(&mut tx, &new, subnets).await?;

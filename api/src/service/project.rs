@@ -3,15 +3,19 @@
 use crate::App;
 use crate::extract::{Actor, ListQuery};
 use crate::problem::{Kind, Problem, Result};
+use crate::service::{quota, suspension};
 use crate::wire::List;
 use crate::wire::project::{Project, ProjectCreate, ProjectUpdate};
+use axum::http::StatusCode;
 use iroko_model::{Labels, Name, OrganizationId, ProjectId};
+use iroko_store::authority::Scope;
 use iroko_store::project;
 
 /// Makes a project.
 pub async fn create(app: &App, organization: OrganizationId, request: ProjectCreate) -> Result<Project> {
     let (name, labels): (Name, Labels) = request.try_into()?;
     let mut tx = app.store.begin_bound(organization).await?;
+    quota::take(&mut tx, Scope::Organization(organization), &[("projects", 1)]).await?;
     let row = project::project_insert(&mut tx, organization, &name, &labels).await.map_err(taken)?;
     app.store.commit(tx).await?;
     Ok(row.into())
@@ -56,16 +60,23 @@ pub async fn update(app: &App, id: ProjectId, request: ProjectUpdate) -> Result<
     Ok(row.into())
 }
 
-/// Deletes a project in which nothing is left.
-pub async fn delete(app: &App, id: ProjectId) -> Result<()> {
+/// Deletes a project in which nothing is left, or begins to purge it.
+pub async fn delete(app: &App, actor: &Actor, id: ProjectId, purge: bool) -> Result<StatusCode> {
+    let scope = Scope::Project(id);
+    if purge {
+        suspension::purge(app, actor, scope).await?;
+        return Ok(StatusCode::ACCEPTED);
+    }
+    suspension::not_empty(app, scope).await?;
     let mut tx = app.store.begin_bound(id).await?;
     match project::project_delete(&mut tx, id).await {
-        Ok(true) => Ok(app.store.commit(tx).await?),
-        Ok(false) => Err(Problem::new(Kind::NotFound)),
-        Err(iroko_store::Error::InUse(_)) => Err(Problem::with(
-            Kind::Conflict,
-            "the project still has instances, ports, networks, images or keys; delete those first",
-        )),
-        Err(error) => Err(error.into()),
+        Ok(true) => app.store.commit(tx).await?,
+        Ok(false) => return Err(Problem::new(Kind::NotFound)),
+        // Made since it was looked at.
+        Err(iroko_store::Error::InUse(_)) => {
+            return Err(Problem::with(Kind::Conflict, "something was made in it meanwhile; look again"));
+        }
+        Err(error) => return Err(error.into()),
     }
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -3,12 +3,14 @@
 use crate::App;
 use crate::extract::ListQuery;
 use crate::problem::{Kind, Problem, Result};
+use crate::service::quota;
 use crate::wire::List;
 use crate::wire::ssh_key::{SshKey, SshKeyCreate};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
 use iroko_model::ssh_key::decode_base64;
 use iroko_model::{Labels, Name, ProjectId, SshKeyId};
+use iroko_store::authority::Scope;
 use iroko_store::ssh_key;
 use sha2::{Digest, Sha256};
 
@@ -16,6 +18,7 @@ use sha2::{Digest, Sha256};
 pub async fn create(app: &App, project: ProjectId, request: SshKeyCreate) -> Result<SshKey> {
     let (name, line, labels): (Name, String, Labels) = request.try_into()?;
     let mut tx = app.store.begin_bound(project).await?;
+    quota::take(&mut tx, Scope::Project(project), &[("ssh_keys", 1)]).await?;
     let row = ssh_key::ssh_key_insert(&mut tx, project, &name, &line, &fingerprint(&line), &labels).await?;
     app.store.commit(tx).await?;
     Ok(row.into())

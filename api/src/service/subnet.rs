@@ -3,9 +3,11 @@
 use crate::App;
 use crate::extract::ListQuery;
 use crate::problem::{Kind, Problem, Result};
+use crate::service::quota;
 use crate::wire::List;
 use crate::wire::subnet::{CheckedSubnet, Subnet, SubnetCreate};
 use iroko_model::{NetworkId, ProjectId, SubnetId};
+use iroko_store::authority::Scope;
 use iroko_store::subnet::{self, NewSubnet};
 
 /// Makes a subnet; the hosts of its network learn of it.
@@ -13,6 +15,7 @@ pub async fn create(app: &App, project: ProjectId, request: SubnetCreate) -> Res
     let CheckedSubnet { network_id, name, plan, labels } = request.try_into()?;
     let new = NewSubnet { project_id: project, network_id, name: &name, plan: &plan, labels: &labels };
     let mut tx = app.store.begin_bound(project).await?;
+    quota::take(&mut tx, Scope::Project(project), &[("subnets", 1)]).await?;
     let row = subnet::subnet_insert(&mut tx, &new).await.map_err(|error| match error {
         iroko_store::Error::Taken(_) => Problem::with(
             Kind::Conflict,

@@ -5,10 +5,11 @@ use crate::extract::{Actor, ListQuery};
 use crate::problem::{Kind, Problem, Result};
 use crate::service::authority::{guard_owners, outranks_subject, still_owned};
 use crate::service::credential::acceptable_of;
+use crate::service::quota;
 use crate::wire::List;
 use crate::wire::user::{CheckedUser, User, UserCreate, UserUpdate};
 use iroko_model::{Invalid, Labels, OrganizationId, UserId};
-use iroko_store::authority::Subject;
+use iroko_store::authority::{Scope, Subject};
 use iroko_store::organization::organization_get;
 use iroko_store::role_binding::Leaving;
 use iroko_store::user::{self, User as Row};
@@ -29,6 +30,7 @@ pub async fn insert(
     hash: &str,
     pointer: &str,
 ) -> Result<Row> {
+    quota::take(tx, Scope::Organization(organization), &[("users", 1)]).await?;
     let made = user::user_insert(tx, organization, &user.username, hash, &user.labels).await;
     made.map_err(|error| match error {
         Error::Taken(_) => {

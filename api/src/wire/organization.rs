@@ -1,7 +1,7 @@
 //! Organizations.
 
 use super::user::{CheckedUser, UserCreate};
-use super::{LabelMap, label_map, labels};
+use super::{LabelMap, label_map, labels, status};
 use crate::problem::{Faults, Problem};
 use iroko_model::{Labels, Name};
 use iroko_store::organization::Organization as Row;
@@ -81,7 +81,7 @@ impl TryFrom<OrganizationUpdate> for (Option<Name>, Option<Labels>) {
 
 /// An organization: the owner of projects, users and customers of its own.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[schema(example = json!({"id": "0198c0de-0000-7000-8000-000000000000", "name": "Ministère des finances", "suspended": false,
+#[schema(example = json!({"id": "0198c0de-0000-7000-8000-000000000000", "name": "Ministère des finances", "status": "active",
     "labels": {}, "generation": 1, "created_at": "2026-11-23T08:00:00Z"}))]
 pub struct Organization {
     /// Its id.
@@ -91,8 +91,8 @@ pub struct Organization {
     pub parent_id: Option<Uuid>,
     /// Its name, unique among those with the same parent.
     pub name: String,
-    /// It is suspended itself; one above it may be, too.
-    pub suspended: bool,
+    /// `active`, `suspended` (itself; one above it may be, too) or `purging`.
+    pub status: String,
     /// Labels.
     pub labels: LabelMap,
     /// Grows with each change.
@@ -106,7 +106,7 @@ pub struct Organization {
 impl From<Row> for Organization {
     fn from(row: Row) -> Self {
         let labels = label_map(&row.labels);
-        let Row { id, parent_id, name, suspended_at, generation, created_at, .. } = row;
-        Self { id, parent_id, name, suspended: suspended_at.is_some(), labels, generation, created_at }
+        let Row { id, parent_id, name, suspended_at, purging_at, generation, created_at, .. } = row;
+        Self { id, parent_id, name, status: status(suspended_at, purging_at), labels, generation, created_at }
     }
 }

@@ -1,6 +1,6 @@
 //! Projects.
 
-use super::{LabelMap, label_map, labels};
+use super::{LabelMap, label_map, labels, status};
 use crate::problem::{Faults, Problem};
 use iroko_model::{Labels, Name};
 use iroko_store::project::Project as Row;
@@ -61,7 +61,7 @@ impl TryFrom<ProjectUpdate> for (Option<Name>, Option<Labels>) {
 /// A project: the owner of instances, networks, images and keys.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"id": "0198c0de-0000-7000-8000-000000000001", "organization_id": "0198c0de-0000-7000-8000-000000000000",
-    "name": "archives", "suspended": false, "labels": {}, "generation": 1, "created_at": "2026-11-23T08:00:00Z"}))]
+    "name": "archives", "status": "active", "labels": {}, "generation": 1, "created_at": "2026-11-23T08:00:00Z"}))]
 pub struct Project {
     /// Its id.
     pub id: Uuid,
@@ -69,8 +69,8 @@ pub struct Project {
     pub organization_id: Uuid,
     /// Its name, unique in the organization.
     pub name: String,
-    /// It is suspended itself; an organization above it may be, too.
-    pub suspended: bool,
+    /// `active`, `suspended` (itself; one above it may be, too) or `purging`.
+    pub status: String,
     /// Labels.
     pub labels: LabelMap,
     /// Grows with each change.
@@ -84,7 +84,7 @@ pub struct Project {
 impl From<Row> for Project {
     fn from(row: Row) -> Self {
         let labels = label_map(&row.labels);
-        let Row { id, organization_id, name, suspended_at, generation, created_at, .. } = row;
-        Self { id, organization_id, name, suspended: suspended_at.is_some(), labels, generation, created_at }
+        let Row { id, organization_id, name, suspended_at, purging_at, generation, created_at, .. } = row;
+        Self { id, organization_id, name, status: status(suspended_at, purging_at), labels, generation, created_at }
     }
 }

@@ -188,16 +188,24 @@ impl Everybody {
         ] {
             grounds.push((target, ids(api, &Ground { organization, project, token, flavor: &flavor }).await));
         }
-        suspend(api, below, suspended).await;
+        suspend(api, below.as_uuid(), suspended.as_uuid()).await;
         Self { people, expired, grounds }
+    }
+
+    /// After somebody has suspended or resumed something.
+    pub async fn settle(&self, api: &Api) {
+        let (_, ids) = self.grounds.iter().find(|(target, _)| *target == Target::Suspended).unwrap();
+        let id = |name: &str| ids.0[name].parse().unwrap();
+        suspend(api, id("organization_id"), id("project_id")).await;
     }
 }
 
-async fn suspend(api: &Api, organization: OrganizationId, project: ProjectId) {
+/// Suspended are one organization and one project, and nothing else.
+async fn suspend(api: &Api, organization: Uuid, project: Uuid) {
     let mut conn = api.store.connection().await.unwrap();
     for (sql, id) in [
-        ("UPDATE organization SET suspended_at = now() WHERE id = $1", organization.as_uuid()),
-        ("UPDATE project SET suspended_at = now() WHERE id = $1", project.as_uuid()),
+        ("UPDATE organization SET suspended_at = CASE WHEN id = $1 THEN now() END", organization),
+        ("UPDATE project SET suspended_at = CASE WHEN id = $1 THEN now() END", project),
     ] {
         sqlx::query(sql).bind(id).execute(&mut *conn).await.unwrap();
     }
