@@ -95,10 +95,11 @@ fn complete(path: &str, operation: &mut Operation, nature: Nature) {
     let has_query =
         operation.parameters.iter().flatten().any(|p| matches!(p, RefOr::T(p) if p.parameter_in == ParameterIn::Query));
     let has_body = operation.request_body.is_some();
-    let is_project = path.contains("{project_id}");
+    let is_project = path.contains("{project_id}") || path.contains("{organization_id}");
     let kinds = [
         (has_query || has_body || compares, Kind::BadRequest),
         (!is_public || path.starts_with("/v1/auth/"), Kind::Unauthorized),
+        (!is_public || path.starts_with("/v1/auth/"), Kind::Forbidden),
         (!is_public || path.contains('{'), Kind::NotFound),
         (
             writes && !is_public || !writes && path.contains('{') && is_project || path.starts_with("/v1/system"),
@@ -196,7 +197,7 @@ mod tests {
     fn every_body_has_an_example() {
         let document = document();
         for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
-            let is_part = ["Interface", "InterfaceCreate", "FieldError", "Amounts"].contains(&name.as_str())
+            let is_part = ["Interface", "InterfaceCreate", "FieldError", "Amounts", "MyRole"].contains(&name.as_str())
                 || name.starts_with("List_")
                 || name == "BTreeMap";
             assert!(is_part || !schema["example"].is_null() || !schema["examples"].is_null(), "{name} has no example");

@@ -37,6 +37,12 @@ pub enum Kind {
     BadRequest,
     /// No or no valid credentials.
     Unauthorized,
+    /// The caller may see the thing, but not do this with it.
+    Forbidden,
+    /// The project or an organization above it is suspended.
+    Suspended,
+    /// A quota has no room for it.
+    QuotaExceeded,
     /// There is no such thing, or none the caller may know of.
     NotFound,
     /// The method is not offered here.
@@ -65,9 +71,12 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::BadRequest,
         Self::Unauthorized,
+        Self::Forbidden,
+        Self::Suspended,
+        Self::QuotaExceeded,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Conflict,
@@ -89,6 +98,14 @@ impl Kind {
             Self::Unauthorized => {
                 ("unauthorized", 401, "Valid credentials are needed", "Des identifiants valides sont requis")
             }
+            Self::Forbidden => ("forbidden", 403, "A permission is missing", "Une autorisation manque"),
+            Self::Suspended => (
+                "suspended",
+                403,
+                "The project or its organization is suspended",
+                "Le projet ou son organisation est suspendu",
+            ),
+            Self::QuotaExceeded => ("quota-exceeded", 409, "A quota has no room for it", "Un quota est épuisé"),
             Self::NotFound => ("not-found", 404, "There is no such resource", "Cette ressource n'existe pas"),
             Self::MethodNotAllowed => {
                 ("method-not-allowed", 405, "The method is not offered here", "Cette méthode n'est pas proposée ici")

@@ -42,6 +42,14 @@ ids! {
     ProjectId;
     /// A person who can log in.
     UserId;
+    /// A group of users.
+    GroupId;
+    /// A program that acts for an organization.
+    ServiceAccountId;
+    /// A role made by an organization.
+    CustomRoleId;
+    /// A role that somebody holds on a scope.
+    RoleBindingId;
     /// A disk image that instances start from.
     ImageId;
     /// A size an instance can have.

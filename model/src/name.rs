@@ -136,6 +136,42 @@ impl fmt::Display for Hostname {
     }
 }
 
+/// Longest log-in name, in characters.
+pub const USERNAME_MAX_CHARS: usize = 64;
+
+/// A log-in name: lower case letters, digits and `. _ - @ +`, so that no two look alike.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Username(String);
+
+impl Username {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Username {
+    type Error = Invalid;
+
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        let plain = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-@+".contains(&b));
+        if plain && (1..=USERNAME_MAX_CHARS).contains(&text.len()) {
+            return Ok(Self(text));
+        }
+        Err(Invalid::new(
+            "username_form",
+            format!("a user name is 1 to {USERNAME_MAX_CHARS} lower case letters, digits and . _ - @ +"),
+        ))
+    }
+}
+
+impl From<Username> for String {
+    fn from(username: Username) -> String {
+        username.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -156,6 +192,21 @@ mod tests {
         for (text, rule) in table {
             assert_eq!(Name::try_from(text).err().map(|e| e.rule), rule, "{text:?}");
         }
+    }
+
+    #[test]
+    fn usernames_cannot_be_mistaken() {
+        for (text, right) in [
+            ("ama", true),
+            ("ama.k+ops@finances.tg", true),
+            ("", false),
+            ("Ama", false),
+            ("аma", false),
+            ("a b", false),
+        ] {
+            assert_eq!(Username::try_from(text.to_owned()).is_ok(), right, "{text:?}");
+        }
+        assert!(Username::try_from("x".repeat(65)).is_err());
     }
 
     #[test]

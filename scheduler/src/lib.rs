@@ -37,6 +37,7 @@ pub async fn run(store: Store, lease_s: u64, shutdown: CancellationToken) {
     tokio::join!(
         Box::pin(reconcile::run(placement, store.clone(), shutdown.clone())),
         Box::pin(reconcile::run(reconcile::BuildFailure, store.clone(), shutdown.clone())),
+        Box::pin(reconcile::run(reconcile::Purge, store.clone(), shutdown.clone())),
         Box::pin(reconcile::run(reconcile::OutboxTrim, store, shutdown)),
     );
 }

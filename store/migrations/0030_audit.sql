@@ -133,6 +133,17 @@ CREATE TABLE idempotency (
 );
 CREATE INDEX idempotency_by_age ON idempotency (created_at);
 
+-- Tenants read their part of both; what is written is written by functions of the owner.
+ALTER TABLE event ENABLE ROW LEVEL SECURITY;
+GRANT SELECT ON event TO iroko_tenant;
+CREATE POLICY tenant ON event FOR SELECT TO iroko_tenant USING (project_id = bound_project() OR organization_id = bound_organization());
+ALTER TABLE audit_record ENABLE ROW LEVEL SECURITY;
+GRANT SELECT ON audit_record TO iroko_tenant;
+CREATE POLICY tenant ON audit_record FOR SELECT TO iroko_tenant USING (project_id = bound_project() OR organization_id = bound_organization());
+ALTER TABLE audit_tree ENABLE ROW LEVEL SECURITY;
+ALTER TABLE audit_numbering ENABLE ROW LEVEL SECURITY;
+ALTER TABLE idempotency ENABLE ROW LEVEL SECURITY;
+
 -- Appends what a request did to the log, and seals its idempotency key, in its transaction. Callable
 -- by whoever may change anything; nobody but the owner can change what is in the log.
 CREATE FUNCTION audit_append(record_id uuid, of_organization uuid, of_project uuid, by_actor uuid, named text, told jsonb, claimed uuid)

@@ -20,8 +20,6 @@ pub struct Credential {
     pub password_hash: Option<String>,
     /// Disabled: cannot log in, sessions do not go on.
     pub is_disabled: bool,
-    /// May use `/v1/system`.
-    pub is_operator: bool,
 }
 
 /// The person of this log-in name.
@@ -29,7 +27,7 @@ pub async fn credential_by_username(conn: &mut Conn, username: &str) -> Result<O
     Ok(sqlx::query_as!(
         Credential,
         r#"SELECT a.id AS account_id, a.organization_id, o.name AS organization_name, a.username, a.password_hash,
-                  a.disabled_at IS NOT NULL AS "is_disabled!", a.is_operator
+                  a.disabled_at IS NOT NULL AS "is_disabled!"
            FROM account a JOIN organization o ON o.id = a.organization_id WHERE a.username = $1"#,
         username
     )
@@ -42,7 +40,7 @@ pub async fn credential_by_account(conn: &mut Conn, account: UserId) -> Result<O
     Ok(sqlx::query_as!(
         Credential,
         r#"SELECT a.id AS account_id, a.organization_id, o.name AS organization_name, a.username, a.password_hash,
-                  a.disabled_at IS NOT NULL AS "is_disabled!", a.is_operator
+                  a.disabled_at IS NOT NULL AS "is_disabled!"
            FROM account a JOIN organization o ON o.id = a.organization_id WHERE a.id = $1"#,
         account.as_uuid()
     )

@@ -58,7 +58,8 @@ pub async fn instance_specs(conn: &mut Conn, which: Instances<'_>) -> Result<Vec
         Instances::OfHost(host) => (None, Some(host.as_uuid())),
     };
     let rows = sqlx::query!(
-        r#"SELECT i.id, i.host_id AS "host_id!", i.generation, i.power, i.reboots, i.hostname, i.vcpus, i.memory_mib, i.disk_gib,
+        r#"SELECT i.id, i.host_id AS "host_id!", i.generation,
+                  CASE WHEN i.power = 'running' AND project_is_suspended(i.project_id) THEN 'stopped' ELSE i.power END AS "power!", i.reboots, i.hostname, i.vcpus, i.memory_mib, i.disk_gib,
                   i.ssh_keys, i.user_data, i.image_id, m.disk_format, m.sha256 AS "sha256!", m.size_bytes AS "size_bytes!",
                   m.virtual_size_bytes AS "virtual_size_bytes!",
                   (SELECT coalesce(json_agg(json_build_object('port_id', p.id, 'network_id', n.id, 'tap', p.tap, 'mac', p.mac, 'mtu', n.mtu,

@@ -79,6 +79,8 @@ pub struct Instance {
     pub deleted_at: Option<OffsetDateTime>,
     /// Its host's lease has run out.
     pub host_unreachable: bool,
+    /// Its project or an organization above is suspended: it is kept off.
+    pub suspended: bool,
     /// Interfaces, in order.
     pub interfaces: Json<Vec<Interface>>,
 }
@@ -87,7 +89,7 @@ impl Instance {
     /// The one visible status.
     pub fn status(&self) -> Status {
         status(Facts {
-            power: self.power.parse().unwrap_or(Power::Running),
+            power: self.effective_power(),
             deleted: self.deleted_at.is_some(),
             placed: self.host_id.is_some(),
             given_up: self.fault.is_some(),
@@ -97,8 +99,22 @@ impl Instance {
         })
     }
 
+    /// What its host is told: the owner's wish, or to be off while it is suspended.
+    fn effective_power(&self) -> Power {
+        match self.power.parse().unwrap_or(Power::Running) {
+            Power::Running if self.suspended => Power::Stopped,
+            power => power,
+        }
+    }
+
     /// Why it has that status, where there is something to say.
     pub fn status_reason(&self) -> Option<String> {
+        if self.suspended && self.power == Power::Running.as_str() {
+            return Some(
+                "suspended with its project or an organization above it; it starts again when that is resumed"
+                    .to_owned(),
+            );
+        }
         match self.status() {
             Status::Pending => self.placement_reason.clone(),
             Status::Error => self.fault.clone().or_else(|| self.observed_reason.clone()),
@@ -149,6 +165,7 @@ pub async fn instance_get(
                   i.power, i.generation, i.reboots, i.host_id, i.placement_reason, i.fault, i.observed_state, i.observed_reason,
                   i.observed_reboots, i.ran_at, i.created_at, i.deleted_at,
                   (i.host_id IS NOT NULL AND coalesce(h.seen_at < now() - make_interval(secs => $3), true)) AS "host_unreachable!",
+                  (SELECT project_is_suspended($1)) AS "suspended!",
                   (SELECT coalesce(json_agg(json_build_object('port_id', p.id, 'network_id', p.network_id, 'mac', p.mac,
                           'addresses', (SELECT coalesce(json_agg(json_build_object('address', host(a.address), 'subnet_id', a.subnet_id)
                                                ORDER BY family(a.address)), '[]') FROM ip_allocation a WHERE a.port_id = p.id))
@@ -158,6 +175,22 @@ pub async fn instance_get(
         project_id.as_uuid(),
         id.as_uuid(),
         lease_s
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
+/// The user data a machine was made with. The outer `None` where the project has no such machine, or it
+/// is deleted.
+pub async fn instance_user_data(
+    conn: &mut Conn,
+    project_id: ProjectId,
+    id: InstanceId,
+) -> Result<Option<Option<String>>> {
+    Ok(sqlx::query_scalar!(
+        "SELECT user_data FROM instance WHERE project_id = $1 AND id = $2 AND deleted_at IS NULL",
+        project_id.as_uuid(),
+        id.as_uuid()
     )
     .fetch_optional(conn)
     .await?)
@@ -177,6 +210,7 @@ pub async fn instance_list(
                   i.power, i.generation, i.reboots, i.host_id, i.placement_reason, i.fault, i.observed_state, i.observed_reason,
                   i.observed_reboots, i.ran_at, i.created_at, i.deleted_at,
                   (i.host_id IS NOT NULL AND coalesce(h.seen_at < now() - make_interval(secs => $6), true)) AS "host_unreachable!",
+                  (SELECT project_is_suspended($1)) AS "suspended!",
                   (SELECT coalesce(json_agg(json_build_object('port_id', p.id, 'network_id', p.network_id, 'mac', p.mac,
                           'addresses', (SELECT coalesce(json_agg(json_build_object('address', host(a.address), 'subnet_id', a.subnet_id)
                                                ORDER BY family(a.address)), '[]') FROM ip_allocation a WHERE a.port_id = p.id))

@@ -127,7 +127,7 @@ pub async fn violations(conn: &mut Conn, hosts: &[HostTraces]) -> Result<Vec<Str
 async fn read(conn: &mut Conn) -> Result<Seen> {
     let instances = sqlx::query_as!(
         InstanceRow,
-        r#"SELECT id, power, generation, host_id, placement_reason, fault, observed_state, observed_generation,
+        r#"SELECT id, CASE WHEN power = 'running' AND project_is_suspended(project_id) THEN 'stopped' ELSE power END AS "power!", generation, host_id, placement_reason, fault, observed_state, observed_generation,
                   ran_at IS NOT NULL AS "ran!", deleted_at IS NOT NULL AS "deleted!", user_data IS NOT NULL AS "has_user_data!"
            FROM instance"#
     )

@@ -82,15 +82,9 @@ async fn insert_with(conn: &mut Conn, new: &NewNetwork<'_>, vni: u32) -> Result<
 }
 
 async fn lowest_gap(conn: &mut Conn, vnis: &std::ops::RangeInclusive<u32>) -> Result<Option<u32>> {
-    let gap = sqlx::query_scalar!(
-        r#"SELECT min(candidate) AS gap FROM (
-               SELECT $1::integer AS candidate UNION ALL SELECT vni + 1 FROM network WHERE vni BETWEEN $1 AND $2 - 1
-           ) AS c WHERE NOT EXISTS (SELECT FROM network n WHERE n.vni = candidate)"#,
-        *vnis.start() as i32,
-        *vnis.end() as i32
-    )
-    .fetch_one(conn)
-    .await?;
+    let gap = sqlx::query_scalar!("SELECT vni_lowest_gap($1, $2) AS gap", *vnis.start() as i32, *vnis.end() as i32)
+        .fetch_one(conn)
+        .await?;
     Ok(gap.and_then(|vni| u32::try_from(vni).ok()).filter(|vni| *vni <= Vni::MAX))
 }
 

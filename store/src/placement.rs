@@ -22,15 +22,20 @@ pub struct Pending {
     pub architecture: Architecture,
     /// Hosts that failed to build it.
     pub excluded_hosts: Vec<HostId>,
+    /// Its project or an organization above is suspended: it gets no host.
+    pub suspended: bool,
 }
 
 /// Claims up to `limit` machines that are due for a try, oldest first. They stay claimed until the
 /// transaction ends; other schedulers skip them.
 pub async fn placement_claim(conn: &mut Conn, limit: i64) -> Result<Vec<Pending>> {
     let rows = sqlx::query!(
-        "SELECT id, vcpus, memory_mib, disk_gib, architecture, excluded_hosts FROM instance
-         WHERE host_id IS NULL AND power = 'running' AND fault IS NULL AND placement_after <= now()
-         ORDER BY placement_after LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED",
+        r#"SELECT i.id, i.vcpus, i.memory_mib, i.disk_gib, i.architecture, i.excluded_hosts,
+                  (p.suspended_at IS NOT NULL OR EXISTS (SELECT FROM organization s WHERE s.id = ANY (o.ancestors)
+                      AND s.suspended_at IS NOT NULL)) AS "suspended!"
+           FROM instance i JOIN project p ON p.id = i.project_id JOIN organization o ON o.id = p.organization_id
+           WHERE i.host_id IS NULL AND i.power = 'running' AND i.fault IS NULL AND i.placement_after <= now()
+           ORDER BY i.placement_after LIMIT $1 FOR NO KEY UPDATE OF i SKIP LOCKED"#,
         limit
     )
     .fetch_all(conn)
@@ -42,6 +47,7 @@ pub async fn placement_claim(conn: &mut Conn, limit: i64) -> Result<Vec<Pending>
                 resources: resources(row.vcpus.into(), row.memory_mib.into(), row.disk_gib.into()),
                 architecture: row.architecture.parse().map_err(Error::corrupt("architecture"))?,
                 excluded_hosts: row.excluded_hosts.into_iter().map(HostId::from).collect(),
+                suspended: row.suspended,
             })
         })
         .collect()

@@ -2,8 +2,9 @@
 
 use crate::error::Result;
 use crate::wake::{Signals, Wake, Waker};
+use iroko_model::{OrganizationId, ProjectId};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{PgConnection, PgPool, Postgres};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -24,6 +25,33 @@ const SESSION_SETTINGS: [(&str, &str); 5] = [
 pub struct Store {
     pool: PgPool,
     waker: Waker,
+}
+
+/// What a tenant's transaction is bound to.
+#[derive(Debug, Clone, Copy)]
+pub enum Bound {
+    /// One project, and what it owns.
+    Project(ProjectId),
+    /// One organization: its people and its list of projects, but nothing that a project owns.
+    Organization(OrganizationId),
+}
+
+impl From<ProjectId> for Bound {
+    fn from(id: ProjectId) -> Self {
+        Self::Project(id)
+    }
+}
+
+impl From<OrganizationId> for Bound {
+    fn from(id: OrganizationId) -> Self {
+        Self::Organization(id)
+    }
+}
+
+/// Binds a transaction of an organization to one right below it, that it has just made.
+pub async fn bind_below(conn: &mut Conn, id: OrganizationId) -> Result<()> {
+    sqlx::query!("SELECT set_config('iroko.organization_id', $1, true)", id.to_string()).fetch_one(conn).await?;
+    Ok(())
 }
 
 /// A transaction. Dropped without [`Store::commit`] it is rolled back.
@@ -56,6 +84,19 @@ impl Store {
     /// Begins a transaction.
     pub async fn begin(&self) -> Result<Tx> {
         Ok(self.pool.begin().await?)
+    }
+
+    /// Begins a transaction of a tenant, in one round trip: bound to one project or one organization, as a
+    /// role that row-level security holds for. Whatever runs in it sees and changes nothing of others
+    /// (migration 0011, docs/adr/0007).
+    pub async fn begin_bound(&self, to: impl Into<Bound>) -> Result<Tx> {
+        let (setting, id) = match to.into() {
+            Bound::Project(id) => ("iroko.project_id", id.as_uuid()),
+            Bound::Organization(id) => ("iroko.organization_id", id.as_uuid()),
+        };
+        // An id is hexadecimal digits and hyphens: nothing of a caller's text is in here.
+        let statement = format!("BEGIN; SET LOCAL ROLE iroko_tenant; SET LOCAL {setting} = '{id}'");
+        Ok(self.pool.begin_with(AssertSqlSafe(statement)).await?)
     }
 
     /// Commits, then tells everybody who waits to look again.

@@ -1,15 +1,106 @@
-//! What an actor may do. One question a function; a refusal hides that the thing exists.
+//! What an actor may do. The database is asked at every request, so that a role that was taken away
+//! acts at once; what follows from its answer is decided here, without I/O.
 
+use crate::App;
 use crate::extract::Actor;
 use crate::problem::{Kind, Problem, Result};
-use iroko_model::ProjectId;
+use iroko_model::role::Held;
+use iroko_model::{Permission, Permissions, Role};
+use iroko_store::authority::{Authority, Scope, Standing, authority};
 
-/// The actor is a member of the project.
-pub fn in_project(actor: &Actor, project: ProjectId) -> Result<()> {
-    if actor.claims.projects.contains(&project) { Ok(()) } else { Err(Problem::new(Kind::NotFound)) }
+/// What the actor may do on the scope, if that has the permission.
+pub async fn ask(app: &App, actor: &Actor, scope: Scope, permission: Permission) -> Result<Permissions> {
+    let mut conn = app.store.connection().await?;
+    let found = authority(&mut conn, actor.subject, scope).await?;
+    judge(&found, permission)?;
+    Ok(found.held.permissions)
 }
 
-/// The actor is an operator.
-pub fn operator(actor: &Actor) -> Result<()> {
-    if actor.claims.operator { Ok(()) } else { Err(Problem::new(Kind::NotFound)) }
+/// What the actor may do above the scope, if that has the permission: nobody gives a limit to
+/// themselves. Who has no say above, but knows of the scope, learns what is missing.
+pub async fn ask_above(app: &App, actor: &Actor, scope: Scope, permission: Permission) -> Result<Permissions> {
+    let mut conn = app.store.connection().await?;
+    let above = iroko_store::authority::scope_above(&mut conn, scope).await?.ok_or(Problem::new(Kind::NotFound))?;
+    let found = authority(&mut conn, actor.subject, above).await?;
+    stands(found.standing)?;
+    if found.held.permissions.has(permission) {
+        return Ok(found.held.permissions);
+    }
+    let here = authority(&mut conn, actor.subject, scope).await?.held;
+    Err(refusal(Held { permissions: here.permissions.minus(Permissions::of(&[permission])), ..here }, permission))
+}
+
+/// The actor's account holds, whatever it may do.
+pub async fn is_in_good_standing(app: &App, actor: &Actor) -> Result<Permissions> {
+    let mut conn = app.store.connection().await?;
+    let found = authority(&mut conn, actor.subject, Scope::System).await?;
+    stands(found.standing)?;
+    Ok(found.held.permissions)
+}
+
+/// Yes, or the refusal: nothing held hides that the scope exists.
+pub fn judge(authority: &Authority, permission: Permission) -> Result<()> {
+    stands(authority.standing)?;
+    if authority.held.permissions.has(permission) { Ok(()) } else { Err(refusal(authority.held, permission)) }
+}
+
+/// Their account holds, and no organization of theirs is suspended.
+pub fn stands(standing: Standing) -> Result<()> {
+    match standing {
+        Standing::Good => Ok(()),
+        Standing::Disabled => Err(Problem::with(
+            Kind::Unauthorized,
+            "the account is disabled or deleted; ask whoever runs your organization",
+        )),
+        Standing::Suspended => {
+            Err(Problem::with(Kind::Suspended, "your organization is suspended; ask whoever it is a customer of"))
+        }
+    }
+}
+
+fn refusal(held: Held, permission: Permission) -> Problem {
+    if held.permissions.union(held.suspended).is_empty() {
+        return Problem::new(Kind::NotFound);
+    }
+    if held.suspended.has(permission) {
+        return Problem::with(
+            Kind::Suspended,
+            "the project or an organization above it is suspended; nothing is lost, whoever suspended it can resume it",
+        );
+    }
+    forbidden(permission)
+}
+
+/// The refusal that names what is missing and who could give it.
+pub fn forbidden(permission: Permission) -> Problem {
+    let roles = Role::that_allow(permission).into_iter().map(Role::as_str).collect::<Vec<_>>().join(", ");
+    Problem::with(
+        Kind::Forbidden,
+        format!(
+            "this needs the permission {permission}, which these roles have: {roles}; \
+             ask somebody who may give roles here (role_binding.create) for one of them"
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_tell_no_more_than_the_caller_may_know() {
+        let reader = Role::Reader.permissions();
+        let kind = |standing, permissions, suspended| {
+            let held = Held { permissions, suspended };
+            judge(&Authority { standing, held }, Permission::InstanceCreate).err().map(|problem| problem.kind())
+        };
+        let (none, member) = (Permissions::NONE, Role::Member.permissions());
+        assert_eq!(kind(Standing::Good, member, none), None);
+        assert_eq!(kind(Standing::Good, none, none), Some(Kind::NotFound));
+        assert_eq!(kind(Standing::Good, reader, none), Some(Kind::Forbidden));
+        assert_eq!(kind(Standing::Good, none, member), Some(Kind::Suspended));
+        assert_eq!(kind(Standing::Good, none, reader), Some(Kind::Forbidden));
+        assert_eq!(kind(Standing::Disabled, member, none), Some(Kind::Unauthorized));
+        assert_eq!(kind(Standing::Suspended, member, none), Some(Kind::Suspended));
+    }
 }

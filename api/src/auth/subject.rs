@@ -1,35 +1,13 @@
 //! Who acts, and by what they proved it.
 
-use iroko_model::{SessionId, UserId};
-
-/// Who acts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Subject {
-    /// A person.
-    User(UserId),
-}
+use iroko_model::SessionId;
+pub use iroko_store::authority::Subject;
 
 /// What the request was made with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Credential {
     /// An access token of this session.
     Session(SessionId),
-}
-
-impl Subject {
-    /// Its id.
-    pub const fn id(&self) -> uuid::Uuid {
-        match self {
-            Self::User(id) => id.as_uuid(),
-        }
-    }
-
-    /// Kind, as in the audit log.
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::User(_) => "user",
-        }
-    }
 }
 
 impl Credential {

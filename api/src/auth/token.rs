@@ -1,7 +1,7 @@
 //! Access tokens: EdDSA JWTs (RFC 7519, RFC 8037) that hold for fifteen minutes, each of a session.
 
 use super::signing_key::Ring;
-use iroko_model::{OrganizationId, ProjectId, SessionId, UserId};
+use iroko_model::{OrganizationId, SessionId, UserId};
 use jsonwebtoken::{Algorithm, Header, Validation};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -14,7 +14,7 @@ const LEEWAY_S: i64 = 5;
 /// Who issues tokens.
 pub const ISSUER: &str = "iroko";
 
-/// What a token says.
+/// What a token says: who, and until when. What they may do is looked up at every request.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Claims {
     /// Issuer, always `iroko`.
@@ -27,10 +27,6 @@ pub struct Claims {
     pub username: String,
     /// Their organization.
     pub org: OrganizationId,
-    /// May use `/v1/system`.
-    pub operator: bool,
-    /// Projects they are a member of.
-    pub projects: Vec<ProjectId>,
     /// Issued at, seconds since 1970.
     pub iat: i64,
     /// Ends at, seconds since 1970.
@@ -84,8 +80,6 @@ mod tests {
             sid: SessionId::new(),
             username: "ama".into(),
             org: OrganizationId::new(),
-            operator: false,
-            projects: vec![],
             iat: now.unix_timestamp(),
             exp: now.unix_timestamp() + 900,
         }

@@ -1,19 +1,18 @@
-//! Who makes the request: the bearer token, and the policy that every route of a kind asks.
+//! Who makes the request: the bearer token.
 
 use crate::App;
-use crate::auth::policy;
 use crate::auth::subject::{Credential, Subject};
 use crate::auth::token::Claims;
 use crate::layers::caller::Known;
 use crate::problem::{Kind, Problem};
 use crate::service::{session, signing_key};
-use axum::extract::{FromRequestParts, RawPathParams};
+use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use iroko_model::{ProjectId, SessionId, UserId};
+use iroko_model::{SessionId, UserId};
 use iroko_store::request::{self, Who};
 
-/// Somebody who has logged in.
+/// Somebody with a valid token. What they may do is not in it: the [guards](super::guard) ask.
 #[derive(Debug, Clone)]
 pub struct Actor {
     /// What their token says.
@@ -27,8 +26,13 @@ pub struct Actor {
 impl Actor {
     /// The person; what is a person's own is not there for programs.
     pub fn user(&self) -> Result<UserId, Problem> {
-        let Subject::User(user) = self.subject;
-        Ok(user)
+        match self.subject {
+            Subject::User(user) => Ok(user),
+            Subject::ServiceAccount(_) => Err(Problem::with(
+                Kind::Conflict,
+                "this is for people; a service account has no sessions and no password",
+            )),
+        }
     }
 
     /// Notes who asks, for the audit log.
@@ -76,47 +80,5 @@ impl FromRequestParts<App> for Actor {
         let actor = Self { subject: Subject::User(claims.sub), credential: Credential::Session(claims.sid), claims };
         actor.note();
         Ok(actor)
-    }
-}
-
-/// A member of the project in the path.
-#[derive(Debug, Clone)]
-pub struct Tenant {
-    /// Who.
-    pub actor: Actor,
-    /// The project of the path.
-    pub project: ProjectId,
-}
-
-impl FromRequestParts<App> for Tenant {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let actor = Actor::from_request_parts(parts, app).await?;
-        let path = RawPathParams::from_request_parts(parts, app).await.map_err(|_| Problem::new(Kind::NotFound))?;
-        let project = path.iter().find(|(name, _)| *name == "project_id").and_then(|(_, text)| text.parse().ok());
-        let project = project.ok_or_else(|| Problem::new(Kind::NotFound))?;
-        policy::in_project(&actor, project)?;
-        if let Some(request) = request::current() {
-            request.set_scope(None, Some(project));
-        }
-        Ok(Self { actor, project })
-    }
-}
-
-/// An operator.
-#[derive(Debug, Clone)]
-pub struct Operator {
-    /// Who.
-    pub actor: Actor,
-}
-
-impl FromRequestParts<App> for Operator {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let actor = Actor::from_request_parts(parts, app).await?;
-        policy::operator(&actor)?;
-        Ok(Self { actor })
     }
 }

@@ -1,15 +1,20 @@
-//! Taking requests apart: the actor, JSON bodies, path ids and pages, each with errors that say what
-//! to change.
+//! Taking requests apart: the actor and the guards, JSON bodies, path ids and pages, each with errors
+//! that say what to change.
 
 mod actor;
 mod body;
+mod guard;
 mod page;
 mod path;
 mod query;
 mod source;
 
-pub use actor::{Actor, Operator, Tenant};
+pub use actor::Actor;
 pub use body::ApiJson;
+pub use guard::{
+    AboveOrganization, AboveProject, Asks, Caller, Guard, Guarded, InOrganization, InProject, OnSystem, System, Tenant,
+    Within, asked_by, told,
+};
 pub use page::{ListParams, ListQuery, cursor_of};
 pub use path::ApiPath;
 pub use query::ApiQuery;

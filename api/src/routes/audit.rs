@@ -1,7 +1,8 @@
 //! The audit log.
 
 use crate::App;
-use crate::extract::{Actor, ApiQuery, Operator, Tenant};
+use crate::extract::{ApiQuery, Caller, System, Tenant, Within};
+use crate::guarded;
 use crate::problem::Result;
 use crate::service::audit as service;
 use crate::wire::List;
@@ -11,17 +12,19 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
+use iroko_model::permission::perm;
 use iroko_store::audit::Audited;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 /// The routes.
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(checkpoint))
-        .routes(routes!(system_list))
-        .routes(routes!(system_export))
-        .routes(routes!(project_list))
+        .merge(guarded!(checkpoint))
+        .merge(guarded!(system_list))
+        .merge(guarded!(system_export))
+        .merge(guarded!(organization_list))
+        .merge(guarded!(organization_export))
+        .merge(guarded!(project_list))
 }
 
 async fn exported(app: &App, whose: Audited, extends: Option<u64>) -> Result<Response> {
@@ -36,7 +39,7 @@ async fn exported(app: &App, whose: Audited, extends: Option<u64>) -> Result<Res
 /// A signed statement of how long the whole log is and of what it hashes to. Whoever keeps one can show later that nothing before it was changed.
 #[utoipa::path(get, path = "/v1/audit/checkpoint", operation_id = "audit_checkpoint", tag = "Audit",
     responses((status = 200, description = "The checkpoint", body = AuditCheckpoint)))]
-async fn checkpoint(State(app): State<App>, _: Actor) -> Result<Json<AuditCheckpoint>> {
+async fn checkpoint(State(app): State<App>, _: Caller) -> Result<Json<AuditCheckpoint>> {
     Ok(Json(service::checkpoint(&app).await?))
 }
 
@@ -45,7 +48,11 @@ async fn checkpoint(State(app): State<App>, _: Actor) -> Result<Json<AuditCheckp
 /// What operators did, and log-ins of nobody known. Oldest first, in pages; a record appears once it is sealed, about a second after it happened.
 #[utoipa::path(get, path = "/v1/system/audit/records", operation_id = "audit_system_list", tag = "Audit",
     params(AuditParams), responses((status = 200, description = "A page", body = List<AuditRecord>)))]
-async fn system_list(State(app): State<App>, _: Operator, query: AuditQuery) -> Result<Json<List<AuditRecord>>> {
+async fn system_list(
+    State(app): State<App>,
+    _: System<perm::AuditSystem>,
+    query: AuditQuery,
+) -> Result<Json<List<AuditRecord>>> {
     Ok(Json(service::list(&app, Audited::System, query).await?))
 }
 
@@ -56,10 +63,38 @@ async fn system_list(State(app): State<App>, _: Operator, query: AuditQuery) -> 
     params(ExportParams), responses((status = 200, description = "The export", body = String, content_type = "application/jsonl", example = "{\"type\":\"checkpoint\",\"note\":\"...\"}")))]
 async fn system_export(
     State(app): State<App>,
-    _: Operator,
+    _: System<perm::AuditSystem>,
     ApiQuery(query): ApiQuery<ExportParams>,
 ) -> Result<Response> {
     exported(&app, Audited::System, query.extends).await
+}
+
+/// List an organization's records
+///
+/// Those of its people and projects, log-ins included. Oldest first, in pages; a record appears once it is sealed, about a second after it happened.
+#[utoipa::path(get, path = "/v1/organizations/{organization_id}/audit/records", operation_id = "audit_organization_list", tag = "Audit",
+    params(("organization_id" = uuid::Uuid, Path, description = "The organization"), AuditParams),
+    responses((status = 200, description = "A page", body = List<AuditRecord>)))]
+async fn organization_list(
+    State(app): State<App>,
+    within: Within<perm::AuditRead>,
+    query: AuditQuery,
+) -> Result<Json<List<AuditRecord>>> {
+    Ok(Json(service::list(&app, Audited::Organization(within.organization), query).await?))
+}
+
+/// Export the log, with an organization's records
+///
+/// JSON Lines that `iroko-audit verify` proves complete and unchanged, offline: of the organization's own records, none is missing. Records of others stand in it as hashes only.
+#[utoipa::path(get, path = "/v1/organizations/{organization_id}/audit/export", operation_id = "audit_organization_export", tag = "Audit",
+    params(("organization_id" = uuid::Uuid, Path, description = "The organization"), ExportParams),
+    responses((status = 200, description = "The export", body = String, content_type = "application/jsonl", example = "{\"type\":\"checkpoint\",\"note\":\"...\"}")))]
+async fn organization_export(
+    State(app): State<App>,
+    within: Within<perm::AuditRead>,
+    ApiQuery(query): ApiQuery<ExportParams>,
+) -> Result<Response> {
+    exported(&app, Audited::Organization(within.organization), query.extends).await
 }
 
 /// List a project's records
@@ -68,6 +103,10 @@ async fn system_export(
 #[utoipa::path(get, path = "/v1/projects/{project_id}/audit/records", operation_id = "audit_project_list", tag = "Audit",
     params(("project_id" = uuid::Uuid, Path, description = "The project"), AuditParams),
     responses((status = 200, description = "A page", body = List<AuditRecord>)))]
-async fn project_list(State(app): State<App>, tenant: Tenant, query: AuditQuery) -> Result<Json<List<AuditRecord>>> {
+async fn project_list(
+    State(app): State<App>,
+    tenant: Tenant<perm::AuditRead>,
+    query: AuditQuery,
+) -> Result<Json<List<AuditRecord>>> {
     Ok(Json(service::list(&app, Audited::Project(tenant.project), query).await?))
 }

@@ -1,12 +1,12 @@
-//! Log-in and the actor's projects.
+//! Log-in, and who has logged in.
 
 use crate::App;
-use crate::extract::{Actor, ApiJson, Source};
+use crate::extract::{ApiJson, Caller, Source};
+use crate::guarded;
 use crate::problem::Result;
-use crate::service::{account as service, session};
-use crate::wire::List;
+use crate::service::{me as me_service, session};
 use crate::wire::auth::{TokenRequest, TokenResponse};
-use crate::wire::project::Project;
+use crate::wire::me::Me;
 use axum::Json;
 use axum::extract::State;
 use utoipa_axum::router::OpenApiRouter;
@@ -14,7 +14,7 @@ use utoipa_axum::routes;
 
 /// The routes.
 pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(token)).routes(routes!(projects))
+    OpenApiRouter::new().routes(routes!(token)).merge(guarded!(me))
 }
 
 /// Log in
@@ -30,9 +30,11 @@ async fn token(
     Ok(Json(session::log_in(&app, &source, body).await?))
 }
 
-/// List my projects
-#[utoipa::path(get, path = "/v1/projects", operation_id = "project_list", tag = "Log-in",
-    responses((status = 200, description = "The projects the caller is a member of", body = List<Project>)))]
-async fn projects(State(app): State<App>, actor: Actor) -> Result<Json<List<Project>>> {
-    Ok(Json(service::projects(&app, &actor).await?))
+/// Show who I am
+///
+/// What the caller is, and what it may do where.
+#[utoipa::path(get, path = "/v1/auth/me", operation_id = "me_get", tag = "Log-in",
+    responses((status = 200, description = "The caller", body = Me)))]
+async fn me(State(app): State<App>, caller: Caller) -> Result<Json<Me>> {
+    Ok(Json(me_service::get(&app, &caller.0.actor).await?))
 }

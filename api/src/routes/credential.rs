@@ -1,19 +1,21 @@
 //! Passwords.
 
 use crate::App;
-use crate::extract::{Actor, ApiJson, ApiPath, Operator, Source};
+use crate::extract::{Actor, ApiJson, ApiPath, Source, Within};
+use crate::guarded;
 use crate::problem::Result;
 use crate::service::credential as service;
 use crate::wire::credential::{PasswordChange, PasswordReset};
 use axum::extract::State;
 use axum::http::StatusCode;
+use iroko_model::permission::perm;
 use iroko_model::{OrganizationId, UserId};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 /// The routes.
 pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(change)).routes(routes!(reset))
+    OpenApiRouter::new().routes(routes!(change)).merge(guarded!(reset))
 }
 
 /// Change my password
@@ -33,16 +35,16 @@ async fn change(
 
 /// Reset a person's password
 ///
-/// All their sessions end, and failures to log in are forgiven.
+/// All their sessions end, and failures to log in are forgiven. Whoever does it must have all that they have.
 #[utoipa::path(put, path = "/v1/organizations/{organization_id}/users/{user_id}/password", operation_id = "password_reset", tag = "Users",
     params(("organization_id" = uuid::Uuid, Path, description = "The person's organization"), ("user_id" = uuid::Uuid, Path, description = "The person")),
     request_body = PasswordReset, responses((status = 204, description = "Set")))]
 async fn reset(
     State(app): State<App>,
-    _: Operator,
-    ApiPath((organization, user)): ApiPath<(OrganizationId, UserId)>,
+    within: Within<perm::UserCredential>,
+    ApiPath(path): ApiPath<(OrganizationId, UserId)>,
     ApiJson(body): ApiJson<PasswordReset>,
 ) -> Result<StatusCode> {
-    service::reset(&app, organization, user, body).await?;
+    service::reset(&app, &within, path.1, body).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -2,6 +2,7 @@
 
 use crate::App;
 use crate::extract::Tenant;
+use crate::guarded;
 use crate::problem::Result;
 use crate::service::event as service;
 use crate::wire::event::Event;
@@ -9,12 +10,12 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::IntoResponse;
 use axum::response::sse::{KeepAlive, Sse};
+use iroko_model::permission::perm;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 /// The routes.
 pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list))
+    OpenApiRouter::new().merge(guarded!(list))
 }
 
 /// Follow a project
@@ -24,7 +25,11 @@ pub fn router() -> OpenApiRouter<App> {
     params(("project_id" = uuid::Uuid, Path, description = "The project"),
         ("Last-Event-ID" = Option<String>, Header, description = "Id of the last event seen")),
     responses((status = 200, description = "Events as they happen", body = Event, content_type = "text/event-stream")))]
-async fn list(State(app): State<App>, tenant: Tenant, headers: HeaderMap) -> Result<impl IntoResponse> {
+async fn list(
+    State(app): State<App>,
+    tenant: Tenant<perm::ProjectRead>,
+    headers: HeaderMap,
+) -> Result<impl IntoResponse> {
     let last = headers.get("last-event-id").map(|value| value.to_str().unwrap_or("?"));
     let events = service::follow(&app, tenant.project, last).await?;
     Ok(Sse::new(events).keep_alive(KeepAlive::default()))

@@ -1,7 +1,8 @@
 //! Flavors: read by everybody who has logged in, made by operators.
 
 use crate::App;
-use crate::extract::{Actor, ApiJson, ApiPath, ListParams, ListQuery, Operator};
+use crate::extract::{ApiJson, ApiPath, Caller, ListParams, ListQuery, System};
+use crate::guarded;
 use crate::problem::Result;
 use crate::service::flavor as service;
 use crate::wire::List;
@@ -10,12 +11,12 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use iroko_model::FlavorId;
+use iroko_model::permission::perm;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 /// The routes.
 pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(get)).routes(routes!(create)).routes(routes!(delete))
+    OpenApiRouter::new().merge(guarded!(list)).merge(guarded!(get)).merge(guarded!(create)).merge(guarded!(delete))
 }
 
 /// List flavors
@@ -23,7 +24,7 @@ pub fn router() -> OpenApiRouter<App> {
 /// Oldest first, in pages.
 #[utoipa::path(get, path = "/v1/flavors", operation_id = "flavor_list", tag = "Flavors", params(ListParams),
     responses((status = 200, description = "A page", body = List<Flavor>)))]
-async fn list(State(app): State<App>, _actor: Actor, query: ListQuery) -> Result<Json<List<Flavor>>> {
+async fn list(State(app): State<App>, _caller: Caller, query: ListQuery) -> Result<Json<List<Flavor>>> {
     Ok(Json(service::list(&app, query).await?))
 }
 
@@ -31,7 +32,7 @@ async fn list(State(app): State<App>, _actor: Actor, query: ListQuery) -> Result
 #[utoipa::path(get, path = "/v1/flavors/{flavor_id}", operation_id = "flavor_get", tag = "Flavors",
     params(("flavor_id" = uuid::Uuid, Path, description = "The flavor")),
     responses((status = 200, description = "The flavor", body = Flavor)))]
-async fn get(State(app): State<App>, _actor: Actor, ApiPath(id): ApiPath<FlavorId>) -> Result<Json<Flavor>> {
+async fn get(State(app): State<App>, _caller: Caller, ApiPath(id): ApiPath<FlavorId>) -> Result<Json<Flavor>> {
     Ok(Json(service::get(&app, id).await?))
 }
 
@@ -42,7 +43,7 @@ async fn get(State(app): State<App>, _actor: Actor, ApiPath(id): ApiPath<FlavorI
     request_body = FlavorCreate, responses((status = 201, description = "Made", body = Flavor)))]
 async fn create(
     State(app): State<App>,
-    _operator: Operator,
+    _system: System<perm::FlavorCreate>,
     ApiJson(body): ApiJson<FlavorCreate>,
 ) -> Result<(StatusCode, Json<Flavor>)> {
     Ok((StatusCode::CREATED, Json(service::create(&app, body).await?)))
@@ -54,7 +55,11 @@ async fn create(
 #[utoipa::path(delete, path = "/v1/system/flavors/{flavor_id}", operation_id = "flavor_delete", tag = "Flavors",
     params(("flavor_id" = uuid::Uuid, Path, description = "The flavor")),
     responses((status = 204, description = "Deleted")))]
-async fn delete(State(app): State<App>, _operator: Operator, ApiPath(id): ApiPath<FlavorId>) -> Result<StatusCode> {
+async fn delete(
+    State(app): State<App>,
+    _system: System<perm::FlavorDelete>,
+    ApiPath(id): ApiPath<FlavorId>,
+) -> Result<StatusCode> {
     service::delete(&app, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

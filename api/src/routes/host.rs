@@ -1,7 +1,8 @@
 //! Hosts and enrolment tokens, for operators.
 
 use crate::App;
-use crate::extract::{ApiJson, ApiPath, ListParams, ListQuery, Operator};
+use crate::extract::{ApiJson, ApiPath, ListParams, ListQuery, System};
+use crate::guarded;
 use crate::problem::Result;
 use crate::service::host as service;
 use crate::wire::List;
@@ -9,17 +10,17 @@ use crate::wire::host::{EnrolmentToken, EnrolmentTokenCreate, Host, HostUpdate};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use iroko_model::permission::perm;
 use iroko_model::{EnrolmentTokenId, HostId};
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 /// The routes.
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(list))
-        .routes(routes!(get, update, delete))
-        .routes(routes!(token_list, token_create))
-        .routes(routes!(token_delete))
+        .merge(guarded!(list))
+        .merge(guarded!(get, update, delete))
+        .merge(guarded!(token_list, token_create))
+        .merge(guarded!(token_delete))
 }
 
 /// List hosts
@@ -27,7 +28,7 @@ pub fn router() -> OpenApiRouter<App> {
 /// For operators. Oldest first, in pages, each with what it has and what is given away.
 #[utoipa::path(get, path = "/v1/system/hosts", operation_id = "host_list", tag = "Hosts", params(ListParams),
     responses((status = 200, description = "A page", body = List<Host>)))]
-async fn list(State(app): State<App>, _operator: Operator, query: ListQuery) -> Result<Json<List<Host>>> {
+async fn list(State(app): State<App>, _system: System<perm::HostRead>, query: ListQuery) -> Result<Json<List<Host>>> {
     Ok(Json(service::list(&app, query).await?))
 }
 
@@ -36,7 +37,11 @@ async fn list(State(app): State<App>, _operator: Operator, query: ListQuery) -> 
 /// For operators.
 #[utoipa::path(get, path = "/v1/system/hosts/{host_id}", operation_id = "host_get", tag = "Hosts",
     params(("host_id" = uuid::Uuid, Path, description = "The host")), responses((status = 200, description = "The host", body = Host)))]
-async fn get(State(app): State<App>, _operator: Operator, ApiPath(id): ApiPath<HostId>) -> Result<Json<Host>> {
+async fn get(
+    State(app): State<App>,
+    _system: System<perm::HostRead>,
+    ApiPath(id): ApiPath<HostId>,
+) -> Result<Json<Host>> {
     Ok(Json(service::get(&app, id).await?))
 }
 
@@ -48,7 +53,7 @@ async fn get(State(app): State<App>, _operator: Operator, ApiPath(id): ApiPath<H
     responses((status = 200, description = "The host", body = Host)))]
 async fn update(
     State(app): State<App>,
-    _operator: Operator,
+    _system: System<perm::HostUpdate>,
     ApiPath(id): ApiPath<HostId>,
     ApiJson(body): ApiJson<HostUpdate>,
 ) -> Result<Json<Host>> {
@@ -60,7 +65,11 @@ async fn update(
 /// For operators. It must carry no instances; its agents are refused from then on.
 #[utoipa::path(delete, path = "/v1/system/hosts/{host_id}", operation_id = "host_delete", tag = "Hosts",
     params(("host_id" = uuid::Uuid, Path, description = "The host")), responses((status = 204, description = "Deleted")))]
-async fn delete(State(app): State<App>, _operator: Operator, ApiPath(id): ApiPath<HostId>) -> Result<StatusCode> {
+async fn delete(
+    State(app): State<App>,
+    _system: System<perm::HostDelete>,
+    ApiPath(id): ApiPath<HostId>,
+) -> Result<StatusCode> {
     service::delete(&app, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -72,7 +81,7 @@ async fn delete(State(app): State<App>, _operator: Operator, ApiPath(id): ApiPat
     request_body = EnrolmentTokenCreate, responses((status = 201, description = "Made", body = EnrolmentToken)))]
 async fn token_create(
     State(app): State<App>,
-    _operator: Operator,
+    _system: System<perm::EnrolmentTokenCreate>,
     ApiJson(body): ApiJson<EnrolmentTokenCreate>,
 ) -> Result<(StatusCode, Json<EnrolmentToken>)> {
     Ok((StatusCode::CREATED, Json(service::token_create(&app, body).await?)))
@@ -85,7 +94,7 @@ async fn token_create(
     responses((status = 200, description = "A page", body = List<EnrolmentToken>)))]
 async fn token_list(
     State(app): State<App>,
-    _operator: Operator,
+    _system: System<perm::EnrolmentTokenRead>,
     query: ListQuery,
 ) -> Result<Json<List<EnrolmentToken>>> {
     Ok(Json(service::token_list(&app, query).await?))
@@ -98,7 +107,7 @@ async fn token_list(
     params(("enrolment_token_id" = uuid::Uuid, Path, description = "The token")), responses((status = 204, description = "Revoked")))]
 async fn token_delete(
     State(app): State<App>,
-    _operator: Operator,
+    _system: System<perm::EnrolmentTokenDelete>,
     ApiPath(id): ApiPath<EnrolmentTokenId>,
 ) -> Result<StatusCode> {
     service::token_delete(&app, id).await?;

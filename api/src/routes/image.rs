@@ -2,6 +2,7 @@
 
 use crate::App;
 use crate::extract::{ApiJson, ApiPath, ListParams, ListQuery, Tenant};
+use crate::guarded;
 use crate::problem::Result;
 use crate::service::image as service;
 use crate::wire::List;
@@ -10,16 +11,16 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::StatusCode;
+use iroko_model::permission::perm;
 use iroko_model::{ImageId, ProjectId};
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 /// The routes.
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(list, create))
-        .routes(routes!(get, delete))
-        .merge(OpenApiRouter::new().routes(routes!(upload)).layer(DefaultBodyLimit::disable()))
+        .merge(guarded!(list, create))
+        .merge(guarded!(get, delete))
+        .merge(OpenApiRouter::new().merge(guarded!(upload)).layer(DefaultBodyLimit::disable()))
 }
 
 /// Create an image
@@ -30,7 +31,7 @@ pub fn router() -> OpenApiRouter<App> {
     request_body = ImageCreate, responses((status = 201, description = "Made", body = Image)))]
 async fn create(
     State(app): State<App>,
-    tenant: Tenant,
+    tenant: Tenant<perm::ImageCreate>,
     ApiJson(body): ApiJson<ImageCreate>,
 ) -> Result<(StatusCode, Json<Image>)> {
     Ok((StatusCode::CREATED, Json(service::create(&app, tenant.project, body).await?)))
@@ -42,7 +43,7 @@ async fn create(
 #[utoipa::path(get, path = "/v1/projects/{project_id}/images", operation_id = "image_list", tag = "Images",
     params(("project_id" = uuid::Uuid, Path, description = "The project"), ListParams),
     responses((status = 200, description = "A page", body = List<Image>)))]
-async fn list(State(app): State<App>, tenant: Tenant, query: ListQuery) -> Result<Json<List<Image>>> {
+async fn list(State(app): State<App>, tenant: Tenant<perm::ImageRead>, query: ListQuery) -> Result<Json<List<Image>>> {
     Ok(Json(service::list(&app, tenant.project, query).await?))
 }
 
@@ -52,7 +53,7 @@ async fn list(State(app): State<App>, tenant: Tenant, query: ListQuery) -> Resul
     responses((status = 200, description = "The image", body = Image)))]
 async fn get(
     State(app): State<App>,
-    tenant: Tenant,
+    tenant: Tenant<perm::ImageRead>,
     ApiPath(path): ApiPath<(ProjectId, ImageId)>,
 ) -> Result<Json<Image>> {
     Ok(Json(service::get(&app, tenant.project, path.1).await?))
@@ -66,7 +67,7 @@ async fn get(
     responses((status = 204, description = "Deleted")))]
 async fn delete(
     State(app): State<App>,
-    tenant: Tenant,
+    tenant: Tenant<perm::ImageDelete>,
     ApiPath(path): ApiPath<(ProjectId, ImageId)>,
 ) -> Result<StatusCode> {
     service::delete(&app, tenant.project, path.1).await?;
@@ -83,7 +84,7 @@ async fn delete(
     responses((status = 200, description = "The image, now active", body = Image)))]
 async fn upload(
     State(app): State<App>,
-    tenant: Tenant,
+    tenant: Tenant<perm::ImageCreate>,
     ApiPath(path): ApiPath<(ProjectId, ImageId)>,
     body: Body,
 ) -> Result<Json<Image>> {

@@ -2,27 +2,29 @@
 
 use crate::App;
 use crate::extract::{ApiJson, ApiPath, ListParams, ListQuery, Tenant};
+use crate::guarded;
 use crate::problem::Result;
 use crate::service::instance as service;
 use crate::wire::List;
-use crate::wire::instance::{ConsoleOutput, Instance, InstanceCreate};
+use crate::wire::instance::{ConsoleOutput, Instance, InstanceCreate, UserData};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use iroko_model::instance::Power;
+use iroko_model::permission::perm;
 use iroko_model::{InstanceId, ProjectId};
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 /// The routes.
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(list, create))
-        .routes(routes!(get, delete))
-        .routes(routes!(start))
-        .routes(routes!(stop))
-        .routes(routes!(reboot))
-        .routes(routes!(console))
+        .merge(guarded!(list, create))
+        .merge(guarded!(get, delete))
+        .merge(guarded!(start))
+        .merge(guarded!(stop))
+        .merge(guarded!(reboot))
+        .merge(guarded!(console))
+        .merge(guarded!(user_data))
 }
 
 /// Create an instance
@@ -33,7 +35,7 @@ pub fn router() -> OpenApiRouter<App> {
     request_body = InstanceCreate, responses((status = 201, description = "Made", body = Instance)))]
 async fn create(
     State(app): State<App>,
-    tenant: Tenant,
+    tenant: Tenant<perm::InstanceCreate>,
     ApiJson(body): ApiJson<InstanceCreate>,
 ) -> Result<(StatusCode, Json<Instance>)> {
     Ok((StatusCode::CREATED, Json(service::create(&app, &tenant, body).await?)))
@@ -45,7 +47,11 @@ async fn create(
 #[utoipa::path(get, path = "/v1/projects/{project_id}/instances", operation_id = "instance_list", tag = "Instances",
     params(("project_id" = uuid::Uuid, Path, description = "The project"), ListParams),
     responses((status = 200, description = "A page", body = List<Instance>)))]
-async fn list(State(app): State<App>, tenant: Tenant, query: ListQuery) -> Result<Json<List<Instance>>> {
+async fn list(
+    State(app): State<App>,
+    tenant: Tenant<perm::InstanceRead>,
+    query: ListQuery,
+) -> Result<Json<List<Instance>>> {
     Ok(Json(service::list(&app, &tenant, query).await?))
 }
 
@@ -55,7 +61,7 @@ async fn list(State(app): State<App>, tenant: Tenant, query: ListQuery) -> Resul
     responses((status = 200, description = "The instance", body = Instance)))]
 async fn get(
     State(app): State<App>,
-    tenant: Tenant,
+    tenant: Tenant<perm::InstanceRead>,
     ApiPath(path): ApiPath<(ProjectId, InstanceId)>,
 ) -> Result<Json<Instance>> {
     Ok(Json(service::get(&app, &tenant, path.1).await?))
@@ -69,7 +75,7 @@ async fn get(
     responses((status = 202, description = "Being deleted")))]
 async fn delete(
     State(app): State<App>,
-    tenant: Tenant,
+    tenant: Tenant<perm::InstanceDelete>,
     ApiPath(path): ApiPath<(ProjectId, InstanceId)>,
 ) -> Result<StatusCode> {
     service::delete(&app, &tenant, path.1).await?;
@@ -84,7 +90,7 @@ async fn delete(
     responses((status = 202, description = "Asked for", body = Instance)))]
 async fn start(
     State(app): State<App>,
-    tenant: Tenant,
+    tenant: Tenant<perm::InstancePower>,
     ApiPath(path): ApiPath<(ProjectId, InstanceId)>,
 ) -> Result<(StatusCode, Json<Instance>)> {
     Ok((StatusCode::ACCEPTED, Json(service::set_power(&app, &tenant, path.1, Power::Running).await?)))
@@ -98,7 +104,7 @@ async fn start(
     responses((status = 202, description = "Asked for", body = Instance)))]
 async fn stop(
     State(app): State<App>,
-    tenant: Tenant,
+    tenant: Tenant<perm::InstancePower>,
     ApiPath(path): ApiPath<(ProjectId, InstanceId)>,
 ) -> Result<(StatusCode, Json<Instance>)> {
     Ok((StatusCode::ACCEPTED, Json(service::set_power(&app, &tenant, path.1, Power::Stopped).await?)))
@@ -112,7 +118,7 @@ async fn stop(
     responses((status = 202, description = "Asked for", body = Instance)))]
 async fn reboot(
     State(app): State<App>,
-    tenant: Tenant,
+    tenant: Tenant<perm::InstancePower>,
     ApiPath(path): ApiPath<(ProjectId, InstanceId)>,
 ) -> Result<(StatusCode, Json<Instance>)> {
     Ok((StatusCode::ACCEPTED, Json(service::reboot(&app, &tenant, path.1).await?)))
@@ -127,8 +133,22 @@ async fn reboot(
     responses((status = 200, description = "The log", body = ConsoleOutput)))]
 async fn console(
     State(app): State<App>,
-    tenant: Tenant,
+    tenant: Tenant<perm::InstanceConsole>,
     ApiPath(path): ApiPath<(ProjectId, InstanceId)>,
 ) -> Result<Json<ConsoleOutput>> {
     Ok(Json(service::console(&app, &tenant, path.1).await?))
+}
+
+/// Show an instance's user data
+///
+/// As it was sent when the instance was made. It may hold secrets: neither operators nor auditors see it.
+#[utoipa::path(get, path = "/v1/projects/{project_id}/instances/{instance_id}/user-data", operation_id = "instance_user_data", tag = "Instances",
+    params(("project_id" = uuid::Uuid, Path, description = "The project"), ("instance_id" = uuid::Uuid, Path, description = "The instance")),
+    responses((status = 200, description = "The user data", body = UserData)))]
+async fn user_data(
+    State(app): State<App>,
+    tenant: Tenant<perm::InstanceUserData>,
+    ApiPath(path): ApiPath<(ProjectId, InstanceId)>,
+) -> Result<Json<UserData>> {
+    Ok(Json(service::user_data(&app, &tenant, path.1).await?))
 }

@@ -6,16 +6,25 @@ mod auth;
 mod credential;
 mod event;
 mod flavor;
+mod group;
 mod health;
 mod host;
 mod image;
 mod instance;
 mod network;
+mod organization;
 mod port;
+mod project;
+mod quota;
+mod role;
+mod role_binding;
+mod service_account;
 mod session;
 mod signing_key;
 mod ssh_key;
 mod subnet;
+mod suspension;
+mod user;
 
 use crate::App;
 use utoipa_axum::router::OpenApiRouter;
@@ -24,6 +33,15 @@ use utoipa_axum::router::OpenApiRouter;
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(auth::router())
+        .merge(organization::router())
+        .merge(project::router())
+        .merge(suspension::router())
+        .merge(quota::router())
+        .merge(user::router())
+        .merge(group::router())
+        .merge(service_account::router())
+        .merge(role::router())
+        .merge(role_binding::router())
         .merge(session::router())
         .merge(credential::router())
         .merge(signing_key::router())

@@ -2,6 +2,7 @@
 
 use crate::App;
 use crate::extract::{ApiJson, ApiPath, ListParams, ListQuery, Tenant};
+use crate::guarded;
 use crate::problem::Result;
 use crate::service::network as service;
 use crate::wire::List;
@@ -9,13 +10,13 @@ use crate::wire::network::{Network, NetworkCreate};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use iroko_model::permission::perm;
 use iroko_model::{NetworkId, ProjectId};
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 /// The routes.
 pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(get, delete))
+    OpenApiRouter::new().merge(guarded!(list, create)).merge(guarded!(get, delete))
 }
 
 /// Create a network
@@ -26,7 +27,7 @@ pub fn router() -> OpenApiRouter<App> {
     request_body = NetworkCreate, responses((status = 201, description = "Made", body = Network)))]
 async fn create(
     State(app): State<App>,
-    tenant: Tenant,
+    tenant: Tenant<perm::NetworkCreate>,
     ApiJson(body): ApiJson<NetworkCreate>,
 ) -> Result<(StatusCode, Json<Network>)> {
     Ok((StatusCode::CREATED, Json(service::create(&app, tenant.project, body).await?)))
@@ -38,7 +39,11 @@ async fn create(
 #[utoipa::path(get, path = "/v1/projects/{project_id}/networks", operation_id = "network_list", tag = "Networks",
     params(("project_id" = uuid::Uuid, Path, description = "The project"), ListParams),
     responses((status = 200, description = "A page", body = List<Network>)))]
-async fn list(State(app): State<App>, tenant: Tenant, query: ListQuery) -> Result<Json<List<Network>>> {
+async fn list(
+    State(app): State<App>,
+    tenant: Tenant<perm::NetworkRead>,
+    query: ListQuery,
+) -> Result<Json<List<Network>>> {
     Ok(Json(service::list(&app, tenant.project, query).await?))
 }
 
@@ -48,7 +53,7 @@ async fn list(State(app): State<App>, tenant: Tenant, query: ListQuery) -> Resul
     responses((status = 200, description = "The network", body = Network)))]
 async fn get(
     State(app): State<App>,
-    tenant: Tenant,
+    tenant: Tenant<perm::NetworkRead>,
     ApiPath(path): ApiPath<(ProjectId, NetworkId)>,
 ) -> Result<Json<Network>> {
     Ok(Json(service::get(&app, tenant.project, path.1).await?))
@@ -62,7 +67,7 @@ async fn get(
     responses((status = 204, description = "Deleted")))]
 async fn delete(
     State(app): State<App>,
-    tenant: Tenant,
+    tenant: Tenant<perm::NetworkDelete>,
     ApiPath(path): ApiPath<(ProjectId, NetworkId)>,
 ) -> Result<StatusCode> {
     service::delete(&app, tenant.project, path.1).await?;

@@ -2,6 +2,7 @@
 
 use crate::App;
 use crate::extract::{ApiJson, ApiPath, ApiQuery, ListParams, ListQuery, Tenant};
+use crate::guarded;
 use crate::problem::Result;
 use crate::service::port as service;
 use crate::wire::List;
@@ -9,16 +10,16 @@ use crate::wire::port::{Port, PortCreate};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use iroko_model::permission::perm;
 use iroko_model::{InstanceId, NetworkId, PortId, ProjectId};
 use iroko_store::port::PortFilter;
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 /// The routes.
 pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(get, delete))
+    OpenApiRouter::new().merge(guarded!(list, create)).merge(guarded!(get, delete))
 }
 
 /// Narrows a list.
@@ -41,7 +42,7 @@ struct OfWhat {
     request_body = PortCreate, responses((status = 201, description = "Made", body = Port)))]
 async fn create(
     State(app): State<App>,
-    tenant: Tenant,
+    tenant: Tenant<perm::PortCreate>,
     ApiJson(body): ApiJson<PortCreate>,
 ) -> Result<(StatusCode, Json<Port>)> {
     Ok((StatusCode::CREATED, Json(service::create(&app, tenant.project, body).await?)))
@@ -55,7 +56,7 @@ async fn create(
     responses((status = 200, description = "A page", body = List<Port>)))]
 async fn list(
     State(app): State<App>,
-    tenant: Tenant,
+    tenant: Tenant<perm::PortRead>,
     ApiQuery(of): ApiQuery<OfWhat>,
     query: ListQuery,
 ) -> Result<Json<List<Port>>> {
@@ -69,7 +70,7 @@ async fn list(
     responses((status = 200, description = "The port", body = Port)))]
 async fn get(
     State(app): State<App>,
-    tenant: Tenant,
+    tenant: Tenant<perm::PortRead>,
     ApiPath(path): ApiPath<(ProjectId, PortId)>,
 ) -> Result<Json<Port>> {
     Ok(Json(service::get(&app, tenant.project, path.1).await?))
@@ -83,7 +84,7 @@ async fn get(
     responses((status = 204, description = "Deleted")))]
 async fn delete(
     State(app): State<App>,
-    tenant: Tenant,
+    tenant: Tenant<perm::PortDelete>,
     ApiPath(path): ApiPath<(ProjectId, PortId)>,
 ) -> Result<StatusCode> {
     service::delete(&app, tenant.project, path.1).await?;

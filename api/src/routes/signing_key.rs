@@ -1,7 +1,8 @@
 //! The keys that sign access tokens.
 
 use crate::App;
-use crate::extract::{ApiPath, Operator};
+use crate::extract::{ApiPath, System};
+use crate::guarded;
 use crate::problem::Result;
 use crate::service::signing_key as service;
 use crate::wire::List;
@@ -9,12 +10,12 @@ use crate::wire::signing_key::SigningKey;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use iroko_model::permission::perm;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 /// The routes.
 pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(rotate)).routes(routes!(delete))
+    OpenApiRouter::new().merge(guarded!(list)).merge(guarded!(rotate)).merge(guarded!(delete))
 }
 
 /// List the signing keys
@@ -22,7 +23,7 @@ pub fn router() -> OpenApiRouter<App> {
 /// Oldest first: retired ones whose tokens still hold, the active one, the next one.
 #[utoipa::path(get, path = "/v1/system/signing-keys", operation_id = "signing_key_list", tag = "Signing keys",
     responses((status = 200, description = "The keys", body = List<SigningKey>)))]
-async fn list(State(app): State<App>, _: Operator) -> Result<Json<List<SigningKey>>> {
+async fn list(State(app): State<App>, _system: System<perm::SigningKeyRead>) -> Result<Json<List<SigningKey>>> {
     Ok(Json(service::list(&app).await?))
 }
 
@@ -31,7 +32,7 @@ async fn list(State(app): State<App>, _: Operator) -> Result<Json<List<SigningKe
 /// The next key signs from now on. Tokens of the one before hold until they end: nobody is logged out.
 #[utoipa::path(post, path = "/v1/system/signing-keys/rotate", operation_id = "signing_key_rotate", tag = "Signing keys",
     responses((status = 200, description = "The keys", body = List<SigningKey>)))]
-async fn rotate(State(app): State<App>, _: Operator) -> Result<Json<List<SigningKey>>> {
+async fn rotate(State(app): State<App>, _system: System<perm::SigningKeyRotate>) -> Result<Json<List<SigningKey>>> {
     Ok(Json(service::rotate(&app).await?))
 }
 
@@ -41,7 +42,11 @@ async fn rotate(State(app): State<App>, _: Operator) -> Result<Json<List<Signing
 #[utoipa::path(delete, path = "/v1/system/signing-keys/{kid}", operation_id = "signing_key_delete", tag = "Signing keys",
     params(("kid" = String, Path, description = "The key's name", example = "NzbLsXh8uDCcd-6M")),
     responses((status = 204, description = "Forgotten")))]
-async fn delete(State(app): State<App>, _: Operator, ApiPath(kid): ApiPath<String>) -> Result<StatusCode> {
+async fn delete(
+    State(app): State<App>,
+    _system: System<perm::SigningKeyRotate>,
+    ApiPath(kid): ApiPath<String>,
+) -> Result<StatusCode> {
     service::delete(&app, &kid).await?;
     Ok(StatusCode::NO_CONTENT)
 }

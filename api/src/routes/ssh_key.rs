@@ -2,6 +2,7 @@
 
 use crate::App;
 use crate::extract::{ApiJson, ApiPath, ListParams, ListQuery, Tenant};
+use crate::guarded;
 use crate::problem::Result;
 use crate::service::ssh_key as service;
 use crate::wire::List;
@@ -9,13 +10,13 @@ use crate::wire::ssh_key::{SshKey, SshKeyCreate};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use iroko_model::permission::perm;
 use iroko_model::{ProjectId, SshKeyId};
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 /// The routes.
 pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(get, delete))
+    OpenApiRouter::new().merge(guarded!(list, create)).merge(guarded!(get, delete))
 }
 
 /// Create an SSH key
@@ -26,7 +27,7 @@ pub fn router() -> OpenApiRouter<App> {
     request_body = SshKeyCreate, responses((status = 201, description = "Made", body = SshKey)))]
 async fn create(
     State(app): State<App>,
-    tenant: Tenant,
+    tenant: Tenant<perm::SshKeyCreate>,
     ApiJson(body): ApiJson<SshKeyCreate>,
 ) -> Result<(StatusCode, Json<SshKey>)> {
     Ok((StatusCode::CREATED, Json(service::create(&app, tenant.project, body).await?)))
@@ -38,7 +39,11 @@ async fn create(
 #[utoipa::path(get, path = "/v1/projects/{project_id}/ssh-keys", operation_id = "ssh_key_list", tag = "SSH keys",
     params(("project_id" = uuid::Uuid, Path, description = "The project"), ListParams),
     responses((status = 200, description = "A page", body = List<SshKey>)))]
-async fn list(State(app): State<App>, tenant: Tenant, query: ListQuery) -> Result<Json<List<SshKey>>> {
+async fn list(
+    State(app): State<App>,
+    tenant: Tenant<perm::SshKeyRead>,
+    query: ListQuery,
+) -> Result<Json<List<SshKey>>> {
     Ok(Json(service::list(&app, tenant.project, query).await?))
 }
 
@@ -48,7 +53,7 @@ async fn list(State(app): State<App>, tenant: Tenant, query: ListQuery) -> Resul
     responses((status = 200, description = "The SSH key", body = SshKey)))]
 async fn get(
     State(app): State<App>,
-    tenant: Tenant,
+    tenant: Tenant<perm::SshKeyRead>,
     ApiPath(path): ApiPath<(ProjectId, SshKeyId)>,
 ) -> Result<Json<SshKey>> {
     Ok(Json(service::get(&app, tenant.project, path.1).await?))
@@ -62,7 +67,7 @@ async fn get(
     responses((status = 204, description = "Deleted")))]
 async fn delete(
     State(app): State<App>,
-    tenant: Tenant,
+    tenant: Tenant<perm::SshKeyDelete>,
     ApiPath(path): ApiPath<(ProjectId, SshKeyId)>,
 ) -> Result<StatusCode> {
     service::delete(&app, tenant.project, path.1).await?;

@@ -2,6 +2,7 @@
 
 use crate::App;
 use crate::extract::{ApiJson, ApiPath, ApiQuery, ListParams, ListQuery, Tenant};
+use crate::guarded;
 use crate::problem::Result;
 use crate::service::subnet as service;
 use crate::wire::List;
@@ -9,15 +10,15 @@ use crate::wire::subnet::{Subnet, SubnetCreate};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use iroko_model::permission::perm;
 use iroko_model::{NetworkId, ProjectId, SubnetId};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 /// The routes.
 pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(get, delete))
+    OpenApiRouter::new().merge(guarded!(list, create)).merge(guarded!(get, delete))
 }
 
 /// Narrows a list.
@@ -37,7 +38,7 @@ struct OfNetwork {
     request_body = SubnetCreate, responses((status = 201, description = "Made", body = Subnet)))]
 async fn create(
     State(app): State<App>,
-    tenant: Tenant,
+    tenant: Tenant<perm::SubnetCreate>,
     ApiJson(body): ApiJson<SubnetCreate>,
 ) -> Result<(StatusCode, Json<Subnet>)> {
     Ok((StatusCode::CREATED, Json(service::create(&app, tenant.project, body).await?)))
@@ -51,7 +52,7 @@ async fn create(
     responses((status = 200, description = "A page", body = List<Subnet>)))]
 async fn list(
     State(app): State<App>,
-    tenant: Tenant,
+    tenant: Tenant<perm::SubnetRead>,
     ApiQuery(of): ApiQuery<OfNetwork>,
     query: ListQuery,
 ) -> Result<Json<List<Subnet>>> {
@@ -64,7 +65,7 @@ async fn list(
     responses((status = 200, description = "The subnet", body = Subnet)))]
 async fn get(
     State(app): State<App>,
-    tenant: Tenant,
+    tenant: Tenant<perm::SubnetRead>,
     ApiPath(path): ApiPath<(ProjectId, SubnetId)>,
 ) -> Result<Json<Subnet>> {
     Ok(Json(service::get(&app, tenant.project, path.1).await?))
@@ -78,7 +79,7 @@ async fn get(
     responses((status = 204, description = "Deleted")))]
 async fn delete(
     State(app): State<App>,
-    tenant: Tenant,
+    tenant: Tenant<perm::SubnetDelete>,
     ApiPath(path): ApiPath<(ProjectId, SubnetId)>,
 ) -> Result<StatusCode> {
     service::delete(&app, tenant.project, path.1).await?;

@@ -1,22 +1,11 @@
-//! Accounts: the actor's projects, and the first account of an empty database.
+//! The first account of an empty database.
 
 use crate::App;
 use crate::auth::password_policy;
 use crate::config::BootstrapConfig;
-use crate::extract::Actor;
-use crate::problem::Result;
-use crate::wire::List;
-use crate::wire::project::Project;
 use anyhow::Context;
 use iroko_model::Name;
 use iroko_store::account;
-
-/// The actor's projects.
-pub async fn projects(app: &App, actor: &Actor) -> Result<List<Project>> {
-    let mut conn = app.store.connection().await?;
-    let rows = account::account_projects(&mut conn, actor.claims.sub).await?;
-    Ok(List { items: rows.into_iter().map(Project::from).collect(), next_cursor: None })
-}
 
 /// Makes the first organization, project and operator, if the database has no account yet.
 pub async fn bootstrap(app: &App, config: &BootstrapConfig) -> anyhow::Result<()> {

@@ -165,8 +165,12 @@ async fn sign(app: &App) -> Result<(String, u64)> {
 
 /// A page of records.
 pub async fn list(app: &App, whose: Audited, query: AuditQuery) -> Result<List<AuditRecord>> {
-    let mut conn = app.store.connection().await?;
-    let page = audit::audit_list(&mut conn, whose, query.page, &query.filter).await?;
+    let mut tx = match whose {
+        Audited::System => app.store.begin().await?,
+        Audited::Organization(id) => app.store.begin_bound(id).await?,
+        Audited::Project(id) => app.store.begin_bound(id).await?,
+    };
+    let page = audit::audit_list(&mut tx, whose, query.page, &query.filter).await?;
     Ok(List::of(page, AuditRecord::of))
 }
 

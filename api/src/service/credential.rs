@@ -5,10 +5,12 @@ use crate::App;
 use crate::auth::lockout;
 use crate::auth::password::HashError;
 use crate::auth::password_policy;
-use crate::extract::Source;
+use crate::extract::{InOrganization, Source};
 use crate::problem::{Kind, Problem, Result};
+use crate::service::authority::outranks_subject;
 use crate::wire::credential::{PasswordChange, PasswordReset};
-use iroko_model::{OrganizationId, SessionId, UserId};
+use iroko_model::{SessionId, UserId};
+use iroko_store::authority::Subject;
 use iroko_store::credential::{self, Credential};
 use iroko_store::login_attempt::login_attempt_forgive;
 use iroko_store::request::{self, Who};
@@ -110,11 +112,14 @@ pub async fn change(
 
 /// Sets the password of another person of the organization. All their sessions end, and failures to
 /// log in are forgiven.
-pub async fn reset(app: &App, organization: OrganizationId, user: UserId, request: PasswordReset) -> Result<()> {
-    let mut conn = app.store.connection().await?;
-    let owner = credential::credential_by_account(&mut conn, user).await?;
-    let owner = owner.filter(|owner| owner.organization_id == organization).ok_or(Problem::new(Kind::NotFound))?;
-    drop(conn);
+pub async fn reset(app: &App, within: &InOrganization, user: UserId, request: PasswordReset) -> Result<()> {
+    let mut tx = app.store.begin().await?;
+    let owner = credential::credential_by_account(&mut tx, user).await?;
+    let owner =
+        owner.filter(|owner| owner.organization_id == within.organization).ok_or(Problem::new(Kind::NotFound))?;
+    // Who knows somebody's password has all that they have.
+    outranks_subject(&mut tx, &within.actor, Subject::User(user)).await?;
+    drop(tx);
     if owner.password_hash.is_none() {
         return Err(without_password());
     }
@@ -134,8 +139,12 @@ fn without_password() -> Problem {
 
 /// Checks a new password, by the operator's list too.
 async fn acceptable(app: &App, pointer: &str, password: &str, owner: &Credential) -> Result<()> {
+    acceptable_of(app, pointer, password, [owner.username.clone(), owner.organization_name.clone()]).await
+}
+
+/// The same, for somebody whose user name and organization have these names.
+pub async fn acceptable_of(app: &App, pointer: &str, password: &str, names: [String; 2]) -> Result<()> {
     let (password, breached) = (password.to_owned(), app.credentials.breached.clone());
-    let names = [owner.username.clone(), owner.organization_name.clone()];
     let checked = tokio::task::spawn_blocking(move || {
         password_policy::check_all(&password, &names.each_ref().map(String::as_str), breached.as_deref())
     });

@@ -101,8 +101,8 @@ impl Follower {
     }
 
     async fn look(&mut self) -> iroko_store::Result<()> {
-        let mut conn = self.app.store.connection().await?;
-        let rows = event::event_tail(&mut conn, self.project, self.after, BATCH).await?;
+        let mut tx = self.app.store.begin_bound(self.project).await?;
+        let rows = event::event_tail(&mut tx, self.project, self.after, BATCH).await?;
         for row in rows {
             self.after = (row.revision, row.seq);
             self.ready.extend(sse(row));

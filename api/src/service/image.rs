@@ -4,12 +4,14 @@ use super::image_store::{Received, StoreError};
 use crate::App;
 use crate::extract::ListQuery;
 use crate::problem::{Kind, Problem, Result};
+use crate::service::quota;
 use crate::wire::List;
 use crate::wire::image::{CheckedImage, Image, ImageCreate};
 use axum::body::BodyDataStream;
 use iroko_model::image::DiskFormat;
 use iroko_model::{ImageId, Invalid, ProjectId};
 use iroko_store::Wake;
+use iroko_store::authority::Scope;
 use iroko_store::image::{self, Image as Row, ImageDeletion, NewImage, Uploaded};
 use std::time::Duration;
 use uuid::Uuid;
@@ -29,7 +31,8 @@ pub async fn create(app: &App, project: ProjectId, request: ImageCreate) -> Resu
         sha256: sha256.as_deref(),
         labels: &labels,
     };
-    let mut tx = app.store.begin().await?;
+    let mut tx = app.store.begin_bound(project).await?;
+    quota::take(&mut tx, Scope::Project(project), &[("images", 1)]).await?;
     let row = image::image_insert(&mut tx, &new).await?;
     app.store.commit_for(tx, Wake::Nobody).await?;
     Ok(row.into())
@@ -37,8 +40,8 @@ pub async fn create(app: &App, project: ProjectId, request: ImageCreate) -> Resu
 
 /// A page of images.
 pub async fn list(app: &App, project: ProjectId, query: ListQuery) -> Result<List<Image>> {
-    let mut conn = app.store.connection().await?;
-    Ok(List::of(image::image_list(&mut conn, project, query.page, &query.filter).await?, Image::from))
+    let mut tx = app.store.begin_bound(project).await?;
+    Ok(List::of(image::image_list(&mut tx, project, query.page, &query.filter).await?, Image::from))
 }
 
 /// One image.
@@ -47,8 +50,8 @@ pub async fn get(app: &App, project: ProjectId, id: ImageId) -> Result<Image> {
 }
 
 async fn row(app: &App, project: ProjectId, id: ImageId) -> Result<Row> {
-    let mut conn = app.store.connection().await?;
-    image::image_get(&mut conn, project, id).await?.ok_or(Problem::new(Kind::NotFound))
+    let mut tx = app.store.begin_bound(project).await?;
+    image::image_get(&mut tx, project, id).await?.ok_or(Problem::new(Kind::NotFound))
 }
 
 /// Takes an image's bytes. They become the image only when they are complete and right; until then
@@ -56,38 +59,40 @@ async fn row(app: &App, project: ProjectId, id: ImageId) -> Result<Row> {
 pub async fn upload(app: &App, project: ProjectId, id: ImageId, body: BodyDataStream) -> Result<Image> {
     let record = row(app, project, id).await?;
     let upload = Uuid::now_v7();
-    let mut conn = app.store.connection().await?;
-    if !image::image_upload_begin(&mut conn, id, upload, LEASE.as_secs_f64()).await? {
+    let mut tx = app.store.begin_bound(project).await?;
+    if !image::image_upload_begin(&mut tx, id, upload, LEASE.as_secs_f64()).await? {
         let text = format!("the image is {}; bytes cannot be replaced, make another image", record.status);
         return Err(Problem::with(Kind::Conflict, text));
     }
-    drop(conn);
+    app.store.commit(tx).await?;
     // A task of its own: when the sender is gone this request ends where it waits, and the record
     // must be given back all the same.
     let app = app.clone();
-    let task = tokio::spawn(async move { take(&app, &record, upload, body).await });
+    let task = tokio::spawn(async move { take(&app, project, &record, upload, body).await });
     task.await.map_err(|error| Problem::internal(&error))?
 }
 
-async fn take(app: &App, record: &Row, upload: Uuid, body: BodyDataStream) -> Result<Image> {
+async fn take(app: &App, project: ProjectId, record: &Row, upload: Uuid, body: BodyDataStream) -> Result<Image> {
     let id = ImageId::from(record.id);
-    let done = match receive(app, record, upload, body).await {
-        Ok(bytes) => finish(app, id, upload, bytes).await,
+    let done = match receive(app, project, record, upload, body).await {
+        Ok(bytes) => finish(app, project, id, upload, bytes).await,
         Err(problem) => Err(problem),
     };
     if done.is_err() {
         app.images.discard(upload).await;
-        let mut conn = app.store.connection().await?;
-        image::image_upload_abort(&mut conn, id, upload).await?;
+        let mut tx = app.store.begin_bound(project).await?;
+        image::image_upload_abort(&mut tx, id, upload).await?;
+        app.store.commit(tx).await?;
     }
     done
 }
 
-async fn receive(app: &App, record: &Row, upload: Uuid, body: BodyDataStream) -> Result<Uploaded> {
+async fn receive(app: &App, project: ProjectId, record: &Row, upload: Uuid, body: BodyDataStream) -> Result<Uploaded> {
     let id = ImageId::from(record.id);
     let renew = || async move {
-        let Ok(mut conn) = app.store.connection().await else { return false };
-        image::image_upload_renew(&mut conn, id, upload, LEASE.as_secs_f64()).await.unwrap_or(false)
+        let Ok(mut tx) = app.store.begin_bound(project).await else { return false };
+        let renewed = image::image_upload_renew(&mut tx, id, upload, LEASE.as_secs_f64()).await.unwrap_or(false);
+        renewed && app.store.commit(tx).await.is_ok()
     };
     let received = app.images.receive(upload, body, app.config.image.max_gib * GIB, LEASE / 3, renew).await?;
     if let Some(wanted) = record.sha256.as_deref().filter(|wanted| *wanted != received.sha256) {
@@ -113,8 +118,10 @@ fn virtual_size(format: DiskFormat, received: &Received) -> std::result::Result<
 
 /// The record is locked by its update, the file renamed, then the update committed: an active record
 /// always has its bytes, and an upload that lost its right touches neither.
-async fn finish(app: &App, id: ImageId, upload: Uuid, bytes: Uploaded) -> Result<Image> {
-    let mut tx = app.store.begin().await?;
+async fn finish(app: &App, project: ProjectId, id: ImageId, upload: Uuid, bytes: Uploaded) -> Result<Image> {
+    let mut tx = app.store.begin_bound(project).await?;
+    let gib = (bytes.size_bytes + GIB as i64 - 1) / GIB as i64;
+    quota::take(&mut tx, Scope::Project(project), &[("image_gib", gib)]).await?;
     let row = image::image_upload_finish(&mut tx, id, upload, &bytes).await?;
     let row = row.ok_or_else(|| Problem::with(Kind::Conflict, "another upload of the image has taken over"))?;
     app.images.keep(upload, id).await.map_err(|e| Problem::internal(&e))?;
@@ -124,7 +131,7 @@ async fn finish(app: &App, id: ImageId, upload: Uuid, bytes: Uploaded) -> Result
 
 /// Deletes an image that no instance starts from.
 pub async fn delete(app: &App, project: ProjectId, id: ImageId) -> Result<()> {
-    let mut tx = app.store.begin().await?;
+    let mut tx = app.store.begin_bound(project).await?;
     match image::image_delete(&mut tx, project, id).await? {
         ImageDeletion::Deleted => {}
         ImageDeletion::NotFound => return Err(Problem::new(Kind::NotFound)),

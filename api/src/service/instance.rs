@@ -1,13 +1,15 @@
 //! Instances. Every use case changes only what is wanted; scheduler and agents do the rest.
 
 use crate::App;
-use crate::extract::{ListQuery, Tenant};
+use crate::extract::{InProject, ListQuery};
 use crate::problem::{Kind, Problem, Result};
+use crate::service::quota;
 use crate::wire::List;
-use crate::wire::instance::{CheckedInstance, ConsoleOutput, Instance, InstanceCreate, InterfaceSource};
+use crate::wire::instance::{CheckedInstance, ConsoleOutput, Instance, InstanceCreate, InterfaceSource, UserData};
 use iroko_model::host::Architecture;
 use iroko_model::instance::Power;
-use iroko_model::{InstanceId, ProjectId};
+use iroko_model::{InstanceId, Permission, ProjectId};
+use iroko_store::authority::Scope;
 use iroko_store::flavor::Size;
 use iroko_store::instance::{self, NewInstance, NewNic, Parts};
 use iroko_store::request::{Noun, check_generation};
@@ -24,10 +26,10 @@ const CONSOLE_LOOK: Duration = Duration::from_millis(100);
 const GIB: i64 = 1 << 30;
 
 /// Makes an instance: its record and its ports with addresses, in one transaction.
-pub async fn create(app: &App, tenant: &Tenant, request: InstanceCreate) -> Result<Instance> {
+pub async fn create(app: &App, tenant: &InProject, request: InstanceCreate) -> Result<Instance> {
     let wanted = CheckedInstance::try_from(request)?;
     let networks: Vec<Uuid> = wanted.interfaces.iter().filter_map(|source| source.network()).collect();
-    let mut tx = app.store.begin().await?;
+    let mut tx = app.store.begin_bound(tenant.project).await?;
     let of = (wanted.flavor_id, wanted.image_id);
     let parts = instance::instance_parts(&mut tx, tenant.project, of, &wanted.ssh_key_ids, &networks).await?;
     let (size, architecture) = fitting(&parts, &wanted)?;
@@ -46,6 +48,15 @@ pub async fn create(app: &App, tenant: &Tenant, request: InstanceCreate) -> Resu
         user_data: wanted.user_data.as_deref(),
     };
     let nics = nics(&parts, &wanted.interfaces)?;
+    if parts.is_limited {
+        let amounts = [
+            ("instances", 1),
+            ("vcpus", size.vcpus.into()),
+            ("memory_mib", size.memory_mib.into()),
+            ("ports", nics.len() as i64),
+        ];
+        quota::take(&mut tx, Scope::Project(tenant.project), &amounts).await?;
+    }
     let mut row = instance::instance_make(&mut tx, &new, &nics).await.map_err(|error| match error {
         // A random MAC address was another port's.
         iroko_store::Error::Taken(_) => Problem::new(Kind::Unavailable),
@@ -57,7 +68,7 @@ pub async fn create(app: &App, tenant: &Tenant, request: InstanceCreate) -> Resu
         row = whole.ok_or(Problem::new(Kind::NotFound))?;
     }
     app.store.commit_for(tx, Wake::Scheduler).await?;
-    Ok(Instance::of(row, tenant.actor.claims.operator))
+    Ok(Instance::of(row, tenant.held.has(Permission::HostRead)))
 }
 
 /// The size and architecture, where flavor and image are there and go together.
@@ -117,30 +128,37 @@ fn lease_s(app: &App) -> f64 {
 }
 
 /// A page of instances.
-pub async fn list(app: &App, tenant: &Tenant, query: ListQuery) -> Result<List<Instance>> {
-    let mut conn = app.store.connection().await?;
-    let page = instance::instance_list(&mut conn, tenant.project, query.page, &query.filter, lease_s(app)).await?;
-    Ok(List::of(page, |row| Instance::of(row, tenant.actor.claims.operator)))
+pub async fn list(app: &App, tenant: &InProject, query: ListQuery) -> Result<List<Instance>> {
+    let mut tx = app.store.begin_bound(tenant.project).await?;
+    let page = instance::instance_list(&mut tx, tenant.project, query.page, &query.filter, lease_s(app)).await?;
+    Ok(List::of(page, |row| Instance::of(row, tenant.held.has(Permission::HostRead))))
 }
 
 /// One instance, also one that was deleted.
-pub async fn get(app: &App, tenant: &Tenant, id: InstanceId) -> Result<Instance> {
-    let mut conn = app.store.connection().await?;
-    let row = instance::instance_get(&mut conn, tenant.project, id, lease_s(app)).await?;
-    row.map(|row| Instance::of(row, tenant.actor.claims.operator)).ok_or(Problem::new(Kind::NotFound))
+pub async fn get(app: &App, tenant: &InProject, id: InstanceId) -> Result<Instance> {
+    let mut tx = app.store.begin_bound(tenant.project).await?;
+    let row = instance::instance_get(&mut tx, tenant.project, id, lease_s(app)).await?;
+    row.map(|row| Instance::of(row, tenant.held.has(Permission::HostRead))).ok_or(Problem::new(Kind::NotFound))
+}
+
+/// The user data it was made with.
+pub async fn user_data(app: &App, tenant: &InProject, id: InstanceId) -> Result<UserData> {
+    let mut tx = app.store.begin_bound(tenant.project).await?;
+    let found = instance::instance_user_data(&mut tx, tenant.project, id).await?;
+    found.map(|user_data| UserData { user_data }).ok_or(Problem::new(Kind::NotFound))
 }
 
 /// Wants it running or stopped.
-pub async fn set_power(app: &App, tenant: &Tenant, id: InstanceId, power: Power) -> Result<Instance> {
-    let mut tx = app.store.begin().await?;
+pub async fn set_power(app: &App, tenant: &InProject, id: InstanceId, power: Power) -> Result<Instance> {
+    let mut tx = app.store.begin_bound(tenant.project).await?;
     check_generation(&mut tx, Noun::Instance, id.as_uuid()).await?;
     let found = instance::instance_set_power(&mut tx, tenant.project, id, power).await?;
     changed(app, tenant, id, tx, found, "it is being deleted").await
 }
 
 /// Wants it rebooted once.
-pub async fn reboot(app: &App, tenant: &Tenant, id: InstanceId) -> Result<Instance> {
-    let mut tx = app.store.begin().await?;
+pub async fn reboot(app: &App, tenant: &InProject, id: InstanceId) -> Result<Instance> {
+    let mut tx = app.store.begin_bound(tenant.project).await?;
     check_generation(&mut tx, Noun::Instance, id.as_uuid()).await?;
     let found = instance::instance_reboot(&mut tx, tenant.project, id).await?;
     changed(app, tenant, id, tx, found, "only an instance that is wanted running can be rebooted; start it").await
@@ -149,7 +167,7 @@ pub async fn reboot(app: &App, tenant: &Tenant, id: InstanceId) -> Result<Instan
 /// Shows an instance after a change, or says why the change was refused.
 async fn changed(
     app: &App,
-    tenant: &Tenant,
+    tenant: &InProject,
     id: InstanceId,
     mut tx: Tx,
     done: bool,
@@ -161,12 +179,12 @@ async fn changed(
         return Err(Problem::with(Kind::Conflict, refusal));
     }
     app.store.commit(tx).await?;
-    Ok(Instance::of(row, tenant.actor.claims.operator))
+    Ok(Instance::of(row, tenant.held.has(Permission::HostRead)))
 }
 
 /// Wants it gone.
-pub async fn delete(app: &App, tenant: &Tenant, id: InstanceId) -> Result<()> {
-    let mut tx = app.store.begin().await?;
+pub async fn delete(app: &App, tenant: &InProject, id: InstanceId) -> Result<()> {
+    let mut tx = app.store.begin_bound(tenant.project).await?;
     check_generation(&mut tx, Noun::Instance, id.as_uuid()).await?;
     if !instance::instance_delete(&mut tx, tenant.project, id).await? {
         return Err(Problem::new(Kind::NotFound));
@@ -175,18 +193,18 @@ pub async fn delete(app: &App, tenant: &Tenant, id: InstanceId) -> Result<()> {
 }
 
 /// The console's tail: asks the host for it and waits a bounded time; then what was last sent.
-pub async fn console(app: &App, tenant: &Tenant, id: InstanceId) -> Result<ConsoleOutput> {
+pub async fn console(app: &App, tenant: &InProject, id: InstanceId) -> Result<ConsoleOutput> {
     let asked_at = OffsetDateTime::now_utc();
-    let mut tx = app.store.begin().await?;
+    let mut tx = app.store.begin_bound(tenant.project).await?;
     let row = instance::instance_get(&mut tx, tenant.project, id, lease_s(app)).await?;
     let row = row.filter(|row| row.deleted_at.is_none()).ok_or(Problem::new(Kind::NotFound))?;
     let answers = console::console_want(&mut tx, id).await? && !row.host_unreachable;
     app.store.commit(tx).await?;
     let patience = Instant::now() + if answers { CONSOLE_WAIT } else { Duration::ZERO };
     loop {
-        let mut conn = app.store.connection().await?;
-        let console = console::console_get(&mut conn, id).await?;
-        drop(conn);
+        let mut tx = app.store.begin_bound(tenant.project).await?;
+        let console = console::console_get(&mut tx, id).await?;
+        drop(tx);
         let is_new = console.as_ref().and_then(|c| c.updated_at).is_some_and(|at| at >= asked_at);
         if is_new || Instant::now() >= patience {
             let (output, updated_at) = console.map_or((String::new(), None), |c| (c.tail, c.updated_at));

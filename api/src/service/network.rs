@@ -3,10 +3,12 @@
 use crate::App;
 use crate::extract::ListQuery;
 use crate::problem::{Kind, Problem, Result};
+use crate::service::quota;
 use crate::wire::List;
 use crate::wire::network::{Network, NetworkCreate};
 use iroko_model::{Labels, Name, NetworkId, ProjectId};
 use iroko_store::Wake;
+use iroko_store::authority::Scope;
 use iroko_store::network::{self, NewNetwork};
 use iroko_store::request::{Noun, check_generation};
 
@@ -24,26 +26,29 @@ pub async fn create(app: &App, project: ProjectId, request: NetworkCreate) -> Re
         labels: &labels,
         vnis: config.vni_first..=config.vni_last,
     };
-    let mut conn = app.store.connection().await?;
-    Ok(network::network_insert(&mut conn, &new).await?.into())
+    let mut tx = app.store.begin_bound(project).await?;
+    quota::take(&mut tx, Scope::Project(project), &[("networks", 1)]).await?;
+    let row = network::network_insert(&mut tx, &new).await?;
+    app.store.commit(tx).await?;
+    Ok(row.into())
 }
 
 /// A page of networks.
 pub async fn list(app: &App, project: ProjectId, query: ListQuery) -> Result<List<Network>> {
-    let mut conn = app.store.connection().await?;
-    Ok(List::of(network::network_list(&mut conn, project, query.page, &query.filter).await?, Network::from))
+    let mut tx = app.store.begin_bound(project).await?;
+    Ok(List::of(network::network_list(&mut tx, project, query.page, &query.filter).await?, Network::from))
 }
 
 /// One network.
 pub async fn get(app: &App, project: ProjectId, id: NetworkId) -> Result<Network> {
-    let mut conn = app.store.connection().await?;
-    let row = network::network_get(&mut conn, project, id).await?;
+    let mut tx = app.store.begin_bound(project).await?;
+    let row = network::network_get(&mut tx, project, id).await?;
     row.map(Network::from).ok_or(Problem::new(Kind::NotFound))
 }
 
 /// Deletes a network without subnets and ports.
 pub async fn delete(app: &App, project: ProjectId, id: NetworkId) -> Result<()> {
-    let mut tx = app.store.begin().await?;
+    let mut tx = app.store.begin_bound(project).await?;
     check_generation(&mut tx, Noun::Network, id.as_uuid()).await?;
     match network::network_delete(&mut tx, project, id).await {
         Ok(true) => Ok(app.store.commit_for(tx, Wake::Nobody).await?),

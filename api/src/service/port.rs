@@ -2,9 +2,11 @@
 
 use crate::App;
 use crate::problem::{Kind, Problem, Result};
+use crate::service::quota;
 use crate::wire::List;
 use crate::wire::port::{Port, PortCreate};
 use iroko_model::{Labels, Name, NetworkId, PortId, ProjectId};
+use iroko_store::authority::Scope;
 use iroko_store::port::{self, NewPort, PortDeletion, PortFilter};
 use iroko_store::request::{Noun, check_generation};
 use iroko_store::subnet::subnets_of_networks;
@@ -13,9 +15,10 @@ use iroko_store::{PageQuery, Wake};
 /// Makes a port with addresses of its network.
 pub async fn create(app: &App, project: ProjectId, request: PortCreate) -> Result<Port> {
     let (network_id, name, labels): (NetworkId, Name, Labels) = request.try_into()?;
-    let mut tx = app.store.begin().await?;
+    let mut tx = app.store.begin_bound(project).await?;
     let networks = subnets_of_networks(&mut tx, project, &[network_id.as_uuid()]).await?;
     let (_, subnets) = networks.first().ok_or_else(|| Problem::missing("/network_id", "network"))?;
+    quota::take(&mut tx, Scope::Project(project), &[("ports", 1)]).await?;
     let id = PortId::new();
     let new = NewPort { id, project_id: project, network_id, name: name.as_str(), labels: &labels };
     port::port_insert(&mut tx, &new, subnets).await?;
@@ -26,20 +29,20 @@ pub async fn create(app: &App, project: ProjectId, request: PortCreate) -> Resul
 
 /// A page of ports.
 pub async fn list(app: &App, project: ProjectId, page: PageQuery, filter: &PortFilter) -> Result<List<Port>> {
-    let mut conn = app.store.connection().await?;
-    Ok(List::of(port::port_list(&mut conn, project, page, filter).await?, Port::from))
+    let mut tx = app.store.begin_bound(project).await?;
+    Ok(List::of(port::port_list(&mut tx, project, page, filter).await?, Port::from))
 }
 
 /// One port.
 pub async fn get(app: &App, project: ProjectId, id: PortId) -> Result<Port> {
-    let mut conn = app.store.connection().await?;
-    let row = port::port_get(&mut conn, project, id).await?;
+    let mut tx = app.store.begin_bound(project).await?;
+    let row = port::port_get(&mut tx, project, id).await?;
     row.map(Port::from).ok_or(Problem::new(Kind::NotFound))
 }
 
 /// Deletes a port that no instance uses.
 pub async fn delete(app: &App, project: ProjectId, id: PortId) -> Result<()> {
-    let mut tx = app.store.begin().await?;
+    let mut tx = app.store.begin_bound(project).await?;
     check_generation(&mut tx, Noun::Port, id.as_uuid()).await?;
     match port::port_delete(&mut tx, project, id).await? {
         PortDeletion::Deleted => Ok(app.store.commit_for(tx, Wake::Nobody).await?),

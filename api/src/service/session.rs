@@ -11,9 +11,10 @@ use crate::wire::List;
 use crate::wire::auth::{TokenRequest, TokenResponse};
 use crate::wire::session::{RefreshRequest, Session};
 use iroko_model::{SessionId, UserId};
+use iroko_store::authority::{Scope, Subject, authority};
 use iroko_store::credential::{Credential, credential_by_account};
 use iroko_store::session::{self, NewSession};
-use iroko_store::{Tx, Wake, account};
+use iroko_store::{Tx, Wake};
 use time::OffsetDateTime;
 
 /// A session and when it ends.
@@ -92,6 +93,12 @@ pub async fn refresh(app: &App, source: &Source, request: RefreshRequest) -> Res
     Ok(answer)
 }
 
+/// Their account holds, and no organization of theirs is suspended.
+async fn in_good_standing(tx: &mut Tx, person: UserId) -> Result<()> {
+    let found = authority(tx, Subject::User(person), Scope::System).await?;
+    crate::auth::policy::stands(found.standing)
+}
+
 /// Signs an access token of the session.
 async fn answer(
     app: &App,
@@ -100,7 +107,7 @@ async fn answer(
     session: Begun,
     now: OffsetDateTime,
 ) -> Result<TokenResponse> {
-    let projects = account::account_projects(tx, person.account_id).await?;
+    in_good_standing(tx, person.account_id).await?;
     let ends = (now + LIFETIME).min(session.expires_at);
     let claims = Claims {
         iss: ISSUER.to_owned(),
@@ -108,8 +115,6 @@ async fn answer(
         sid: session.id,
         username: person.username.clone(),
         org: person.organization_id,
-        operator: person.is_operator,
-        projects: projects.into_iter().map(|project| project.id).collect(),
         iat: now.unix_timestamp(),
         exp: ends.unix_timestamp(),
     };

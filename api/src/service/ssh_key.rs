@@ -3,19 +3,22 @@
 use crate::App;
 use crate::extract::ListQuery;
 use crate::problem::{Kind, Problem, Result};
+use crate::service::quota;
 use crate::wire::List;
 use crate::wire::ssh_key::{SshKey, SshKeyCreate};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
 use iroko_model::ssh_key::decode_base64;
 use iroko_model::{Labels, Name, ProjectId, SshKeyId};
+use iroko_store::authority::Scope;
 use iroko_store::{Wake, ssh_key};
 use sha2::{Digest, Sha256};
 
 /// Makes a key's record.
 pub async fn create(app: &App, project: ProjectId, request: SshKeyCreate) -> Result<SshKey> {
     let (name, line, labels): (Name, String, Labels) = request.try_into()?;
-    let mut tx = app.store.begin().await?;
+    let mut tx = app.store.begin_bound(project).await?;
+    quota::take(&mut tx, Scope::Project(project), &[("ssh_keys", 1)]).await?;
     let row = ssh_key::ssh_key_insert(&mut tx, project, &name, &line, &fingerprint(&line), &labels).await?;
     app.store.commit_for(tx, Wake::Nobody).await?;
     Ok(row.into())
@@ -29,20 +32,20 @@ fn fingerprint(line: &str) -> String {
 
 /// A page of keys.
 pub async fn list(app: &App, project: ProjectId, query: ListQuery) -> Result<List<SshKey>> {
-    let mut conn = app.store.connection().await?;
-    Ok(List::of(ssh_key::ssh_key_list(&mut conn, project, query.page, &query.filter).await?, SshKey::from))
+    let mut tx = app.store.begin_bound(project).await?;
+    Ok(List::of(ssh_key::ssh_key_list(&mut tx, project, query.page, &query.filter).await?, SshKey::from))
 }
 
 /// One key.
 pub async fn get(app: &App, project: ProjectId, id: SshKeyId) -> Result<SshKey> {
-    let mut conn = app.store.connection().await?;
-    let row = ssh_key::ssh_key_get(&mut conn, project, id).await?;
+    let mut tx = app.store.begin_bound(project).await?;
+    let row = ssh_key::ssh_key_get(&mut tx, project, id).await?;
     row.map(SshKey::from).ok_or(Problem::new(Kind::NotFound))
 }
 
 /// Deletes a key's record. Machines made with it keep accepting it.
 pub async fn delete(app: &App, project: ProjectId, id: SshKeyId) -> Result<()> {
-    let mut tx = app.store.begin().await?;
+    let mut tx = app.store.begin_bound(project).await?;
     if !ssh_key::ssh_key_delete(&mut tx, project, id).await? {
         return Err(Problem::new(Kind::NotFound));
     }

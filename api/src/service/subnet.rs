@@ -3,16 +3,19 @@
 use crate::App;
 use crate::extract::ListQuery;
 use crate::problem::{Kind, Problem, Result};
+use crate::service::quota;
 use crate::wire::List;
 use crate::wire::subnet::{CheckedSubnet, Subnet, SubnetCreate};
 use iroko_model::{NetworkId, ProjectId, SubnetId};
+use iroko_store::authority::Scope;
 use iroko_store::subnet::{self, NewSubnet};
 
 /// Makes a subnet; the hosts of its network learn of it.
 pub async fn create(app: &App, project: ProjectId, request: SubnetCreate) -> Result<Subnet> {
     let CheckedSubnet { network_id, name, plan, labels } = request.try_into()?;
     let new = NewSubnet { project_id: project, network_id, name: &name, plan: &plan, labels: &labels };
-    let mut tx = app.store.begin().await?;
+    let mut tx = app.store.begin_bound(project).await?;
+    quota::take(&mut tx, Scope::Project(project), &[("subnets", 1)]).await?;
     let row = subnet::subnet_insert(&mut tx, &new).await.map_err(|error| match error {
         iroko_store::Error::Taken(_) => Problem::with(
             Kind::Conflict,
@@ -27,20 +30,20 @@ pub async fn create(app: &App, project: ProjectId, request: SubnetCreate) -> Res
 
 /// A page of subnets.
 pub async fn list(app: &App, project: ProjectId, network: Option<NetworkId>, query: ListQuery) -> Result<List<Subnet>> {
-    let mut conn = app.store.connection().await?;
-    Ok(List::of(subnet::subnet_list(&mut conn, project, network, query.page, &query.filter).await?, Subnet::from))
+    let mut tx = app.store.begin_bound(project).await?;
+    Ok(List::of(subnet::subnet_list(&mut tx, project, network, query.page, &query.filter).await?, Subnet::from))
 }
 
 /// One subnet.
 pub async fn get(app: &App, project: ProjectId, id: SubnetId) -> Result<Subnet> {
-    let mut conn = app.store.connection().await?;
-    let row = subnet::subnet_get(&mut conn, project, id).await?;
+    let mut tx = app.store.begin_bound(project).await?;
+    let row = subnet::subnet_get(&mut tx, project, id).await?;
     row.map(Subnet::from).ok_or(Problem::new(Kind::NotFound))
 }
 
 /// Deletes a subnet without ports; the hosts of its network learn of it.
 pub async fn delete(app: &App, project: ProjectId, id: SubnetId) -> Result<()> {
-    let mut tx = app.store.begin().await?;
+    let mut tx = app.store.begin_bound(project).await?;
     let done = subnet::subnet_delete(&mut tx, project, id).await.map_err(|error| match error {
         iroko_store::Error::InUse(_) => Problem::with(
             Kind::Conflict,

@@ -258,6 +258,15 @@ impl Instance {
     }
 }
 
+/// The user data an instance was made with.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({"user_data": "#cloud-config\n"}))]
+pub struct UserData {
+    /// As it was sent; absent where there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_data: Option<String>,
+}
+
 /// The tail of an instance's serial console.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"output": "[    2.1] Debian GNU/Linux 12 web-1 ttyS0\n", "updated_at": "2026-11-23T08:01:00Z"}))]

@@ -6,16 +6,24 @@ pub mod auth;
 pub mod credential;
 pub mod event;
 pub mod flavor;
+pub mod group;
 pub mod host;
 pub mod image;
 pub mod instance;
+pub mod me;
 pub mod network;
+pub mod organization;
 pub mod port;
 pub mod project;
+pub mod quota;
+pub mod role;
+pub mod role_binding;
+pub mod service_account;
 pub mod session;
 pub mod signing_key;
 pub mod ssh_key;
 pub mod subnet;
+pub mod user;
 
 use crate::extract::cursor_of;
 use iroko_model::{Invalid, Labels};
@@ -23,7 +31,18 @@ use iroko_store::Page;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use utoipa::ToSchema;
+use time::OffsetDateTime;
+use utoipa::{IntoParams, ToSchema};
+
+/// How an organization or a project is deleted.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Deletion {
+    /// Delete everything in it, too.
+    #[serde(default)]
+    #[param(default = false)]
+    pub purge: bool,
+}
 
 /// Labels as they come: checked when they become [`Labels`].
 pub type LabelMap = BTreeMap<String, String>;
@@ -44,6 +63,16 @@ impl<T> List<T> {
         let page = page.map(show);
         Self { items: page.items, next_cursor: page.next.map(cursor_of) }
     }
+}
+
+/// In which state an organization or project is, itself.
+pub(crate) fn status(suspended_at: Option<OffsetDateTime>, purging_at: Option<OffsetDateTime>) -> String {
+    let word = match (suspended_at, purging_at) {
+        (_, Some(_)) => "purging",
+        (Some(_), None) => "suspended",
+        (None, None) => "active",
+    };
+    word.to_owned()
 }
 
 /// Labels of a request.

@@ -1,15 +1,67 @@
 //! Projects.
 
-use iroko_store::account::Project as Row;
+use super::{LabelMap, label_map, labels, status};
+use crate::problem::{Faults, Problem};
+use iroko_model::{Labels, Name};
+use iroko_store::project::Project as Row;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+/// Asks for a project.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "archives"}))]
+pub struct ProjectCreate {
+    /// Name, unique in the organization.
+    #[schema(min_length = 1, max_length = 128)]
+    pub name: String,
+    /// Labels.
+    #[serde(default)]
+    pub labels: Option<LabelMap>,
+}
+
+impl TryFrom<ProjectCreate> for (Name, Labels) {
+    type Error = Problem;
+
+    fn try_from(wire: ProjectCreate) -> Result<Self, Problem> {
+        let mut faults = Faults::default();
+        let name = faults.take("/name", Name::try_from(wire.name));
+        let labels = faults.take("/labels", labels(wire.labels));
+        faults.finish_with(name.zip(labels))
+    }
+}
+
+/// Changes a project; what is absent stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "archives"}))]
+pub struct ProjectUpdate {
+    /// Name, unique in the organization.
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 128)]
+    pub name: Option<String>,
+    /// Labels; they take the place of all there were.
+    #[serde(default)]
+    pub labels: Option<LabelMap>,
+}
+
+impl TryFrom<ProjectUpdate> for (Option<Name>, Option<Labels>) {
+    type Error = Problem;
+
+    fn try_from(wire: ProjectUpdate) -> Result<Self, Problem> {
+        let mut faults = Faults::default();
+        let name = faults.take("/name", wire.name.map(Name::try_from).transpose());
+        let labels = faults.take("/labels", wire.labels.map(Labels::try_from).transpose());
+        faults.finish_with(name.zip(labels))
+    }
+}
+
 /// A project: the owner of instances, networks, images and keys.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"id": "0198c0de-0000-7000-8000-000000000001", "organization_id": "0198c0de-0000-7000-8000-000000000000",
-    "name": "archives", "created_at": "2026-11-23T08:00:00Z"}))]
+    "name": "archives", "status": "active", "labels": {}, "generation": 1, "created_at": "2026-11-23T08:00:00Z"}))]
 pub struct Project {
     /// Its id.
     pub id: Uuid,
@@ -17,6 +69,12 @@ pub struct Project {
     pub organization_id: Uuid,
     /// Its name, unique in the organization.
     pub name: String,
+    /// `active`, `suspended` (itself; one above it may be, too) or `purging`.
+    pub status: String,
+    /// Labels.
+    pub labels: LabelMap,
+    /// Grows with each change.
+    pub generation: i64,
     /// When it was made.
     #[serde(with = "time::serde::rfc3339")]
     #[schema(value_type = String, format = DateTime)]
@@ -25,11 +83,8 @@ pub struct Project {
 
 impl From<Row> for Project {
     fn from(row: Row) -> Self {
-        Self {
-            id: row.id.into(),
-            organization_id: row.organization_id.into(),
-            name: row.name,
-            created_at: row.created_at,
-        }
+        let labels = label_map(&row.labels);
+        let Row { id, organization_id, name, suspended_at, purging_at, generation, created_at, .. } = row;
+        Self { id, organization_id, name, status: status(suspended_at, purging_at), labels, generation, created_at }
     }
 }

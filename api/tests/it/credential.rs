@@ -1,7 +1,9 @@
 //! Passwords: changing, resetting, and what too many wrong ones cost.
 
 use crate::session::{holds, log_in, text};
-use crate::world::{Answer, Api, PASSWORD, fault};
+use crate::world::{Answer, Api, PASSWORD, bind, fault, issue, person};
+use iroko_model::Role;
+use iroko_store::authority::Scope;
 use reqwest::Method;
 use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -52,13 +54,23 @@ async fn an_administrator_resets_a_password(_: PgPoolOptions, connect: PgConnect
             .fetch_one(api.store.pool())
             .await
             .unwrap();
-    let elsewhere: uuid::Uuid = sqlx::query_scalar("SELECT id FROM organization WHERE name = 'second'")
-        .fetch_one(api.store.pool())
-        .await
-        .unwrap();
+    // Whoever resets it must have all that they have: they own the organization and run the system.
+    let mut tx = api.store.begin().await.unwrap();
+    let boss = person(&mut tx, "boss", api.organization, "no password").await;
+    bind(&mut tx, &boss, Role::Owner, Scope::Organization(api.organization)).await;
+    let token = issue(api.app(), &mut tx, &boss, std::time::Duration::ZERO).await;
+    api.store.commit(tx).await.unwrap();
+    let path = format!("/v1/organizations/{}/users/{}/password", ids.0, ids.1);
+    let refused = api.call(Method::PUT, &path, Some(&token), Some(json!({"password": NEW}))).await;
+    refused.problem("forbidden", 403);
+    let mut tx = api.store.begin().await.unwrap();
+    bind(&mut tx, &boss, Role::Operator, Scope::System).await;
+    api.store.commit(tx).await.unwrap();
+    let below = "INSERT INTO organization (id, parent_id, name) VALUES (gen_random_uuid(), $1, 'below') RETURNING id";
+    let elsewhere: uuid::Uuid = sqlx::query_scalar(below).bind(ids.0).fetch_one(api.store.pool()).await.unwrap();
     let reset = async |organization, password: &str| {
         let path = format!("/v1/organizations/{organization}/users/{}/password", ids.1);
-        api.call(Method::PUT, &path, Some(&api.operator), Some(json!({"password": password}))).await
+        api.call(Method::PUT, &path, Some(&token), Some(json!({"password": password}))).await
     };
     reset(elsewhere, NEW).await.problem("not-found", 404);
     assert_eq!(reset(ids.0, "admin-default").await.fault(), fault("/password", "password_name"));

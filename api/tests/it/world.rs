@@ -5,10 +5,12 @@ use iroko_api::auth::token::{Claims, ISSUER};
 use iroko_api::config::{AgentLinkConfig, BootstrapConfig, Config, ImageConfig, NetworkConfig};
 use iroko_api::layers::rate::RateConfig;
 use iroko_api::server::{Listening, serve};
-use iroko_model::{InstanceId, Name, ProjectId, UserId};
-use iroko_store::account;
+use iroko_model::{InstanceId, Labels, Name, OrganizationId, ProjectId, Role, Username};
+use iroko_store::account::{self, Account};
+use iroko_store::authority::{Scope, Subject};
+use iroko_store::role_binding::{Holder, RoleRef, role_binding_insert};
 use iroko_store::session::{NewSession, session_begin};
-use iroko_store::{Store, Tx};
+use iroko_store::{Filter, PageQuery, Store, Tx, organization, project, user};
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -31,11 +33,13 @@ pub const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqK
 pub struct Api {
     pub listening: Option<Listening>,
     pub store: Store,
-    /// The first project.
+    /// The first organization and its project.
+    pub organization: OrganizationId,
     pub project: ProjectId,
     /// A second project, of another organization.
+    pub other_organization: OrganizationId,
     pub other: ProjectId,
-    /// Tokens: a member of the first project, a member of the second, an operator in neither.
+    /// Tokens: a member of the first project, a member of the second, an operator who is in neither.
     pub member: String,
     pub stranger: String,
     pub operator: String,
@@ -124,13 +128,25 @@ impl Api {
         (config.listen, config.agent_link.listen) = (listening.rest, listening.agents);
         let mut tx = store.begin().await.unwrap();
         let ama = account::account_by_username(&mut tx, "admin").await.unwrap().unwrap();
-        let project = account::account_projects(&mut tx, ama.id).await.unwrap()[0].id;
-        let other = second_project(&mut tx).await;
+        let project = first_project(&mut tx, &ama).await;
+        let (other_organization, other) = second_project(&mut tx).await;
+        let organization = ama.organization_id;
+        let mut token = async |username: &str, organization, role, scope| {
+            let account = person(&mut tx, username, organization, "no password").await;
+            bind(&mut tx, &account, role, scope).await;
+            issue(&listening.app, &mut tx, &account, Duration::ZERO).await
+        };
+        let member = token("member", organization, Role::Member, Scope::Project(project)).await;
+        let stranger = token("stranger", other_organization, Role::Member, Scope::Project(other)).await;
+        let operator = token("operator", organization, Role::Operator, Scope::System).await;
+        person(&mut tx, "kofi", other_organization, "no password").await;
         store.commit(tx).await.unwrap();
         Self {
-            member: token(&listening, "member", false, vec![project]).await,
-            stranger: token(&listening, "stranger", false, vec![other]).await,
-            operator: token(&listening, "operator", true, vec![]).await,
+            member,
+            stranger,
+            operator,
+            organization,
+            other_organization,
             url: format!("http://{}", listening.rest),
             listening: Some(listening),
             store,
@@ -155,6 +171,8 @@ impl Api {
             member: self.member.clone(),
             stranger: self.stranger.clone(),
             operator: self.operator.clone(),
+            organization: self.organization,
+            other_organization: self.other_organization,
             url: format!("http://{}", listening.rest),
             listening: Some(listening),
             store,
@@ -236,6 +254,16 @@ impl Api {
 
     pub async fn delete(&self, path: &str) -> Answer {
         self.call(Method::DELETE, &self.at(path), Some(&self.member), None).await
+    }
+
+    /// Makes somebody with a role, and logs them in.
+    pub async fn token(&self, username: &str, organization: OrganizationId, role: Role, scope: Scope) -> String {
+        let mut tx = self.store.begin().await.unwrap();
+        let account = person(&mut tx, username, organization, "no password").await;
+        bind(&mut tx, &account, role, scope).await;
+        let token = issue(self.app(), &mut tx, &account, Duration::ZERO).await;
+        self.store.commit(tx).await.unwrap();
+        token
     }
 
     /// Calls as the operator.
@@ -337,7 +365,7 @@ fn config(connect: &PgConnectOptions, state_dir: PathBuf) -> Config {
             password: PASSWORD.into(),
         },
         auth: AuthConfig::default(),
-        rate: RateConfig::default(),
+        rate: RateConfig { caller_per_minute: 1_000_000, address_per_minute: 1_000_000 },
         audit_log_name: "iroko/test".into(),
         network: NetworkConfig::default(),
         image: ImageConfig::default(),
@@ -348,23 +376,30 @@ async fn connected(config: &Config) -> Store {
     Store::connect(&config.database_url, config.database_connections).await.unwrap()
 }
 
-async fn second_project(tx: &mut Tx) -> ProjectId {
-    let name = |text: &str| Name::try_from(text).unwrap();
-    account::bootstrap(tx, &name("second"), &name("second"), "kofi", "no password").await.unwrap()
+async fn first_project(tx: &mut Tx, account: &Account) -> ProjectId {
+    let page = PageQuery { limit: 1, after: None };
+    let found = project::project_list_of(tx, Subject::User(account.id), page, &Filter::default()).await.unwrap();
+    found.items[0].id.into()
 }
 
-/// An access token of somebody new, without the time that a password takes.
-async fn token(listening: &Listening, username: &str, operator: bool, projects: Vec<ProjectId>) -> String {
-    let (app, sub) = (&listening.app, UserId::new());
-    let mut tx = app.store.begin().await.unwrap();
-    let org = sqlx::query_scalar(
-        "INSERT INTO account (id, organization_id, username, is_operator)
-         SELECT $1, id, $2, $3 FROM organization WHERE name = 'default' RETURNING organization_id",
-    );
-    let org: uuid::Uuid = org.bind(sub.as_uuid()).bind(username).bind(operator).fetch_one(&mut *tx).await.unwrap();
+async fn second_project(tx: &mut Tx) -> (OrganizationId, ProjectId) {
+    let (name, labels) = (Name::try_from("second").unwrap(), Labels::default());
+    let organization = organization::organization_insert(tx, None, &name, &labels).await.unwrap().id.into();
+    (organization, project::project_insert(tx, organization, &name, &labels).await.unwrap().id.into())
+}
+
+/// Somebody without roles.
+pub async fn person(tx: &mut Tx, username: &str, organization_id: OrganizationId, hash: &str) -> Account {
+    let name = Username::try_from(username.to_owned()).unwrap();
+    let row = user::user_insert(tx, organization_id, &name, hash, &Labels::default()).await.unwrap();
+    Account { id: row.id.into(), organization_id, username: username.to_owned() }
+}
+
+/// An access token of a new session, without the time that a password takes, as of `ago`.
+pub async fn issue(app: &iroko_api::App, tx: &mut Tx, account: &Account, ago: Duration) -> String {
     let now = app.credentials.clock.now();
     let session = NewSession {
-        account_id: sub,
+        account_id: account.id,
         method: "password",
         source: [127, 0, 0, 1].into(),
         user_agent: None,
@@ -372,12 +407,17 @@ async fn token(listening: &Listening, username: &str, operator: bool, projects: 
         idle_expires_at: now + time::Duration::days(1),
         expires_at: now + time::Duration::days(1),
     };
-    let sid = session_begin(&mut tx, &session, username.as_bytes()).await.unwrap();
-    app.store.commit(tx).await.unwrap();
-    let (iat, exp) = (now.unix_timestamp(), now.unix_timestamp() + 900);
-    let (iss, username) = (ISSUER.to_owned(), username.to_owned());
-    let claims = Claims { iss, sub, sid, username, org: org.into(), operator, projects, iat, exp };
+    let sid = session_begin(tx, &session, uuid::Uuid::now_v7().as_bytes()).await.unwrap();
+    let iat = (now - ago).unix_timestamp();
+    let (iss, username) = (ISSUER.to_owned(), account.username.clone());
+    let claims = Claims { iss, sub: account.id, sid, username, org: account.organization_id, iat, exp: iat + 900 };
     app.credentials.ring().issue(&claims).unwrap()
+}
+
+/// Gives somebody a role.
+pub async fn bind(tx: &mut Tx, account: &Account, role: Role, scope: Scope) {
+    let holder = Holder::User(account.id.as_uuid());
+    role_binding_insert(tx, holder, RoleRef::BuiltIn(role), scope).await.unwrap().unwrap();
 }
 
 /// Waits until `look` says something, bounded; prints what was last seen.

@@ -22,6 +22,7 @@ fn machine(vcpus: u64, memory_mib: u64, disk_gib: u64) -> Pending {
         resources: Resources { vcpus, memory_mib, disk_gib },
         architecture: Architecture::X86_64,
         excluded_hosts: vec![],
+        suspended: false,
     }
 }
 

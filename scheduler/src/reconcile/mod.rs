@@ -4,10 +4,12 @@
 mod build_failure;
 mod outbox_trim;
 mod placement;
+mod purge;
 
 pub use build_failure::BuildFailure;
 pub use outbox_trim::OutboxTrim;
 pub use placement::Placement;
+pub use purge::Purge;
 
 use iroko_store::{Signals, Store, Wake};
 use std::time::{Duration, Instant};

@@ -2,7 +2,7 @@
 
 use super::{PassReport, Reconcile};
 use crate::placement::place;
-use iroko_store::placement::HostView;
+use iroko_store::placement::{HostView, Pending};
 use iroko_store::{Store, Wake, placement};
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,11 @@ const BATCH: i64 = 256;
 const VIEW_MAX: Duration = Duration::from_secs(1);
 /// When a machine that fits nowhere is tried again, unless room is freed before.
 const AGAIN_S: f64 = 5.0;
+
+/// What a suspended machine waits for.
+const SUSPENDED: &str = "its project or an organization above it is suspended";
+/// When it is looked at again, unless it is resumed before.
+const SUSPENDED_AGAIN_S: f64 = 60.0;
 
 /// See the module.
 #[derive(Debug)]
@@ -36,9 +41,17 @@ impl Reconcile for Placement {
 
     async fn pass(&mut self, store: &Store) -> iroko_store::Result<PassReport> {
         let mut tx = store.begin().await?;
-        let batch = placement::placement_claim(&mut tx, BATCH).await?;
+        let claimed = placement::placement_claim(&mut tx, BATCH).await?;
+        let is_full = claimed.len() as i64 == BATCH;
+        let (suspended, batch): (Vec<_>, Vec<_>) = claimed.into_iter().partition(|machine| machine.suspended);
+        if !suspended.is_empty() {
+            let why = |machine: Pending| (machine.id, SUSPENDED.to_owned());
+            let refused: Vec<_> = suspended.into_iter().map(why).collect();
+            placement::placement_postpone(&mut tx, &refused, SUSPENDED_AGAIN_S).await?;
+        }
         if batch.is_empty() {
-            return Ok(PassReport::default());
+            store.commit_for(tx, Wake::Nobody).await?;
+            return Ok(PassReport { done: 0, more: is_full });
         }
         let known = self.view.take().filter(|(since, _)| since.elapsed() < VIEW_MAX);
         let is_new = known.is_none();
@@ -63,6 +76,6 @@ impl Reconcile for Placement {
         // Those that lost their room to somebody else are claimed again at once, on a new view.
         let lost = decision.placed.len() - placed.len();
         self.view = (lost == 0).then_some((since, hosts));
-        Ok(PassReport { done: placed.len() as u64, more: lost > 0 || batch.len() as i64 == BATCH })
+        Ok(PassReport { done: placed.len() as u64, more: lost > 0 || is_full })
     }
 }

@@ -25,6 +25,8 @@ pub struct Parts {
     pub image: Option<PartImage>,
     /// A line for each key asked for, in that order.
     pub ssh_keys: Vec<Option<String>>,
+    /// Some quota is set that a machine could exceed.
+    pub is_limited: bool,
     /// Networks with their subnets, by age. A network without subnets appears with none.
     pub networks: HashMap<Uuid, Vec<Subnet>>,
 }
@@ -65,6 +67,7 @@ pub async fn instance_parts(
            )
            SELECT f.vcpus AS "vcpus?", f.memory_mib AS "memory_mib?", f.disk_gib AS "disk_gib?",
                   m.status AS "status?", m.architecture AS "architecture?", m.virtual_size_bytes AS "virtual_size_bytes?",
+                  quota_is_set() AS "is_limited!",
                   ARRAY(SELECT k.public_key FROM unnest($4::uuid[]) WITH ORDINALITY AS a (id, n)
                         LEFT JOIN ssh_key k ON k.id = a.id AND k.project_id = $1 ORDER BY a.n) AS "ssh_keys!: Vec<Option<String>>",
                   (SELECT coalesce(json_agg(json_build_object('network_id', n.id, 'id', s.id, 'cidr', s.cidr, 'gateway', s.gateway,
@@ -94,7 +97,7 @@ pub async fn instance_parts(
         let subnets = networks.entry(row.network_id).or_default();
         subnets.extend(subnet(row));
     }
-    Ok(Parts { size, image, ssh_keys: row.ssh_keys, networks })
+    Ok(Parts { size, image, ssh_keys: row.ssh_keys, is_limited: row.is_limited, networks })
 }
 
 /// `None`: the network has no subnet.
@@ -261,6 +264,7 @@ fn as_made(new: &NewInstance<'_>, created_at: OffsetDateTime, interfaces: Vec<In
         created_at,
         deleted_at: None,
         host_unreachable: false,
+        suspended: false,
         interfaces: Json(interfaces),
     }
 }

@@ -5,6 +5,7 @@ mod allocation;
 mod host;
 mod instance;
 mod invariant;
+mod isolation;
 mod migration;
 mod outbox;
 mod placement;

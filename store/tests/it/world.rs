@@ -123,7 +123,7 @@ impl World {
             user_data: None,
         };
         let ids: Vec<_> = networks.iter().map(|network| network.as_uuid()).collect();
-        let parts = instance::instance_parts(tx, self.project, (FlavorId::new(), self.image.into()), &[], &ids).await?;
+        let parts = instance::instance_parts(tx, self.project, (FlavorId::new(), self.image), &[], &ids).await?;
         let nic = |(index, id): (usize, &NetworkId)| NewNic {
             network_id: *id,
             index: index as i32,
@@ -209,6 +209,14 @@ pub const fn size(vcpus: i32) -> Size {
 /// The room for `vcpus` processors' worth of [`size`].
 pub const fn room(vcpus: u64) -> Resources {
     Resources { vcpus, memory_mib: vcpus * 64, disk_gib: vcpus }
+}
+
+/// An image of a project, with its bytes.
+pub async fn an_image(world: &World, project_id: ProjectId) -> ImageId {
+    let mut tx = world.begin().await;
+    let id = active_image(&mut tx, project_id).await;
+    world.commit(tx).await;
+    id
 }
 
 async fn active_image(tx: &mut Tx, project_id: ProjectId) -> ImageId {

@@ -1,0 +1,19 @@
+//! What the caller is and may do.
+
+use crate::App;
+use crate::extract::Actor;
+use crate::problem::{Kind, Problem, Result};
+use crate::wire::me::{Me, MyRole};
+use iroko_store::authority::{Subject, roles_held, subject_named};
+
+/// The caller, with all roles they hold.
+pub async fn get(app: &App, actor: &Actor) -> Result<Me> {
+    let mut conn = app.store.connection().await?;
+    let who = subject_named(&mut conn, actor.subject).await?.ok_or(Problem::new(Kind::NotFound))?;
+    let roles = roles_held(&mut conn, actor.subject).await?.into_iter().map(MyRole::from).collect();
+    let (id, kind) = match actor.subject {
+        Subject::User(id) => (id.as_uuid(), "user"),
+        Subject::ServiceAccount(id) => (id.as_uuid(), "service_account"),
+    };
+    Ok(Me { id, kind: kind.to_owned(), name: who.name, organization_id: who.organization_id, roles })
+}

@@ -1,0 +1,143 @@
+//! Quotas: set from above, counted from the rows, never one too many.
+
+use crate::world::{Api, KEY, PASSWORD, fault};
+use iroko_model::Role;
+use iroko_store::authority::Scope;
+use reqwest::Method;
+use serde_json::{Value, json};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+/// Clients at once.
+const CROWD: usize = 64;
+
+impl Api {
+    async fn limit(&self, token: &str, path: &str, limits: Value) -> crate::world::Answer {
+        self.call(Method::PUT, &format!("{path}/quotas"), Some(token), Some(json!({"limits": limits}))).await
+    }
+
+    async fn quota(&self, token: &str, path: &str, name: &str) -> Value {
+        let seen = self.get_as(token, &format!("{path}/quotas")).await.must(200);
+        seen["items"].as_array().unwrap().iter().find(|item| item["name"] == name).unwrap().clone()
+    }
+}
+
+#[sqlx::test(migrations = "../store/migrations")]
+async fn each_noun_is_counted_and_refused_at_its_limit(_: PgPoolOptions, connect: PgConnectOptions) {
+    let api = Api::start(&connect).await;
+    let project = format!("/v1/projects/{}", api.project);
+    let organization = format!("/v1/organizations/{}", api.organization);
+    let owner = api.token("boss", api.organization, Role::Owner, Scope::Organization(api.organization)).await;
+    let ground = api.ground("10.0.0.0/24").await;
+    api.instance(&ground).await;
+    let key = |n: u32| json!({"name": format!("k{n}"), "public_key": KEY});
+    api.post("ssh-keys", key(0)).await.made();
+    for (name, used) in [
+        ("instances", 1),
+        ("vcpus", 1),
+        ("memory_mib", 64),
+        ("networks", 1),
+        ("subnets", 1),
+        ("ports", 1),
+        ("images", 1),
+        ("image_gib", 1),
+        ("ssh_keys", 1),
+    ] {
+        assert_eq!(api.quota(&api.member, &project, name).await, json!({"name": name, "used": used}));
+    }
+    assert_eq!(api.quota(&owner, &organization, "projects").await["used"], 1);
+    let image = api.post("images", json!({"name": "later", "disk_format": "raw"})).await.made();
+    let limits = json!({"instances": 1, "vcpus": 1, "memory_mib": 64, "networks": 1, "subnets": 1, "ports": 1, "images": 2,
+        "image_gib": 1, "ssh_keys": 1, "api_requests_per_minute": 600});
+    api.limit(&owner, &project, limits).await.must(200);
+    assert_eq!(api.quota(&api.member, &project, "ssh_keys").await, json!({"name": "ssh_keys", "limit": 1, "used": 1}));
+    assert_eq!(
+        api.quota(&api.member, &project, "api_requests_per_minute").await,
+        json!({"name": "api_requests_per_minute", "limit": 600})
+    );
+    let network = ground.network.clone();
+    for (list, body, name) in [
+        ("networks", json!({"name": "n"}), "networks"),
+        ("subnets", json!({"name": "s", "network_id": network, "cidr": "10.1.0.0/24"}), "subnets"),
+        ("ports", json!({"name": "p", "network_id": network}), "ports"),
+        ("images", json!({"name": "i", "disk_format": "raw"}), "images"),
+        ("ssh-keys", key(1), "ssh_keys"),
+        ("instances", ground.request("vm"), "instances"),
+    ] {
+        let refused = api.post(list, body).await.problem("quota-exceeded", 409);
+        let words = refused["detail"].as_str().unwrap();
+        assert!(words.contains(&format!("quota {name} is ")) && words.contains("used and 1 more"), "{words}");
+        assert!(words.contains("ask an owner of the project's organization"), "{words}");
+    }
+    let refused = api.upload(&image, "bytes").await.problem("quota-exceeded", 409);
+    assert!(refused["detail"].as_str().unwrap().contains("image_gib"), "{refused}");
+    // What is deleted makes room.
+    let ids = api.get("ssh-keys").await.must(200);
+    api.delete(&format!("ssh-keys/{}", ids["items"][0]["id"].as_str().unwrap())).await.must(204);
+    api.post("ssh-keys", key(2)).await.made();
+    // Of an organization, above it.
+    let operator = &api.operator;
+    api.limit(&owner, &organization, json!({})).await.problem("forbidden", 403);
+    let used = api.quota(&owner, &organization, "users").await["used"].as_i64().unwrap();
+    api.limit(operator, &organization, json!({"users": used, "projects": 1})).await.must(200);
+    let user = json!({"username": "one.more", "password": PASSWORD});
+    api.post_as(&owner, &format!("{organization}/users"), user).await.problem("quota-exceeded", 409);
+    api.post_as(&owner, &format!("{organization}/projects"), json!({"name": "q"})).await.problem("quota-exceeded", 409);
+}
+
+#[sqlx::test(migrations = "../store/migrations")]
+async fn nobody_gets_more_than_what_they_are_part_of(_: PgPoolOptions, connect: PgConnectOptions) {
+    let api = Api::start(&connect).await;
+    let organization = format!("/v1/organizations/{}", api.organization);
+    let owner = api.token("boss", api.organization, Role::Owner, Scope::Organization(api.organization)).await;
+    let project = format!("/v1/projects/{}", api.project);
+    let beside = api.post_as(&owner, &format!("{organization}/projects"), json!({"name": "beside"})).await.made();
+    let beside = format!("/v1/projects/{beside}");
+    api.limit(&api.operator, &organization, json!({"networks": 2})).await.must(200);
+    assert_eq!(
+        api.limit(&owner, &project, json!({"networks": 3})).await.fault(),
+        fault("/limits/networks", "quota_above")
+    );
+    assert_eq!(api.limit(&owner, &project, json!({"boats": 3})).await.fault(), fault("/limits/boats", "quota_unknown"));
+    assert_eq!(api.limit(&owner, &project, json!({"users": 3})).await.fault(), fault("/limits/users", "quota_unknown"));
+    assert_eq!(api.limit(&owner, &project, json!({"ports": -1})).await.fault(), fault("/limits/ports", "quota_range"));
+    api.limit(&owner, &project, json!({"networks": 2})).await.must(200);
+    api.limit(&api.member, &project, json!({"networks": 1})).await.problem("forbidden", 403);
+    // Two in another project use up what the organization has, and this one is not told by whom.
+    for _ in 0..2 {
+        api.post_as(&owner, &format!("{beside}/networks"), json!({"name": "n"})).await.made();
+    }
+    let refused = api.post("networks", json!({"name": "n"})).await.problem("quota-exceeded", 409);
+    let words = refused["detail"].as_str().unwrap();
+    assert!(words.contains("networks of an organization above") && !words.contains('2'), "{words}");
+    // No limit: nothing is refused.
+    api.limit(&api.operator, &organization, json!({})).await.must(200);
+    api.post("networks", json!({"name": "n"})).await.made();
+}
+
+#[sqlx::test(migrations = "../store/migrations")]
+async fn a_crowd_gets_the_last_unit_once(_: PgPoolOptions, connect: PgConnectOptions) {
+    let api = Api::start(&connect).await;
+    let organization = format!("/v1/organizations/{}", api.organization);
+    let owner = api.token("boss", api.organization, Role::Owner, Scope::Organization(api.organization)).await;
+    let project = format!("/v1/projects/{}", api.project);
+    let ground = api.ground("10.0.0.0/24").await;
+    let beside = api.post_as(&owner, &format!("{organization}/projects"), json!({"name": "beside"})).await.made();
+    api.limit(&api.operator, &organization, json!({"networks": 4, "instances": 3})).await.must(200);
+    api.limit(&owner, &project, json!({"networks": 4, "instances": 3})).await.must(200);
+    // From two projects, for what their organization has left: three networks.
+    let paths = [api.at("networks"), format!("/v1/projects/{beside}/networks")];
+    let asked = (0..CROWD).map(|n| api.post_as(&owner, &paths[n % 2], json!({"name": "n"})));
+    let statuses: Vec<u16> = futures::future::join_all(asked).await.iter().map(|answer| answer.status).collect();
+    assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 3, "{statuses:?}");
+    assert!(statuses.iter().all(|status| [201, 409].contains(status)), "{statuses:?}");
+    let asked = (0..CROWD).map(|_| api.post("instances", ground.request("vm")));
+    let statuses: Vec<u16> = futures::future::join_all(asked).await.iter().map(|answer| answer.status).collect();
+    assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 3, "{statuses:?}");
+    assert_eq!(api.quota(&owner, &organization, "networks").await["used"], 4);
+    // And one name is had once.
+    let key = json!({"name": "same", "public_key": KEY});
+    let asked = (0..CROWD).map(|_| api.post("ssh-keys", key.clone()));
+    let statuses: Vec<u16> = futures::future::join_all(asked).await.iter().map(|answer| answer.status).collect();
+    assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 1, "{statuses:?}");
+    assert!(statuses.iter().all(|status| [201, 409].contains(status)), "{statuses:?}");
+}

@@ -1,0 +1,236 @@
+//! Permissions: what can be allowed, each with a name and a type of its own, and sets of them.
+//!
+//! The table below is the whole list. A route names its permission as a type of [`perm`], so that
+//! the compiler sees what it asks; a role is a [`Permissions`], a set of bits.
+
+use crate::Invalid;
+use std::fmt;
+use std::str::FromStr;
+
+/// A permission as a type, for routes.
+pub trait Named: Send + Sync + 'static {
+    /// The permission.
+    const PERMISSION: Permission;
+}
+
+macro_rules! permissions {
+    ($($variant:ident = $name:literal, $doc:literal;)*) => {
+        /// One thing that can be allowed.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Permission { $(#[doc = $doc] $variant,)* }
+
+        impl Permission {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+            /// The name, as in custom roles and in the API's document.
+            pub const fn as_str(self) -> &'static str { match self { $(Self::$variant => $name,)* } }
+            /// What it allows, in words.
+            pub const fn meaning(self) -> &'static str { match self { $(Self::$variant => $doc,)* } }
+        }
+
+        /// The permissions as types.
+        pub mod perm {
+            $(#[doc = $doc] #[derive(Debug, Clone, Copy)] pub enum $variant {}
+            impl super::Named for $variant { const PERMISSION: super::Permission = super::Permission::$variant; })*
+        }
+    };
+}
+
+permissions! {
+    InstanceRead = "instance.read", "See instances";
+    InstanceCreate = "instance.create", "Make instances";
+    InstancePower = "instance.power", "Start, stop and reboot instances";
+    InstanceDelete = "instance.delete", "Delete instances";
+    InstanceConsole = "instance.console", "Read the console of instances";
+    InstanceUserData = "instance.user_data", "Read the user data of instances";
+    ImageRead = "image.read", "See images";
+    ImageCreate = "image.create", "Make images and upload their bytes";
+    ImageDelete = "image.delete", "Delete images";
+    NetworkRead = "network.read", "See networks";
+    NetworkCreate = "network.create", "Make networks";
+    NetworkDelete = "network.delete", "Delete networks";
+    SubnetRead = "subnet.read", "See subnets";
+    SubnetCreate = "subnet.create", "Make subnets";
+    SubnetDelete = "subnet.delete", "Delete subnets";
+    PortRead = "port.read", "See ports";
+    PortCreate = "port.create", "Make ports";
+    PortDelete = "port.delete", "Delete ports";
+    SshKeyRead = "ssh_key.read", "See SSH keys";
+    SshKeyCreate = "ssh_key.create", "Make SSH keys";
+    SshKeyDelete = "ssh_key.delete", "Delete SSH keys";
+    ProjectRead = "project.read", "See projects";
+    ProjectCreate = "project.create", "Make projects";
+    ProjectUpdate = "project.update", "Rename and label projects";
+    ProjectDelete = "project.delete", "Delete projects";
+    ProjectSuspend = "project.suspend", "Suspend and resume projects";
+    OrganizationRead = "organization.read", "See organizations";
+    OrganizationCreate = "organization.create", "Make organizations below";
+    OrganizationUpdate = "organization.update", "Rename and label organizations";
+    OrganizationDelete = "organization.delete", "Delete organizations";
+    OrganizationSuspend = "organization.suspend", "Suspend and resume organizations";
+    UserRead = "user.read", "See users";
+    UserCreate = "user.create", "Make users";
+    UserUpdate = "user.update", "Disable, enable and label users";
+    UserDelete = "user.delete", "Delete users";
+    UserCredential = "user.credential", "Reset the credentials of users";
+    GroupRead = "group.read", "See groups and their members";
+    GroupCreate = "group.create", "Make groups";
+    GroupUpdate = "group.update", "Change groups and their members";
+    GroupDelete = "group.delete", "Delete groups";
+    ServiceAccountRead = "service_account.read", "See service accounts";
+    ServiceAccountCreate = "service_account.create", "Make service accounts";
+    ServiceAccountUpdate = "service_account.update", "Change, disable and enable service accounts";
+    ServiceAccountDelete = "service_account.delete", "Delete service accounts";
+    ApiKeyRead = "api_key.read", "See API keys, without their secret";
+    ApiKeyCreate = "api_key.create", "Make API keys";
+    ApiKeyDelete = "api_key.delete", "Revoke API keys";
+    RoleRead = "role.read", "See custom roles";
+    RoleCreate = "role.create", "Make custom roles";
+    RoleUpdate = "role.update", "Change custom roles";
+    RoleDelete = "role.delete", "Delete custom roles";
+    RoleBindingRead = "role_binding.read", "See who has which role";
+    RoleBindingCreate = "role_binding.create", "Give roles";
+    RoleBindingDelete = "role_binding.delete", "Take roles away";
+    IdentityProviderRead = "identity_provider.read", "See identity providers, without their secret";
+    IdentityProviderManage = "identity_provider.manage", "Make, change and delete identity providers";
+    QuotaRead = "quota.read", "See quotas and their usage";
+    QuotaUpdate = "quota.update", "Set quotas of what is below";
+    AuditRead = "audit.read", "Read the audit log of an organization or project";
+    AuditSystem = "audit.system", "Read the audit log of the system";
+    HostRead = "host.read", "See hosts, and on which host an instance is";
+    HostUpdate = "host.update", "Enable and disable hosts";
+    HostDelete = "host.delete", "Forget hosts";
+    EnrolmentTokenRead = "enrolment_token.read", "See enrolment tokens, without their secret";
+    EnrolmentTokenCreate = "enrolment_token.create", "Make enrolment tokens";
+    EnrolmentTokenDelete = "enrolment_token.delete", "Revoke enrolment tokens";
+    FlavorCreate = "flavor.create", "Make flavors";
+    FlavorDelete = "flavor.delete", "Delete flavors";
+    SigningKeyRead = "signing_key.read", "See the keys that sign tokens, without their secret";
+    SigningKeyRotate = "signing_key.rotate", "Change and forget the keys that sign tokens";
+}
+
+impl FromStr for Permission {
+    type Err = Invalid;
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let found = Self::ALL.iter().copied().find(|permission| permission.as_str() == text);
+        found.ok_or_else(|| Invalid::new("permission_unknown", format!("{text:?} is not the name of a permission")))
+    }
+}
+
+impl fmt::Display for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A set of permissions, a bit each.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct Permissions(u128);
+
+impl Permissions {
+    /// None.
+    pub const NONE: Self = Self(0);
+
+    /// Those of a list.
+    pub const fn of(list: &[Permission]) -> Self {
+        let (mut bits, mut at) = (0, 0);
+        while at < list.len() {
+            bits |= 1 << (list[at] as u32);
+            at += 1;
+        }
+        Self(bits)
+    }
+
+    /// Both together.
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// What both have.
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// What this has and the other has not.
+    pub const fn minus(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// True where it has the permission.
+    pub const fn has(self, permission: Permission) -> bool {
+        self.0 & (1 << (permission as u32)) != 0
+    }
+
+    /// True where it has nothing.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The permissions, in the order of the table.
+    pub fn iter(self) -> impl Iterator<Item = Permission> {
+        Permission::ALL.iter().copied().filter(move |permission| self.has(*permission))
+    }
+
+    /// Their names.
+    pub fn names(self) -> Vec<&'static str> {
+        self.iter().map(Permission::as_str).collect()
+    }
+
+    /// Those of a list of names; a name of another release counts for nothing.
+    pub fn of_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        names.into_iter().filter_map(|name| name.parse().ok()).collect()
+    }
+}
+
+impl FromIterator<Permission> for Permissions {
+    fn from_iter<I: IntoIterator<Item = Permission>>(iter: I) -> Self {
+        iter.into_iter().fold(Self::NONE, |set, permission| set.union(Self::of(&[permission])))
+    }
+}
+
+impl fmt::Debug for Permissions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter().map(Permission::as_str)).finish()
+    }
+}
+
+// A bit each.
+const _: () = assert!(Permission::ALL.len() <= 128);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_are_unique_and_round_trip() {
+        let names: std::collections::BTreeSet<_> = Permission::ALL.iter().map(|p| p.as_str()).collect();
+        assert_eq!(names.len(), Permission::ALL.len());
+        for permission in Permission::ALL {
+            assert_eq!(permission.as_str().parse::<Permission>().unwrap(), *permission);
+            let (noun, verb) = permission.as_str().split_once('.').unwrap();
+            assert!(!noun.is_empty() && !verb.is_empty());
+        }
+        assert_eq!("instance".parse::<Permission>().unwrap_err().rule, "permission_unknown");
+        assert_eq!(<perm::InstanceConsole as Named>::PERMISSION, Permission::InstanceConsole);
+    }
+
+    fn set() -> impl Strategy<Value = Vec<Permission>> {
+        proptest::collection::vec(proptest::sample::select(Permission::ALL), 0..20)
+    }
+
+    proptest! {
+        #[test]
+        fn sets_are_sets(a in set(), b in set()) {
+            let (x, y) = (Permissions::of(&a), Permissions::of(&b));
+            for permission in Permission::ALL {
+                let (in_a, in_b) = (a.contains(permission), b.contains(permission));
+                prop_assert_eq!(x.union(y).has(*permission), in_a || in_b);
+                prop_assert_eq!(x.intersection(y).has(*permission), in_a && in_b);
+                prop_assert_eq!(x.minus(y).has(*permission), in_a && !in_b);
+            }
+            prop_assert_eq!(Permissions::of_names(x.names()), x);
+            prop_assert_eq!(x.minus(y).is_empty(), a.iter().all(|p| b.contains(p)));
+        }
+    }
+}
