@@ -20,6 +20,7 @@ pub mod image;
 pub mod instance;
 pub mod invariant;
 pub mod login_attempt;
+pub mod login_challenge;
 pub mod network;
 mod page;
 pub mod placement;
@@ -29,6 +30,7 @@ pub mod session;
 pub mod signing_key;
 pub mod ssh_key;
 pub mod subnet;
+pub mod totp;
 mod tx;
 mod wake;
 

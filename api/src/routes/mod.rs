@@ -14,6 +14,7 @@ mod session;
 mod signing_key;
 mod ssh_key;
 mod subnet;
+mod totp;
 
 use crate::App;
 use utoipa_axum::router::OpenApiRouter;
@@ -24,6 +25,7 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(auth::router())
         .merge(session::router())
         .merge(credential::router())
+        .merge(totp::router())
         .merge(signing_key::router())
         .merge(flavor::router())
         .merge(ssh_key::router())

@@ -11,6 +11,7 @@ use crate::wire::credential::{PasswordChange, PasswordReset};
 use iroko_model::{OrganizationId, SessionId, UserId};
 use iroko_store::credential::{self, Credential};
 use iroko_store::login_attempt::login_attempt_forgive;
+use iroko_store::login_challenge::login_challenge_delete_all;
 use iroko_store::session;
 
 impl From<HashError> for Problem {
@@ -87,6 +88,7 @@ pub async fn change(
     let now = app.credentials.clock.now();
     let mut tx = app.store.begin().await?;
     credential::credential_set_password(&mut tx, user, &hash, now).await?;
+    login_challenge_delete_all(&mut tx, user).await?;
     session::session_revoke_all(&mut tx, user, current, "password", now).await?;
     attempt.succeeded(&mut tx).await?;
     Ok(app.store.commit_unsignalled(tx).await?)
@@ -107,6 +109,7 @@ pub async fn reset(app: &App, organization: OrganizationId, user: UserId, reques
     let now = app.credentials.clock.now();
     let mut tx = app.store.begin().await?;
     credential::credential_set_password(&mut tx, user, &hash, now).await?;
+    login_challenge_delete_all(&mut tx, user).await?;
     session::session_revoke_all(&mut tx, user, None, "password", now).await?;
     login_attempt_forgive(&mut tx, &lockout::subject(&owner.username)).await?;
     Ok(app.store.commit_unsignalled(tx).await?)

@@ -15,4 +15,5 @@ pub mod session;
 pub mod signing_key;
 pub mod ssh_key;
 pub mod subnet;
+pub mod totp;
 pub mod upkeep;

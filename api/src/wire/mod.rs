@@ -14,6 +14,7 @@ pub mod session;
 pub mod signing_key;
 pub mod ssh_key;
 pub mod subnet;
+pub mod totp;
 
 use crate::extract::cursor_of;
 use iroko_model::{Invalid, Labels};

@@ -68,12 +68,19 @@ const TABLE: [(&str, For); 44] = [
     ("host_get", For::Operators(200)),
 ];
 /// Credentials. Those that end the caller's own session come last.
-const CREDENTIALS: [(&str, For); 10] = [
+const CREDENTIALS: [(&str, For); 17] = [
     ("token_refresh", For::All(401)),
     ("session_list", For::Actors(200)),
     ("session_delete", For::Actors(404)),
     ("password_change", For::Actors(409)),
     ("password_reset", For::Operators(204)),
+    ("token_second_factor", For::All(401)),
+    ("totp_get", For::Actors(200)),
+    ("totp_enrol", For::Actors(409)),
+    ("totp_confirm", For::Actors(409)),
+    ("totp_disable", For::Actors(409)),
+    ("totp_recovery_codes", For::Actors(409)),
+    ("totp_reset", For::Operators(404)),
     ("signing_key_list", For::Operators(200)),
     ("signing_key_rotate", For::Operators(200)),
     ("signing_key_delete", For::Operators(404)),
@@ -130,6 +137,11 @@ async fn things(api: &Api) -> (HashMap<&'static str, String>, HashMap<&'static s
         ("token_create", json!({"username": "admin", "password": crate::world::PASSWORD})),
         ("token_refresh", json!({"refresh_token": "none"})),
         ("password_change", json!({"current_password": "none", "new_password": "a long new phrase"})),
+        ("token_second_factor", json!({"challenge": "none", "code": "none"})),
+        ("totp_enrol", json!({"password": "none"})),
+        ("totp_confirm", json!({"code": "none"})),
+        ("totp_disable", json!({"code": "none"})),
+        ("totp_recovery_codes", json!({"code": "none"})),
         ("password_reset", json!({"password": "a long new phrase"})),
         ("image_create", image),
         ("instance_create", ground.request("second")),

@@ -18,4 +18,5 @@ mod service;
 mod session;
 mod signing_key;
 mod ssh_key;
+mod totp;
 mod world;
