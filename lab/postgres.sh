@@ -6,6 +6,8 @@
 #   lab/postgres.sh kill DIR      SIGKILL every process of it, as a power cut would
 #   lab/postgres.sh url DIR [DB]  print the URL of a database in it
 #
+# IROKO_POSTGRES_CONF holds further lines for the postgresql.conf of a cluster that is made.
+#
 # PostgreSQL refuses to run as root. Started by root it runs in a user namespace that shows root as
 # the user "postgres", so that it works below a directory only root may enter.
 set -euo pipefail
@@ -43,6 +45,7 @@ shared_buffers = 128MB
 max_wal_size = 1GB
 log_min_duration_statement = 2000
 log_line_prefix = '%m [%p] %d '
+${IROKO_POSTGRES_CONF:-}
 CONF
 }
 

@@ -40,6 +40,8 @@ pub struct App {
     pub images: Arc<ImageStore>,
     /// Signs agents' certificates.
     pub authority: Arc<Authority>,
+    /// Which agents' certificates hold.
+    pub certificates: Arc<agent_link::certificates::Certificates>,
     /// What agents watch.
     pub hub: Arc<Hub>,
     /// Takes agents' reports.

@@ -90,6 +90,7 @@ async fn application(config: Config, store: Store, shutdown: CancellationToken) 
         passwords: Arc::new(Hasher::start(config.auth.password_threads, config.auth.password_queue)?),
         images: Arc::new(images),
         authority: Arc::new(Authority::load(&config.state_dir)?),
+        certificates: Arc::default(),
         hub: Hub::start(store.clone(), shutdown.clone()).await.context("reading the outbox")?,
         reports: Intake::spawn(store.clone()),
         config: Arc::new(config),

@@ -110,6 +110,7 @@ impl Load {
         let mut from = String::new();
         let mut end = None;
         while ran.len() < count {
+            let began = Instant::now();
             let mut cursor = from.clone();
             let mut whole = true;
             loop {
@@ -130,7 +131,7 @@ impl Load {
             if until.is_some_and(|until| Instant::now() > until) {
                 bail!("only {} of {count} machines run", ran.len());
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(LOOK.max(began.elapsed())).await;
         }
         Ok(ran)
     }

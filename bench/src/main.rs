@@ -7,6 +7,7 @@
 
 mod load;
 mod process;
+mod statements;
 mod summary;
 
 use anyhow::{Context, Result};
@@ -40,6 +41,9 @@ struct Args {
     /// Reads of one machine, and a tenth as many of a page of 100.
     #[arg(long, default_value_t = 2000)]
     reads: usize,
+    /// Count what each statement costs PostgreSQL, and print the dearest; counting has its own price.
+    #[arg(long)]
+    statements: bool,
     /// Directory of the daemons' programs. Unset: that of this one.
     #[arg(long)]
     programs: Option<PathBuf>,
@@ -50,7 +54,8 @@ async fn main() -> Result<()> {
     let args = Args::parse();
     let own = std::env::current_exe()?;
     let programs = args.programs.clone().or_else(|| own.parent().map(Path::to_owned)).context("no programs")?;
-    let cloud = Cloud::start(Some(&programs)).await?;
+    let extra = if args.statements { statements::SETTINGS } else { "" };
+    let cloud = Cloud::start_with(Some(&programs), extra).await?;
     cloud.rest.log_in().await?;
     let hosts = hosts(&args, &programs, &cloud)?;
     cloud.until_reachable(args.hosts).await?;
@@ -74,9 +79,15 @@ async fn main() -> Result<()> {
     summary::begin_rounds();
     for concurrency in &args.concurrency {
         load.renew_token().await?;
+        if args.statements {
+            statements::reset(&cloud.database_url)?;
+        }
         let before = Usage::of(&parts)?;
         let made = load.create(args.machines, *concurrency).await?;
         let making = Usage::of(&parts)?.since(&before);
+        if args.statements {
+            statements::print(&cloud.database_url, made.ids.len())?;
+        }
         if Some(concurrency) == args.concurrency.last() {
             last = reads(&load, &made.ids, &args).await?;
         }

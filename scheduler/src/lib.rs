@@ -33,7 +33,7 @@ const fn default_lease_s() -> u64 {
 
 /// Runs all reconcilers until `shutdown`.
 pub async fn run(store: Store, lease_s: u64, shutdown: CancellationToken) {
-    let placement = reconcile::Placement { lease_s: lease_s as f64 };
+    let placement = reconcile::Placement::new(lease_s as f64);
     tokio::join!(
         Box::pin(reconcile::run(placement, store.clone(), shutdown.clone())),
         Box::pin(reconcile::run(reconcile::BuildFailure, store.clone(), shutdown.clone())),

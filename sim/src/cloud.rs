@@ -41,13 +41,19 @@ impl Cloud {
     /// Starts everything and waits until the API is ready. `programs`: the directory of the daemons; `None`:
     /// that of this program or one above it.
     pub async fn start(programs: Option<&Path>) -> Result<Self> {
+        Self::start_with(programs, "").await
+    }
+
+    /// The same, with further lines for PostgreSQL's configuration.
+    pub async fn start_with(programs: Option<&Path>, postgres_conf: &str) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("iroko-sim-").tempdir()?;
         let programs = found(programs)?;
         let (rest_port, agent_port) = (free_port()?, free_port()?);
         let database_url = database_url(dir.path())?;
         configure(dir.path(), rest_port, agent_port, &database_url)?;
         let log = |name: &str| dir.path().join(format!("{name}.log"));
-        let postgres = vec![script(), "run".to_owned(), text(&dir.path().join("postgres"))];
+        let setting = format!("IROKO_POSTGRES_CONF={postgres_conf}");
+        let postgres = vec!["env".to_owned(), setting, script(), "run".to_owned(), text(&dir.path().join("postgres"))];
         let postgres = Daemon::start(postgres, log("postgres"))?;
         until_database(&database_url).await?;
         let daemon = |name: &str| {

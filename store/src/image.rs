@@ -88,19 +88,6 @@ pub async fn image_get(conn: &mut Conn, project_id: ProjectId, id: ImageId) -> R
     .await?)
 }
 
-/// One image of the project, kept from deletion until the transaction ends.
-pub async fn image_get_for_use(conn: &mut Conn, project_id: ProjectId, id: ImageId) -> Result<Option<Image>> {
-    Ok(sqlx::query_as!(
-        Image,
-        "SELECT id, name, architecture, disk_format, status, size_bytes, virtual_size_bytes, sha256, labels, created_at
-         FROM image WHERE project_id = $1 AND id = $2 FOR KEY SHARE",
-        project_id.as_uuid(),
-        id.as_uuid()
-    )
-    .fetch_optional(conn)
-    .await?)
-}
-
 /// A page of the project's images.
 pub async fn image_list(
     conn: &mut Conn,

@@ -1,5 +1,9 @@
 //! Instances: what is wanted of them, and reading them back.
 
+mod make;
+
+pub use make::{NewNic, PartImage, Parts, instance_make, instance_parts};
+
 use crate::error::Result;
 use crate::page::{Filter, Page, PageQuery};
 use crate::port::PortAddress;
@@ -129,30 +133,6 @@ pub struct NewInstance<'a> {
     pub ssh_keys: &'a [String],
     /// cloud-init user data.
     pub user_data: Option<&'a str>,
-}
-
-/// Makes a machine that is wanted to run and has no host yet; returns when it was made.
-pub async fn instance_insert(conn: &mut Conn, new: &NewInstance<'_>) -> Result<OffsetDateTime> {
-    Ok(sqlx::query_scalar!(
-        "INSERT INTO instance (id, project_id, name, hostname, labels, flavor_id, vcpus, memory_mib, disk_gib,
-                               image_id, architecture, ssh_keys, user_data, power)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'running') RETURNING created_at",
-        new.id.as_uuid(),
-        new.project_id.as_uuid(),
-        new.name.as_str(),
-        new.hostname.as_str(),
-        serde_json::json!(new.labels),
-        new.flavor_id.as_uuid(),
-        new.size.vcpus,
-        new.size.memory_mib,
-        new.size.disk_gib,
-        new.image_id.as_uuid(),
-        new.architecture.as_str(),
-        new.ssh_keys,
-        new.user_data
-    )
-    .fetch_one(conn)
-    .await?)
 }
 
 /// One machine of the project, also one that was deleted. `lease_s`: seconds of silence after which

@@ -37,4 +37,4 @@ mod wake;
 pub use error::{Error, Result};
 pub use page::{Filter, Page, PageQuery};
 pub use tx::{Connection, Store, Tx};
-pub use wake::Signals;
+pub use wake::{Signals, Wake};

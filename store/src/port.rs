@@ -24,9 +24,9 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 /// Addresses offered to one statement.
-const CANDIDATES: usize = 8;
+const CANDIDATES: usize = 4;
 /// Statements before the exact search.
-const RANDOM_TRIES: usize = 3;
+const RANDOM_TRIES: usize = 4;
 /// Turns of the exact search: each loses only against an address taken in between.
 const EXACT_TRIES: usize = 64;
 /// Tries for a MAC address; two of 2^40 meet about never.
@@ -70,7 +70,7 @@ pub struct Port {
     pub created_at: OffsetDateTime,
 }
 
-/// A port to be made.
+/// A port that stands alone, to be made.
 #[derive(Debug)]
 pub struct NewPort<'a> {
     /// Its id.
@@ -83,8 +83,6 @@ pub struct NewPort<'a> {
     pub name: &'a str,
     /// Labels.
     pub labels: &'a Labels,
-    /// The machine it is made with, and its place there; `None`: it stands alone.
-    pub instance: Option<(InstanceId, i32)>,
 }
 
 /// Makes a port with one address of each address family that `subnets` (of its network) offer.
@@ -97,7 +95,7 @@ pub async fn port_insert(
     let mac = insert_row(conn, new).await?;
     let mut addresses = Vec::with_capacity(2);
     for is_ipv4 in [true, false] {
-        if let Some(address) = allocate_family(conn, new, subnets, is_ipv4).await? {
+        if let Some(address) = allocate_family(conn, new.network_id, new.id, subnets, is_ipv4).await? {
             addresses.push(address);
         }
     }
@@ -106,9 +104,10 @@ pub async fn port_insert(
 
 /// An address of one family, from the first of its subnets that has one; `None` where the network
 /// has no subnet of the family.
-async fn allocate_family(
+pub(crate) async fn allocate_family(
     conn: &mut Conn,
-    new: &NewPort<'_>,
+    network_id: NetworkId,
+    port_id: PortId,
     subnets: &[Subnet],
     is_ipv4: bool,
 ) -> Result<Option<PortAddress>> {
@@ -118,7 +117,7 @@ async fn allocate_family(
             continue;
         }
         offered = true;
-        if let Some(address) = allocate(conn, new, subnet).await? {
+        if let Some(address) = allocate(conn, network_id, port_id, subnet).await? {
             return Ok(Some(PortAddress { address, subnet_id: subnet.id }));
         }
     }
@@ -129,16 +128,13 @@ async fn insert_row(conn: &mut Conn, new: &NewPort<'_>) -> Result<MacAddress> {
     for _ in 0..MAC_TRIES {
         let mac = MacAddress::local(rand::rng().random());
         let done = sqlx::query!(
-            "INSERT INTO port (id, project_id, network_id, name, labels, instance_id, nic_index, standalone, mac, tap)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (mac) DO NOTHING",
+            "INSERT INTO port (id, project_id, network_id, name, labels, standalone, mac, tap)
+             VALUES ($1, $2, $3, $4, $5, true, $6, $7) ON CONFLICT (mac) DO NOTHING",
             new.id.as_uuid(),
             new.project_id.as_uuid(),
             new.network_id.as_uuid(),
             new.name,
             serde_json::json!(new.labels),
-            new.instance.map(|(id, _)| id.as_uuid()),
-            new.instance.map_or(0, |(_, index)| index),
-            new.instance.is_none(),
             SqlMac::new(mac.octets()) as SqlMac,
             tap_name(new.id)
         )
@@ -151,16 +147,16 @@ async fn insert_row(conn: &mut Conn, new: &NewPort<'_>) -> Result<MacAddress> {
     Err(Error::Exhausted("MAC addresses"))
 }
 
-async fn allocate(conn: &mut Conn, new: &NewPort<'_>, subnet: &Subnet) -> Result<Option<IpAddr>> {
+async fn allocate(conn: &mut Conn, network_id: NetworkId, port_id: PortId, subnet: &Subnet) -> Result<Option<IpAddr>> {
     for _ in 0..RANDOM_TRIES {
         let taken = sqlx::query_scalar!(
             r#"INSERT INTO ip_allocation (network_id, address, subnet_id, port_id)
                SELECT $1, c, $2, $3 FROM unnest($4::inet[]) WITH ORDINALITY AS t (c, n)
                WHERE NOT EXISTS (SELECT FROM ip_allocation a WHERE a.network_id = $1 AND a.address = c)
                ORDER BY n LIMIT 1 ON CONFLICT DO NOTHING RETURNING address"#,
-            new.network_id.as_uuid(),
+            network_id.as_uuid(),
             subnet.id,
-            new.id.as_uuid(),
+            port_id.as_uuid(),
             &candidates(subnet)
         )
         .fetch_optional(&mut *conn)
@@ -169,11 +165,11 @@ async fn allocate(conn: &mut Conn, new: &NewPort<'_>, subnet: &Subnet) -> Result
             return Ok(Some(address.ip()));
         }
     }
-    allocate_exact(conn, new, subnet).await
+    allocate_exact(conn, network_id, port_id, subnet).await
 }
 
 /// Random addresses of the pool, without the gateway.
-fn candidates(subnet: &Subnet) -> Vec<IpNetwork> {
+pub(crate) fn candidates(subnet: &Subnet) -> Vec<IpNetwork> {
     let (first, last) = (to_number(subnet.pool_first.ip()), to_number(subnet.pool_last.ip()));
     let mut rng = rand::rng();
     let random = std::iter::repeat_with(|| from_number(rng.random_range(first..=last), subnet.cidr.is_ipv4()));
@@ -181,7 +177,12 @@ fn candidates(subnet: &Subnet) -> Vec<IpNetwork> {
 }
 
 /// The lowest free address, found and taken under the subnet's lock.
-async fn allocate_exact(conn: &mut Conn, new: &NewPort<'_>, subnet: &Subnet) -> Result<Option<IpAddr>> {
+async fn allocate_exact(
+    conn: &mut Conn,
+    network_id: NetworkId,
+    port_id: PortId,
+    subnet: &Subnet,
+) -> Result<Option<IpAddr>> {
     sqlx::query!("SELECT id FROM subnet WHERE id = $1 FOR NO KEY UPDATE", subnet.id).fetch_optional(&mut *conn).await?;
     for _ in 0..EXACT_TRIES {
         let free = sqlx::query_scalar!(
@@ -190,7 +191,7 @@ async fn allocate_exact(conn: &mut Conn, new: &NewPort<'_>, subnet: &Subnet) -> 
                    UNION ALL SELECT address + 1 FROM ip_allocation WHERE network_id = $1 AND address BETWEEN $2 AND $3
                ) AS t WHERE c BETWEEN $2 AND $3 AND c <> $4
                AND NOT EXISTS (SELECT FROM ip_allocation a WHERE a.network_id = $1 AND a.address = c)"#,
-            new.network_id.as_uuid(),
+            network_id.as_uuid(),
             subnet.pool_first,
             subnet.pool_last,
             subnet.gateway
@@ -200,10 +201,10 @@ async fn allocate_exact(conn: &mut Conn, new: &NewPort<'_>, subnet: &Subnet) -> 
         let Some(free) = free else { return Ok(None) };
         let done = sqlx::query!(
             "INSERT INTO ip_allocation (network_id, address, subnet_id, port_id) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-            new.network_id.as_uuid(),
+            network_id.as_uuid(),
             free,
             subnet.id,
-            new.id.as_uuid()
+            port_id.as_uuid()
         )
         .execute(&mut *conn)
         .await?;

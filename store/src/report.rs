@@ -7,8 +7,10 @@
 use crate::error::Result;
 use crate::instance::instance_finish_delete;
 use crate::tx::Conn;
+use crate::wake::Wake;
 use iroko_agent_link::wire::{AgentKind, Report};
 use iroko_model::HostId;
+use iroko_model::instance::ObservedState;
 use std::collections::HashSet;
 use uuid::Uuid;
 
@@ -16,17 +18,18 @@ use uuid::Uuid;
 pub type Sent<'a> = (HostId, &'a Report);
 
 /// Takes reports, at most one of each agent. Needs a transaction. Says of each whether it was of
-/// the agent's current session and newer than the last; of the others nothing was stored.
-pub async fn reports_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Result<Vec<bool>> {
+/// the agent's current session and newer than the last; of the others nothing was stored. And whom
+/// the commit concerns.
+pub async fn reports_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Result<(Vec<bool>, Wake)> {
     let current = sessions_accept(&mut *conn, sent).await?;
     let is_current = |(host, report): &&Sent<'_>| current.contains(&(host.as_uuid(), report.agent));
     let taken: Vec<Sent<'_>> = sent.iter().filter(is_current).copied().collect();
-    instances_accept(&mut *conn, &taken).await?;
+    let whom = instances_accept(&mut *conn, &taken).await?;
     ports_accept(&mut *conn, &taken).await?;
     for (host, report) in taken.iter().filter(|(_, report)| !report.consoles.is_empty()) {
         crate::console::console_store(&mut *conn, *host, &report.consoles).await?;
     }
-    Ok(sent.iter().map(|sent| is_current(&sent)).collect())
+    Ok((sent.iter().map(|sent| is_current(&sent)).collect(), whom))
 }
 
 async fn sessions_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Result<HashSet<(Uuid, AgentKind)>> {
@@ -51,11 +54,11 @@ async fn sessions_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Result<HashSet<(
     Ok(rows.into_iter().map(|row| (row.host_id, kind(&row.kind))).collect())
 }
 
-async fn instances_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Result<()> {
+async fn instances_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Result<Wake> {
     let seen: Vec<_> =
         sent.iter().flat_map(|(host, r)| r.instances.iter().map(move |o| (host.as_uuid(), r, o))).collect();
     if seen.is_empty() {
-        return Ok(());
+        return Ok(Wake::Nobody);
     }
     let ids: Vec<Uuid> = seen.iter().map(|(_, _, o)| o.id.as_uuid()).collect();
     let hosts: Vec<Uuid> = seen.iter().map(|(host, _, _)| *host).collect();
@@ -63,6 +66,7 @@ async fn instances_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Result<()> {
     let sequences: Vec<i64> = seen.iter().map(|(_, r, _)| r.sequence).collect();
     let generations: Vec<i64> = seen.iter().map(|(_, _, o)| o.generation as i64).collect();
     let states: Vec<String> = seen.iter().map(|(_, _, o)| o.state.as_str().to_owned()).collect();
+    let failed = seen.iter().any(|(_, _, o)| o.state == ObservedState::Failed);
     let reboots: Vec<i64> = seen.iter().map(|(_, _, o)| o.reboots as i64).collect();
     let reasons: Vec<Option<String>> = seen.iter().map(|(_, _, o)| without_nul(o.reason.as_deref())).collect();
     let rows = sqlx::query!(
@@ -90,7 +94,11 @@ async fn instances_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Result<()> {
     .fetch_all(&mut *conn)
     .await?;
     let finished: Vec<Uuid> = rows.iter().filter(|row| row.finished).map(|row| row.id).collect();
-    if finished.is_empty() { Ok(()) } else { instance_finish_delete(conn, &finished).await }
+    if finished.is_empty() {
+        return Ok(if failed { Wake::Scheduler } else { Wake::Nobody });
+    }
+    instance_finish_delete(conn, &finished).await?;
+    Ok(Wake::All)
 }
 
 async fn ports_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Result<()> {

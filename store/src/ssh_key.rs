@@ -85,18 +85,6 @@ pub async fn ssh_key_list(
     Ok(Page::cut(rows, page, |row| row.id))
 }
 
-/// The lines of these keys; keys of other projects are left out.
-pub async fn ssh_key_lines(conn: &mut Conn, project_id: ProjectId, ids: &[Uuid]) -> Result<Vec<(Uuid, String)>> {
-    let rows = sqlx::query!(
-        "SELECT id, public_key FROM ssh_key WHERE project_id = $1 AND id = ANY($2)",
-        project_id.as_uuid(),
-        ids
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.public_key)).collect())
-}
-
 /// Deletes a key's record; false where there was none.
 pub async fn ssh_key_delete(conn: &mut Conn, project_id: ProjectId, id: SshKeyId) -> Result<bool> {
     let done =

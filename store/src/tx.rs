@@ -1,7 +1,7 @@
 //! The pool and its transactions.
 
 use crate::error::Result;
-use crate::wake::{Signals, Waker};
+use crate::wake::{Signals, Wake, Waker};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgConnection, PgPool, Postgres};
 use std::str::FromStr;
@@ -9,9 +9,15 @@ use std::time::Duration;
 
 /// Longest wait for a connection of the pool.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
-/// A transaction that idles longer is cut off: it would hold back the outbox of everybody.
-const SESSION_LIMITS: [(&str, &str); 3] =
-    [("statement_timeout", "15s"), ("idle_in_transaction_session_timeout", "15s"), ("lock_timeout", "10s")];
+/// A transaction that idles longer is cut off: it would hold back the outbox of everybody. What is
+/// worked on fits in memory and is found by key: an index costs little, and compiling never pays.
+const SESSION_SETTINGS: [(&str, &str); 5] = [
+    ("statement_timeout", "15s"),
+    ("idle_in_transaction_session_timeout", "15s"),
+    ("lock_timeout", "10s"),
+    ("random_page_cost", "1.1"),
+    ("jit", "off"),
+];
 
 /// A handle on the database. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -27,7 +33,7 @@ impl Store {
     /// Connects to the database at `url` with at most `connections` connections. The first
     /// connection is made at once, so that a wrong URL is told at the start.
     pub async fn connect(url: &str, connections: u32) -> Result<Self> {
-        let options = PgConnectOptions::from_str(url)?.options(SESSION_LIMITS).application_name("iroko");
+        let options = PgConnectOptions::from_str(url)?.options(SESSION_SETTINGS).application_name("iroko");
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -54,19 +60,24 @@ impl Store {
 
     /// Commits, then tells everybody who waits to look again.
     pub async fn commit(&self, tx: Tx) -> Result<()> {
+        self.commit_for(tx, Wake::All).await
+    }
+
+    /// Commits, then tells those whom it concerns to look again.
+    pub async fn commit_for(&self, tx: Tx, whom: Wake) -> Result<()> {
         tx.commit().await?;
-        self.waker.wake();
+        self.waker.wake(whom);
         Ok(())
     }
 
-    /// Commits what nobody waits for.
-    pub async fn commit_unsignalled(&self, tx: Tx) -> Result<()> {
+    /// Commits bookkeeping that is not what the request asked for: nobody waits for it, nothing is recorded.
+    pub async fn commit_aside(&self, tx: Tx) -> Result<()> {
         Ok(tx.commit().await?)
     }
 
-    /// Signals of this and every other process that something was committed.
-    pub async fn signals(&self) -> Result<Signals> {
-        Signals::listen(&self.pool).await
+    /// Signals of this and every other process that something was committed that concerns `of`.
+    pub async fn signals(&self, of: Wake) -> Result<Signals> {
+        Signals::listen(&self.pool, of).await
     }
 
     /// True where the database answers.

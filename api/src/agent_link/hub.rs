@@ -12,12 +12,13 @@
 //! A revision `EPOCH:N` held by an agent means: it has seen everything below N.
 
 use super::member::{Membership, Pair, Turn, turns};
+use super::networks::{self, Networks};
 use super::ring::{ENTRIES_MAX, News, Ring, Scope, What};
 use iroko_agent_link::wire::{AgentKind, Change, DesiredReply, Object, ObjectKey};
 use iroko_model::{HostId, InstanceId, NetworkId};
 use iroko_store::change::{Change as Row, ChangeKind, change_epoch, change_floor, change_tail};
 use iroko_store::desired::{self, BoundPort, Instances, Ports};
-use iroko_store::{Connection, Result, Store};
+use iroko_store::{Connection, Result, Store, Wake};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -28,14 +29,16 @@ use uuid::Uuid;
 
 /// Longest time between two looks at the outbox.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Next look while transactions are still running.
-const LOOK_SOON: Duration = Duration::from_millis(4);
+/// Shortest time between two looks, and longest: what comes in the meantime is read and told together.
+/// In between it rests as long as it worked, so that under load whoever asks goes before who is told.
+const LOOK_GAP: (Duration, Duration) = (Duration::from_millis(8), Duration::from_millis(100));
 /// Next look after a failure.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 #[derive(Debug)]
 struct State {
     ring: Ring,
+    networks: Networks,
     watermark: i64,
     waiting: HashMap<HostId, Arc<Notify>>,
 }
@@ -56,7 +59,8 @@ impl Hub {
         let epoch = change_epoch(&mut conn).await?;
         let floor = change_floor(&mut conn, ENTRIES_MAX as i64 / 2).await?;
         drop(conn);
-        let state = State { ring: Ring::new(floor), watermark: floor, waiting: HashMap::new() };
+        let state =
+            State { ring: Ring::new(floor), networks: Networks::default(), watermark: floor, waiting: HashMap::new() };
         let hub = Arc::new(Self { store, epoch, state: Mutex::new(state), shutdown });
         hub.look().await?;
         hub.learn_members().await?;
@@ -84,11 +88,16 @@ impl Hub {
         let mut signals = None;
         loop {
             if signals.is_none() {
-                signals = self.store.signals().await.ok();
+                signals = self.store.signals(Wake::Outbox).await.ok();
             }
-            match (self.look().await, signals.as_mut()) {
-                (Ok(true), _) => tokio::time::sleep(LOOK_SOON).await,
-                (Ok(false), Some(signals)) => signals.wait(LOOK_EVERY).await,
+            let began = Instant::now();
+            let looked = self.look().await;
+            let rest = began.elapsed().clamp(LOOK_GAP.0, LOOK_GAP.1);
+            match (looked, signals.as_mut()) {
+                (Ok(true), _) => tokio::time::sleep(rest).await,
+                (Ok(false), Some(signals)) => {
+                    tokio::join!(signals.wait(LOOK_EVERY), tokio::time::sleep(rest));
+                }
                 (Ok(false), None) => tokio::time::sleep(LOOK_AGAIN).await,
                 (Err(error), _) => {
                     tracing::warn!(error = %iroko_daemon::chain(&error), "the outbox could not be read; trying again");
@@ -112,6 +121,7 @@ impl Hub {
         drop(conn);
         let mut state = self.state();
         let touched = enter(&mut state.ring, &tail.changes, &loaded);
+        state.networks.enter(&tail.changes, &loaded);
         state.watermark = tail.watermark;
         for host in touched {
             if let Some(waiting) = state.waiting.get(&host) {
@@ -190,34 +200,48 @@ impl Hub {
         Ok(DesiredReply { revision, full: true, changes, consoles_wanted: Vec::new() })
     }
 
-    /// Networks as a host is to know them: themselves, their ports on it, their ports elsewhere.
+    /// Networks as a host is to know them, at least as new as the watermark.
     async fn networks(&self, host: HostId, ids: &[Uuid]) -> Result<HashMap<NetworkId, Vec<Change>>> {
-        let mut conn = self.store.connection().await?;
-        let mut sets: HashMap<NetworkId, Vec<Change>> = HashMap::new();
-        for spec in desired::network_specs(&mut conn, ids).await? {
-            sets.insert(spec.id, vec![Change::Set(Object::Network(spec))]);
-        }
-        for bound in desired::bound_ports(&mut conn, Ports::OfNetworks(ids)).await? {
-            let object = if bound.host_id == host {
-                Some(Object::Port(bound.port.clone()))
-            } else {
-                bound.peer.map(Object::Peer)
-            };
-            if let (Some(set), Some(object)) = (sets.get_mut(&bound.port.network_id), object) {
-                set.push(Change::Set(object));
+        let mut sets = HashMap::with_capacity(ids.len());
+        let mut unknown = Vec::new();
+        let generation = {
+            let state = self.state();
+            for id in ids {
+                match state.networks.told(host, (*id).into()) {
+                    Some(told) => drop(sets.insert((*id).into(), told)),
+                    None => unknown.push(*id),
+                }
             }
+            state.networks.generation()
+        };
+        if unknown.is_empty() {
+            return Ok(sets);
+        }
+        let mut conn = self.store.connection().await?;
+        let specs = desired::network_specs(&mut conn, &unknown).await?;
+        let mut ports: HashMap<NetworkId, Vec<BoundPort>> = HashMap::new();
+        for bound in desired::bound_ports(&mut conn, Ports::OfNetworks(&unknown)).await? {
+            ports.entry(bound.port.network_id).or_default().push(bound);
+        }
+        drop(conn);
+        let mut state = self.state();
+        for spec in specs {
+            let (id, network) = (spec.id, Change::Set(Object::Network(spec)));
+            let ports = ports.remove(&id).unwrap_or_default();
+            sets.insert(id, networks::told(host, &network, ports.iter()));
+            state.networks.learn(generation, id, &network, &ports);
         }
         Ok(sets)
     }
 }
 
 /// The objects that a batch of changes names, as they are now.
-#[derive(Debug)]
-struct Loaded {
-    instances: HashMap<Uuid, (HostId, Change)>,
-    ports: HashMap<Uuid, BoundPort>,
-    networks: HashMap<Uuid, Change>,
-    members: HashMap<Pair, Membership>,
+#[derive(Debug, Default)]
+pub(super) struct Loaded {
+    pub(super) instances: HashMap<Uuid, (HostId, Change)>,
+    pub(super) ports: HashMap<Uuid, BoundPort>,
+    pub(super) networks: HashMap<Uuid, Change>,
+    pub(super) members: HashMap<Pair, Membership>,
 }
 
 impl Loaded {
@@ -229,12 +253,7 @@ impl Loaded {
         let (instances, ports, networks) = (ids(ChangeKind::Instance), ids(ChangeKind::Port), ids(ChangeKind::Network));
         let pairs: HashSet<Pair> = rows.iter().filter_map(pair).collect();
         let pairs: Vec<_> = pairs.into_iter().collect();
-        let mut loaded = Self {
-            instances: HashMap::new(),
-            ports: HashMap::new(),
-            networks: HashMap::new(),
-            members: HashMap::new(),
-        };
+        let mut loaded = Self::default();
         if !instances.is_empty() {
             let specs = desired::instance_specs(conn, Instances::Ids(&instances)).await?;
             loaded.instances = specs

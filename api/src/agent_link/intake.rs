@@ -7,12 +7,16 @@ use iroko_agent_link::wire::{AgentKind, Report};
 use iroko_model::HostId;
 use iroko_store::{Store, report};
 use std::collections::HashSet;
+use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
 /// Reports that may wait.
 const QUEUE: usize = 4096;
 /// Reports taken in one transaction.
 const BATCH: usize = 128;
+
+/// Longest rest after a transaction.
+const REST_MAX: Duration = Duration::from_millis(100);
 
 /// What came of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,9 +77,12 @@ async fn take_all(store: Store, mut queue: mpsc::Receiver<Sent>) {
             left.push(sent);
         }
         let mut agents = HashSet::new();
+        let began = Instant::now();
         let (batch, second): (Vec<_>, Vec<_>) = left.into_iter().partition(|sent| agents.insert(sent.agent()));
         take(&store, batch).await;
         left = second;
+        // Rests as long as it worked: under load reports gather, and requests go first.
+        tokio::time::sleep(began.elapsed().min(REST_MAX)).await;
     }
 }
 
@@ -83,8 +90,8 @@ async fn take(store: &Store, batch: Vec<Sent>) {
     let reports: Vec<report::Sent<'_>> = batch.iter().map(|sent| (sent.host, &sent.report)).collect();
     let taken = async {
         let mut tx = store.begin().await?;
-        let current = report::reports_accept(&mut tx, &reports).await?;
-        store.commit(tx).await?;
+        let (current, whom) = report::reports_accept(&mut tx, &reports).await?;
+        store.commit_for(tx, whom).await?;
         Ok::<_, iroko_store::Error>(current)
     };
     let receptions = match taken.await {

@@ -2,9 +2,11 @@
 //! that agents watch, an intake for their reports, and the routes in front of them.
 
 pub mod authority;
+pub mod certificates;
 pub mod hub;
 pub mod intake;
 mod member;
+mod networks;
 mod ring;
 pub mod routes;
 mod tls;

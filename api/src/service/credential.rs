@@ -12,7 +12,7 @@ use iroko_model::{OrganizationId, SessionId, UserId};
 use iroko_store::credential::{self, Credential};
 use iroko_store::login_attempt::login_attempt_forgive;
 use iroko_store::login_challenge::login_challenge_delete_all;
-use iroko_store::session;
+use iroko_store::{Wake, session};
 
 impl From<HashError> for Problem {
     fn from(error: HashError) -> Self {
@@ -91,7 +91,7 @@ pub async fn change(
     login_challenge_delete_all(&mut tx, user).await?;
     session::session_revoke_all(&mut tx, user, current, "password", now).await?;
     attempt.succeeded(&mut tx).await?;
-    Ok(app.store.commit_unsignalled(tx).await?)
+    Ok(app.store.commit_for(tx, Wake::Nobody).await?)
 }
 
 /// Sets the password of another person of the organization. All their sessions end, and failures to
@@ -112,7 +112,7 @@ pub async fn reset(app: &App, organization: OrganizationId, user: UserId, reques
     login_challenge_delete_all(&mut tx, user).await?;
     session::session_revoke_all(&mut tx, user, None, "password", now).await?;
     login_attempt_forgive(&mut tx, &lockout::subject(&owner.username)).await?;
-    Ok(app.store.commit_unsignalled(tx).await?)
+    Ok(app.store.commit_for(tx, Wake::Nobody).await?)
 }
 
 fn without_password() -> Problem {

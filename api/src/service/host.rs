@@ -46,7 +46,10 @@ pub async fn update(app: &App, id: HostId, request: HostUpdate) -> Result<Host> 
 pub async fn delete(app: &App, id: HostId) -> Result<()> {
     let mut conn = app.store.connection().await?;
     match host::host_delete(&mut conn, id).await {
-        Ok(true) => Ok(()),
+        Ok(true) => {
+            app.certificates.forget(id);
+            Ok(())
+        }
         Ok(false) => Err(Problem::new(Kind::NotFound)),
         Err(iroko_store::Error::InUse(_)) => Err(Problem::with(
             Kind::Conflict,

@@ -5,15 +5,12 @@ use crate::extract::{ListQuery, Tenant};
 use crate::problem::{Kind, Problem, Result};
 use crate::wire::List;
 use crate::wire::instance::{CheckedInstance, ConsoleOutput, Instance, InstanceCreate, InterfaceSource};
+use iroko_model::host::Architecture;
 use iroko_model::instance::Power;
-use iroko_model::{InstanceId, Labels, PortId, ProjectId};
-use iroko_store::flavor::{Flavor, flavor_get};
-use iroko_store::image::{Image, image_get_for_use};
-use iroko_store::instance::{self, NewInstance};
-use iroko_store::port::{self, NewPort};
-use iroko_store::subnet::{Subnet, subnets_of_networks};
-use iroko_store::{Tx, console, ssh_key};
-use std::collections::HashMap;
+use iroko_model::{InstanceId, ProjectId};
+use iroko_store::flavor::Size;
+use iroko_store::instance::{self, NewInstance, NewNic, Parts};
+use iroko_store::{Tx, Wake, console, port};
 use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
@@ -28,108 +25,90 @@ const GIB: i64 = 1 << 30;
 /// Makes an instance: its record and its ports with addresses, in one transaction.
 pub async fn create(app: &App, tenant: &Tenant, request: InstanceCreate) -> Result<Instance> {
     let wanted = CheckedInstance::try_from(request)?;
+    let networks: Vec<Uuid> = wanted.interfaces.iter().filter_map(|source| source.network()).collect();
     let mut tx = app.store.begin().await?;
-    let (flavor, image) = flavor_and_image(&mut tx, tenant.project, &wanted).await?;
-    let ssh_keys = ssh_key_lines(&mut tx, tenant.project, &wanted.ssh_key_ids).await?;
-    let id = InstanceId::new();
+    let of = (wanted.flavor_id, wanted.image_id);
+    let parts = instance::instance_parts(&mut tx, tenant.project, of, &wanted.ssh_key_ids, &networks).await?;
+    let (size, architecture) = fitting(&parts, &wanted)?;
+    let ssh_keys = ssh_key_lines(&parts)?;
     let new = NewInstance {
-        id,
+        id: InstanceId::new(),
         project_id: tenant.project,
         name: &wanted.name,
         hostname: &wanted.hostname,
         labels: &wanted.labels,
         flavor_id: wanted.flavor_id,
-        size: iroko_store::flavor::Size {
-            vcpus: flavor.vcpus,
-            memory_mib: flavor.memory_mib,
-            disk_gib: flavor.disk_gib,
-        },
+        size,
         image_id: wanted.image_id,
-        architecture: image.architecture.parse().map_err(|e| Problem::internal(&e))?,
+        architecture,
         ssh_keys: &ssh_keys,
         user_data: wanted.user_data.as_deref(),
     };
-    instance::instance_insert(&mut tx, &new).await?;
-    plug(&mut tx, tenant.project, id, &wanted.interfaces).await?;
-    let row = instance::instance_get(&mut tx, tenant.project, id, lease_s(app)).await?;
-    app.store.commit(tx).await?;
-    let row = row.ok_or(Problem::new(Kind::NotFound))?;
+    let nics = nics(&parts, &wanted.interfaces)?;
+    let mut row = instance::instance_make(&mut tx, &new, &nics).await.map_err(|error| match error {
+        // A random MAC address was another port's.
+        iroko_store::Error::Taken(_) => Problem::new(Kind::Unavailable),
+        error => error.into(),
+    })?;
+    if nics.len() < wanted.interfaces.len() {
+        attach(&mut tx, tenant.project, new.id, &wanted.interfaces).await?;
+        let whole = instance::instance_get(&mut tx, tenant.project, new.id, lease_s(app)).await?;
+        row = whole.ok_or(Problem::new(Kind::NotFound))?;
+    }
+    app.store.commit_for(tx, Wake::Scheduler).await?;
     Ok(Instance::of(row, tenant.actor.claims.operator))
 }
 
-async fn flavor_and_image(tx: &mut Tx, project: ProjectId, wanted: &CheckedInstance) -> Result<(Flavor, Image)> {
-    let flavor = flavor_get(tx, wanted.flavor_id).await?.ok_or_else(|| Problem::missing("/flavor_id", "flavor"))?;
-    let image = image_get_for_use(tx, project, wanted.image_id).await?;
-    let image = image.ok_or_else(|| Problem::missing("/image_id", "image"))?;
+/// The size and architecture, where flavor and image are there and go together.
+fn fitting(parts: &Parts, wanted: &CheckedInstance) -> Result<(Size, Architecture)> {
+    let size = parts.size.ok_or_else(|| Problem::missing("/flavor_id", "flavor"))?;
+    let image = parts.image.as_ref().ok_or_else(|| Problem::missing("/image_id", "image"))?;
     let Some(virtual_size) = image.virtual_size_bytes.filter(|_| image.status == "active") else {
-        return Err(Problem::with(
-            Kind::Conflict,
-            format!("the image {} is {}; upload its bytes first", image.id, image.status),
-        ));
+        let text = format!("the image {} is {}; upload its bytes first", wanted.image_id, image.status);
+        return Err(Problem::with(Kind::Conflict, text));
     };
     let needed = (virtual_size + GIB - 1) / GIB;
-    if i64::from(flavor.disk_gib) < needed {
+    if i64::from(size.disk_gib) < needed {
         let text =
-            format!("the flavor has {} GiB of disk, the image needs {needed}; choose a larger flavor", flavor.disk_gib);
+            format!("the flavor has {} GiB of disk, the image needs {needed}; choose a larger flavor", size.disk_gib);
         return Err(Problem::field("/flavor_id", iroko_model::Invalid::new("disk_too_small", text)));
     }
-    Ok((flavor, image))
+    Ok((size, image.architecture.parse().map_err(|e| Problem::internal(&e))?))
 }
 
 /// The lines of the keys, in the order asked.
-async fn ssh_key_lines(tx: &mut Tx, project: ProjectId, ids: &[Uuid]) -> Result<Vec<String>> {
-    if ids.is_empty() {
-        return Ok(Vec::new());
-    }
-    let found: HashMap<Uuid, String> = ssh_key::ssh_key_lines(tx, project, ids).await?.into_iter().collect();
-    let line = |(index, id): (usize, &Uuid)| {
-        found.get(id).cloned().ok_or_else(|| Problem::missing(format!("/ssh_key_ids/{index}"), "SSH key"))
+fn ssh_key_lines(parts: &Parts) -> Result<Vec<String>> {
+    let line = |(index, line): (usize, &Option<String>)| {
+        line.clone().ok_or_else(|| Problem::missing(format!("/ssh_key_ids/{index}"), "SSH key"))
     };
-    ids.iter().enumerate().map(line).collect()
+    parts.ssh_keys.iter().enumerate().map(line).collect()
 }
 
-/// Makes or attaches the instance's ports.
-async fn plug(tx: &mut Tx, project: ProjectId, instance: InstanceId, interfaces: &[InterfaceSource]) -> Result<()> {
-    let networks = networks(tx, project, interfaces).await?;
-    let labels = Labels::default();
+/// The ports to be made with the instance.
+fn nics<'a>(parts: &'a Parts, interfaces: &[InterfaceSource]) -> Result<Vec<NewNic<'a>>> {
+    let nic = |(index, source): (usize, &InterfaceSource)| {
+        let InterfaceSource::Network(network_id) = *source else { return None };
+        let subnets = parts.networks.get(&network_id.as_uuid());
+        let missing = || Problem::missing(format!("/interfaces/{index}/network_id"), "network");
+        Some(subnets.ok_or_else(missing).map(|subnets| NewNic { network_id, index: place(index), subnets }))
+    };
+    interfaces.iter().enumerate().filter_map(nic).collect()
+}
+
+/// Attaches the ports that stand alone.
+async fn attach(tx: &mut Tx, project: ProjectId, instance: InstanceId, interfaces: &[InterfaceSource]) -> Result<()> {
     for (index, source) in interfaces.iter().enumerate() {
-        let place = i32::try_from(index).unwrap_or(i32::MAX);
-        match source {
-            InterfaceSource::Network(network_id) => {
-                let subnets = networks.get(&network_id.as_uuid());
-                let subnets =
-                    subnets.ok_or_else(|| Problem::missing(format!("/interfaces/{index}/network_id"), "network"))?;
-                let (id, name) = (PortId::new(), "");
-                let instance = Some((instance, place));
-                let new = NewPort { id, project_id: project, network_id: *network_id, name, labels: &labels, instance };
-                port::port_insert(tx, &new, subnets).await?;
-            }
-            InterfaceSource::Port(id) => {
-                if !port::port_attach(tx, project, *id, instance, place).await? {
-                    return Err(Problem::missing(format!("/interfaces/{index}/port_id"), "unused port"));
-                }
-            }
+        if let InterfaceSource::Port(id) = source
+            && !port::port_attach(tx, project, *id, instance, place(index)).await?
+        {
+            return Err(Problem::missing(format!("/interfaces/{index}/port_id"), "unused port"));
         }
     }
     Ok(())
 }
 
-async fn networks(
-    tx: &mut Tx,
-    project: ProjectId,
-    interfaces: &[InterfaceSource],
-) -> Result<HashMap<Uuid, Vec<Subnet>>> {
-    let asked: Vec<Uuid> = interfaces
-        .iter()
-        .filter_map(|source| match source {
-            InterfaceSource::Network(id) => Some(id.as_uuid()),
-            InterfaceSource::Port(_) => None,
-        })
-        .collect();
-    if asked.is_empty() {
-        return Ok(HashMap::new());
-    }
-    Ok(subnets_of_networks(tx, project, &asked).await?.into_iter().collect())
+fn place(index: usize) -> i32 {
+    i32::try_from(index).unwrap_or(i32::MAX)
 }
 
 fn lease_s(app: &App) -> f64 {

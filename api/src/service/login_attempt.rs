@@ -31,7 +31,7 @@ pub async fn begin(app: &App, username: &str, source: &Source) -> Result<Attempt
         return Err(Problem::with(Kind::TooManyRequests, text).retry_after(wait.unsigned_abs()));
     }
     let id = login_attempt::login_attempt_insert(&mut tx, &subject, network, now).await?;
-    app.store.commit_unsignalled(tx).await?;
+    app.store.commit_aside(tx).await?;
     Ok(Attempt { id, subject })
 }
 

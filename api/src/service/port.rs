@@ -16,7 +16,7 @@ pub async fn create(app: &App, project: ProjectId, request: PortCreate) -> Resul
     let networks = subnets_of_networks(&mut tx, project, &[network_id.as_uuid()]).await?;
     let (_, subnets) = networks.first().ok_or_else(|| Problem::missing("/network_id", "network"))?;
     let id = PortId::new();
-    let new = NewPort { id, project_id: project, network_id, name: name.as_str(), labels: &labels, instance: None };
+    let new = NewPort { id, project_id: project, network_id, name: name.as_str(), labels: &labels };
     port::port_insert(&mut tx, &new, subnets).await?;
     let row = port::port_get(&mut tx, project, id).await?;
     app.store.commit(tx).await?;

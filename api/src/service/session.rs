@@ -17,7 +17,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use iroko_model::{SessionId, UserId};
 use iroko_store::credential::{Credential, credential_by_account};
 use iroko_store::session::{self, NewSession};
-use iroko_store::{Tx, account, login_challenge};
+use iroko_store::{Tx, Wake, account, login_challenge};
 use rand::Rng;
 use time::{Duration, OffsetDateTime};
 
@@ -101,7 +101,7 @@ pub async fn begin(
         attempt.succeeded(&mut tx).await?;
     }
     let answer = answer(app, &mut tx, person, Begun { id, refresh_token, idle_expires_at, expires_at }, now).await?;
-    app.store.commit_unsignalled(tx).await?;
+    app.store.commit_for(tx, Wake::Nobody).await?;
     tracing::info!(user = %person.account_id, session = %id, source = %source.address, method, "logged in");
     Ok(answer)
 }
@@ -124,7 +124,7 @@ pub async fn refresh(app: &App, source: &Source, request: RefreshRequest) -> Res
         Verdict::Repeat => session::refresh_token_repeated(&mut tx, &used).await?,
         Verdict::Reused => {
             session::session_revoke(&mut tx, token.account_id, token.session_id, "reuse", now).await?;
-            app.store.commit_unsignalled(tx).await?;
+            app.store.commit_aside(tx).await?;
             tracing::warn!(session = %token.session_id, source = %source.address, "a used refresh token came back; the session was ended");
             return Err(refused());
         }
@@ -134,7 +134,7 @@ pub async fn refresh(app: &App, source: &Source, request: RefreshRequest) -> Res
     let person = person.filter(|person| !person.is_disabled).ok_or_else(refused)?;
     let begun = Begun { id: token.session_id, refresh_token: successor, idle_expires_at, expires_at: token.expires_at };
     let answer = answer(app, &mut tx, &person, begun, now).await?;
-    app.store.commit_unsignalled(tx).await?;
+    app.store.commit_for(tx, Wake::Nobody).await?;
     Ok(answer)
 }
 

@@ -8,7 +8,7 @@ use crate::problem::{Kind, Problem, Result};
 use crate::wire::List;
 use crate::wire::signing_key::SigningKey;
 use iroko_store::signing_key;
-use iroko_store::{Store, Tx};
+use iroko_store::{Store, Tx, Wake};
 use time::{Duration, OffsetDateTime};
 
 /// Most changes at a time: a new database takes three.
@@ -32,7 +32,7 @@ pub async fn keep(
             let Some(step) = due(&rows, every, now) else { break };
             take(&mut tx, &step, secrets, now).await?;
         }
-        store.commit_unsignalled(tx).await?;
+        store.commit_aside(tx).await?;
     }
     Ring::open(&rows, secrets)
 }
@@ -84,7 +84,7 @@ pub async fn rotate(app: &App) -> Result<List<SigningKey>> {
     let mut tx = app.store.begin().await?;
     signing_key::signing_key_lock(&mut tx).await?;
     signing_key::signing_key_promote(&mut tx, now).await?;
-    app.store.commit_unsignalled(tx).await?;
+    app.store.commit_for(tx, Wake::Nobody).await?;
     renew(app).await.map_err(|e| Problem::internal(&e))?;
     list(app).await
 }
@@ -98,6 +98,6 @@ pub async fn delete(app: &App, kid: &str) -> Result<()> {
     if kid.contains('\0') || !signing_key::signing_key_delete(&mut tx, kid).await? {
         return Err(Problem::new(Kind::NotFound));
     }
-    app.store.commit_unsignalled(tx).await?;
+    app.store.commit_for(tx, Wake::Nobody).await?;
     renew(app).await.map_err(|e| Problem::internal(&e))
 }

@@ -9,7 +9,7 @@ use crate::problem::{Kind, Problem, Result};
 use crate::wire::totp::{RecoveryCodes, TotpCode, TotpEnrol, TotpEnrolment, TotpStatus};
 use iroko_model::{Invalid, OrganizationId, UserId};
 use iroko_store::credential::{Credential, credential_by_account};
-use iroko_store::{Tx, totp};
+use iroko_store::{Tx, Wake, totp};
 
 /// State of a person's second factor.
 pub async fn status(app: &App, user: UserId) -> Result<TotpStatus> {
@@ -43,7 +43,7 @@ pub async fn enrol(app: &App, source: &Source, user: UserId, request: TotpEnrol)
     let mut tx = app.store.begin().await?;
     attempt.succeeded(&mut tx).await?;
     let begun = totp::totp_enrol(&mut tx, user, &sealed, app.credentials.clock.now()).await?;
-    app.store.commit_unsignalled(tx).await?;
+    app.store.commit_for(tx, Wake::Nobody).await?;
     if begun {
         Ok(TotpEnrolment { secret: base32, uri })
     } else {
@@ -94,7 +94,7 @@ pub async fn reset(app: &App, organization: OrganizationId, user: UserId) -> Res
     if !totp::totp_delete(&mut tx, user).await? {
         return Err(Problem::new(Kind::NotFound));
     }
-    Ok(app.store.commit_unsignalled(tx).await?)
+    Ok(app.store.commit_for(tx, Wake::Nobody).await?)
 }
 
 /// True where the person's log-ins need a code.
@@ -136,7 +136,7 @@ async fn with_code(app: &App, source: &Source, user: UserId, code: &str) -> Resu
 
 async fn finish(app: &App, mut tx: Tx, attempt: Attempt) -> Result<()> {
     attempt.succeeded(&mut tx).await?;
-    Ok(app.store.commit_unsignalled(tx).await?)
+    Ok(app.store.commit_for(tx, Wake::Nobody).await?)
 }
 
 async fn new_recovery_codes(app: &App, tx: &mut Tx, user: UserId) -> Result<RecoveryCodes> {

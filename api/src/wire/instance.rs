@@ -69,6 +69,16 @@ pub enum InterfaceSource {
     Port(PortId),
 }
 
+impl InterfaceSource {
+    /// The network of a port to be made.
+    pub const fn network(&self) -> Option<Uuid> {
+        match self {
+            Self::Network(id) => Some(id.as_uuid()),
+            Self::Port(_) => None,
+        }
+    }
+}
+
 /// A checked request.
 #[derive(Debug)]
 pub struct CheckedInstance {

@@ -136,7 +136,7 @@ async fn a_pending_instance_says_why_and_tells_of_nobody(_: PgPoolOptions, conne
     let big = json!({"name": "big", "vcpus": 60, "memory_mib": 65537, "disk_gib": 10});
     ground.flavor = api.system(Method::POST, "flavors", Some(big)).await.made();
     let at = format!("instances/{}", api.instance(&ground).await);
-    let mut scheduler = Placement { lease_s: 20.0 };
+    let mut scheduler = Placement::new(20.0);
     scheduler.pass(&api.store).await.unwrap();
     let reason = |answer: &crate::world::Answer| answer.must(200)["status_reason"].as_str().unwrap().to_owned();
     let empty = reason(&api.get(&at).await);

@@ -9,12 +9,15 @@ pub use build_failure::BuildFailure;
 pub use outbox_trim::OutboxTrim;
 pub use placement::Placement;
 
-use iroko_store::{Signals, Store};
+use iroko_store::{Signals, Store, Wake};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// How often a broken signal listener is made anew.
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
+
+/// Longest rest after a pass that took long.
+const REST_MAX: Duration = Duration::from_millis(100);
 
 /// What one pass did.
 #[derive(Debug, Default, Clone, Copy)]
@@ -45,7 +48,7 @@ pub async fn run<R: Reconcile>(mut reconciler: R, store: Store, shutdown: Cancel
     while !shutdown.is_cancelled() {
         // Listening begins before the pass, so that a change during it wakes the next one.
         if R::WOKEN.is_some() && signals.is_none() {
-            signals = store.signals().await.ok();
+            signals = store.signals(Wake::Scheduler).await.ok();
         }
         let began = Instant::now();
         let more = match reconciler.pass(&store).await {
@@ -67,7 +70,8 @@ pub async fn run<R: Reconcile>(mut reconciler: R, store: Store, shutdown: Cancel
         }
         match signals.as_mut() {
             Some(signals) => {
-                let gap = R::WOKEN.unwrap_or_default();
+                // It rests as long as it worked: under load what it does is done in fewer, larger passes.
+                let gap = R::WOKEN.unwrap_or_default().max(began.elapsed().min(REST_MAX));
                 shutdown
                     .run_until_cancelled(async { tokio::join!(signals.wait(R::EVERY), tokio::time::sleep(gap)) })
                     .await

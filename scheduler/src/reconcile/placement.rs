@@ -2,26 +2,37 @@
 
 use super::{PassReport, Reconcile};
 use crate::placement::place;
-use iroko_store::{Store, placement};
-use std::time::Duration;
+use iroko_store::placement::HostView;
+use iroko_store::{Store, Wake, placement};
+use std::time::{Duration, Instant};
 
 /// Machines claimed in one pass.
 const BATCH: i64 = 256;
+/// How long the view of the hosts is used. Its own placements are in it, and the commit refuses what no
+/// longer holds; nobody is refused on an old view.
+const VIEW_MAX: Duration = Duration::from_secs(1);
 /// When a machine that fits nowhere is tried again, unless room is freed before.
 const AGAIN_S: f64 = 5.0;
 
 /// See the module.
 #[derive(Debug)]
 pub struct Placement {
-    /// Seconds of silence after which a host takes nothing new.
-    pub lease_s: f64,
+    lease_s: f64,
+    view: Option<(Instant, Vec<HostView>)>,
+}
+
+impl Placement {
+    /// `lease_s`: seconds of silence after which a host takes nothing new.
+    pub const fn new(lease_s: f64) -> Self {
+        Self { lease_s, view: None }
+    }
 }
 
 #[async_trait::async_trait]
 impl Reconcile for Placement {
     const NAME: &'static str = "placement";
     const EVERY: Duration = Duration::from_secs(1);
-    const WOKEN: Option<Duration> = Some(Duration::from_millis(5));
+    const WOKEN: Option<Duration> = Some(Duration::from_millis(8));
 
     async fn pass(&mut self, store: &Store) -> iroko_store::Result<PassReport> {
         let mut tx = store.begin().await?;
@@ -29,8 +40,17 @@ impl Reconcile for Placement {
         if batch.is_empty() {
             return Ok(PassReport::default());
         }
-        let mut hosts = placement::placement_view(&mut tx, self.lease_s).await?;
-        let decision = place(&batch, &mut hosts);
+        let known = self.view.take().filter(|(since, _)| since.elapsed() < VIEW_MAX);
+        let is_new = known.is_none();
+        let (mut since, mut hosts) = match known {
+            Some(known) => known,
+            None => (Instant::now(), placement::placement_view(&mut tx, self.lease_s).await?),
+        };
+        let mut decision = place(&batch, &mut hosts);
+        if !decision.refused.is_empty() && !is_new {
+            (since, hosts) = (Instant::now(), placement::placement_view(&mut tx, self.lease_s).await?);
+            decision = place(&batch, &mut hosts);
+        }
         let placed = if decision.placed.is_empty() {
             Vec::new()
         } else {
@@ -39,9 +59,10 @@ impl Reconcile for Placement {
         if !decision.refused.is_empty() {
             placement::placement_postpone(&mut tx, &decision.refused, AGAIN_S).await?;
         }
-        store.commit(tx).await?;
+        store.commit_for(tx, Wake::Outbox).await?;
         // Those that lost their room to somebody else are claimed again at once, on a new view.
         let lost = decision.placed.len() - placed.len();
+        self.view = (lost == 0).then_some((since, hosts));
         Ok(PassReport { done: placed.len() as u64, more: lost > 0 || batch.len() as i64 == BATCH })
     }
 }

@@ -72,7 +72,7 @@ async fn take(world: &World, network: NetworkId, each: usize) -> Result<Vec<Give
     let mut tx = world.store.begin().await?;
     let mut given = Vec::with_capacity(each);
     for _ in 0..each {
-        let (id, mac, addresses) = world.port(&mut tx, network, None).await?;
+        let (id, mac, addresses) = world.port(&mut tx, network).await?;
         assert_eq!(addresses.len(), 1);
         given.push((id, mac, addresses[0].address));
     }
@@ -123,12 +123,12 @@ async fn the_second_subnet_serves_when_the_first_is_full(_: PgPoolOptions, conne
     let mut tx = world.begin().await;
     let mut first = 0;
     for _ in 0..8 {
-        let (_, _, addresses) = world.port(&mut tx, network, None).await.unwrap();
+        let (_, _, addresses) = world.port(&mut tx, network).await.unwrap();
         assert!(addresses[0].address.is_ipv4() && addresses[1].address.is_ipv6(), "{addresses:?}");
         first += usize::from(addresses[0].address.to_string().starts_with("10.0."));
     }
     assert_eq!(first, 4);
-    let refused = world.port(&mut tx, network, None).await;
+    let refused = world.port(&mut tx, network).await;
     assert!(matches!(refused, Err(Error::Exhausted("addresses"))), "{refused:?}");
 }
 

@@ -2,7 +2,7 @@
 
 use crate::world::{World, room, size};
 use iroko_model::instance::{Power, Status};
-use iroko_model::{InstanceId, ProjectId};
+use iroko_model::{InstanceId, PortId, ProjectId};
 use iroko_store::port::{port_attach, port_get};
 use iroko_store::{desired, instance};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -20,10 +20,10 @@ async fn deletion_frees_its_own_ports_and_keeps_standalone_ones(_: PgPoolOptions
     let host = world.host("host", room(8)).await;
     let network = world.network(&["10.0.0.0/29"]).await;
     let mut tx = world.begin().await;
-    let id = world.instance_in(&mut tx, size(1)).await;
-    let (standalone, _, kept) = world.port(&mut tx, network, None).await.unwrap();
-    let (own, _, _) = world.port(&mut tx, network, Some((id, 1))).await.unwrap();
-    assert!(port_attach(&mut tx, world.project, standalone, id, 0).await.unwrap());
+    let made = world.instance_in(&mut tx, size(1), &[network]).await.unwrap();
+    let (id, own) = (InstanceId::from(made.id), PortId::from(made.interfaces.0[0].port_id));
+    let (standalone, _, kept) = world.port(&mut tx, network).await.unwrap();
+    assert!(port_attach(&mut tx, world.project, standalone, id, 1).await.unwrap());
     assert!(!port_attach(&mut tx, world.project, standalone, id, 2).await.unwrap(), "it is plugged in already");
     assert!(!port_attach(&mut tx, world.project, own, id, 2).await.unwrap(), "it is the machine's own");
     world.commit(tx).await;
@@ -55,10 +55,10 @@ async fn deletion_frees_its_own_ports_and_keeps_standalone_ones(_: PgPoolOptions
     drop(conn);
     // The freed address and the freed port can be used again.
     let mut tx = world.begin().await;
-    let next = world.instance_in(&mut tx, size(1)).await;
+    let next = InstanceId::from(world.instance_in(&mut tx, size(1), &[]).await.unwrap().id);
     assert!(port_attach(&mut tx, world.project, standalone, next, 0).await.unwrap());
     for _ in 0..3 {
-        world.port(&mut tx, network, None).await.unwrap();
+        world.port(&mut tx, network).await.unwrap();
     }
 }
 
@@ -72,7 +72,7 @@ async fn a_machine_without_a_host_is_gone_at_once(_: PgPoolOptions, connect: PgC
     assert_eq!((gone.status(), gone.interfaces.0.len()), (Status::Deleted, 0));
     assert!(!delete(&world, id).await);
     let mut tx = world.begin().await;
-    let live = world.instance_in(&mut tx, size(1)).await;
+    let live = InstanceId::from(world.instance_in(&mut tx, size(1), &[]).await.unwrap().id);
     instance::instance_finish_delete(&mut tx, &[live.as_uuid()]).await.unwrap();
     world.commit(tx).await;
     assert_eq!(world.get(live).await.status(), Status::Pending, "only what is wanted deleted is finished");

@@ -170,7 +170,7 @@ async fn fail_build(world: &World, id: InstanceId, host: HostId, sequence: i64) 
         consoles: vec![],
     };
     let mut tx = world.begin().await;
-    assert_eq!(report::reports_accept(&mut tx, &[(host, &report)]).await.unwrap(), [true]);
+    assert_eq!(report::reports_accept(&mut tx, &[(host, &report)]).await.unwrap().0, [true]);
     world.commit(tx).await;
 }
 

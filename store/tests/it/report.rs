@@ -20,7 +20,7 @@ fn seen(id: InstanceId, state: ObservedState, incarnation: i64, sequence: i64) -
 /// Hands reports in together; says of each whether it was taken.
 async fn accept(world: &World, sent: &[(HostId, &Report)]) -> Vec<bool> {
     let mut tx = world.begin().await;
-    let taken = report::reports_accept(&mut tx, sent).await.unwrap();
+    let (taken, _) = report::reports_accept(&mut tx, sent).await.unwrap();
     world.commit(tx).await;
     taken
 }

@@ -63,7 +63,7 @@ async fn what_is_used_is_not_deleted(_: PgPoolOptions, connect: PgConnectOptions
     let mut tx = world.begin().await;
     let found = subnet::subnets_of_networks(&mut tx, world.project, &[network.as_uuid()]).await.unwrap();
     let id = found[0].1[0].id.into();
-    let (port, _, _) = world.port(&mut tx, network, None).await.unwrap();
+    let (port, _, _) = world.port(&mut tx, network).await.unwrap();
     world.commit(tx).await;
     let mut conn = world.store.connection().await.unwrap();
     assert!(!subnet::subnet_delete(&mut conn, ProjectId::new(), id).await.unwrap(), "of another project");

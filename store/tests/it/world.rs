@@ -10,7 +10,7 @@ use iroko_model::{
 use iroko_store::change::{Change, change_tail};
 use iroko_store::flavor::Size;
 use iroko_store::image::{NewImage, Uploaded};
-use iroko_store::instance::{Instance, NewInstance};
+use iroko_store::instance::{Instance, NewInstance, NewNic};
 use iroko_store::network::NewNetwork;
 use iroko_store::port::{NewPort, PortAddress};
 use iroko_store::subnet::{NewSubnet, Subnet};
@@ -89,17 +89,12 @@ impl World {
         subnet::subnet_insert(tx, &new).await
     }
 
-    /// A port of the network, of `instance` or standing alone.
-    pub async fn port(
-        &self,
-        tx: &mut Tx,
-        network_id: NetworkId,
-        instance: Option<(InstanceId, i32)>,
-    ) -> Result<(PortId, MacAddress, Vec<PortAddress>)> {
+    /// A port of the network that stands alone.
+    pub async fn port(&self, tx: &mut Tx, network_id: NetworkId) -> Result<(PortId, MacAddress, Vec<PortAddress>)> {
         let networks = subnet::subnets_of_networks(tx, self.project, &[network_id.as_uuid()]).await?;
         let labels = Labels::default();
         let id = PortId::new();
-        let new = NewPort { id, project_id: self.project, network_id, name: "p", labels: &labels, instance };
+        let new = NewPort { id, project_id: self.project, network_id, name: "p", labels: &labels };
         let (mac, addresses) = port::port_insert(tx, &new, &networks[0].1).await?;
         Ok((id, mac, addresses))
     }
@@ -107,15 +102,12 @@ impl World {
     /// A machine of this size that waits for a host, with a port on each of `networks`.
     pub async fn instance(&self, size: Size, networks: &[NetworkId]) -> InstanceId {
         let mut tx = self.begin().await;
-        let id = self.instance_in(&mut tx, size).await;
-        for (index, network) in networks.iter().enumerate() {
-            self.port(&mut tx, *network, Some((id, index as i32))).await.unwrap();
-        }
+        let made = self.instance_in(&mut tx, size, networks).await.unwrap();
         self.commit(tx).await;
-        id
+        made.id.into()
     }
 
-    pub async fn instance_in(&self, tx: &mut Tx, size: Size) -> InstanceId {
+    pub async fn instance_in(&self, tx: &mut Tx, size: Size, networks: &[NetworkId]) -> Result<Instance> {
         let (id, labels) = (InstanceId::new(), Labels::default());
         let new = NewInstance {
             id,
@@ -130,8 +122,15 @@ impl World {
             ssh_keys: &[],
             user_data: None,
         };
-        instance::instance_insert(tx, &new).await.unwrap();
-        id
+        let ids: Vec<_> = networks.iter().map(|network| network.as_uuid()).collect();
+        let parts = instance::instance_parts(tx, self.project, (FlavorId::new(), self.image.into()), &[], &ids).await?;
+        let nic = |(index, id): (usize, &NetworkId)| NewNic {
+            network_id: *id,
+            index: index as i32,
+            subnets: &parts.networks[&id.as_uuid()],
+        };
+        let nics: Vec<_> = networks.iter().enumerate().map(nic).collect();
+        instance::instance_make(tx, &new, &nics).await
     }
 
     /// A host with both agents in their first session.

@@ -1,0 +1,266 @@
+//! Making a machine in two statements: one reads everything it is made of, one makes the machine, its
+//! ports and their addresses. A tenant who asks for a thousand pays for two thousand statements.
+
+use super::{Instance, Interface, NewInstance};
+use crate::error::Result;
+use crate::port::{self, PortAddress};
+use crate::subnet::Subnet;
+use crate::tx::Conn;
+use ipnetwork::IpNetwork;
+use iroko_model::address::tap_name;
+use iroko_model::{FlavorId, ImageId, MacAddress, NetworkId, PortId, ProjectId};
+use mac_address::MacAddress as SqlMac;
+use serde::Deserialize;
+use sqlx::types::Json;
+use std::collections::HashMap;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// What a machine is to be made of, as a project has it.
+#[derive(Debug)]
+pub struct Parts {
+    /// What the flavor gives.
+    pub size: Option<crate::flavor::Size>,
+    /// The image; it cannot be deleted until the transaction ends.
+    pub image: Option<PartImage>,
+    /// A line for each key asked for, in that order.
+    pub ssh_keys: Vec<Option<String>>,
+    /// Networks with their subnets, by age. A network without subnets appears with none.
+    pub networks: HashMap<Uuid, Vec<Subnet>>,
+}
+
+/// Of an image, what a machine needs.
+#[derive(Debug)]
+pub struct PartImage {
+    /// `queued`, `uploading` or `active`.
+    pub status: String,
+    /// Processor architecture.
+    pub architecture: String,
+    /// Size of the disk the guest sees, once known.
+    pub virtual_size_bytes: Option<i64>,
+}
+
+#[derive(Debug, Deserialize)]
+struct SubnetRow {
+    network_id: Uuid,
+    id: Option<Uuid>,
+    cidr: Option<IpNetwork>,
+    gateway: Option<IpNetwork>,
+    service: Option<IpNetwork>,
+    pool_first: Option<IpNetwork>,
+    pool_last: Option<IpNetwork>,
+}
+
+/// Reads what a machine is to be made of.
+pub async fn instance_parts(
+    conn: &mut Conn,
+    project_id: ProjectId,
+    (flavor, image): (FlavorId, ImageId),
+    ssh_keys: &[Uuid],
+    networks: &[Uuid],
+) -> Result<Parts> {
+    let row = sqlx::query!(
+        r#"WITH m AS (
+               SELECT status, architecture, virtual_size_bytes FROM image WHERE project_id = $1 AND id = $3 FOR KEY SHARE
+           )
+           SELECT f.vcpus AS "vcpus?", f.memory_mib AS "memory_mib?", f.disk_gib AS "disk_gib?",
+                  m.status AS "status?", m.architecture AS "architecture?", m.virtual_size_bytes AS "virtual_size_bytes?",
+                  ARRAY(SELECT k.public_key FROM unnest($4::uuid[]) WITH ORDINALITY AS a (id, n)
+                        LEFT JOIN ssh_key k ON k.id = a.id AND k.project_id = $1 ORDER BY a.n) AS "ssh_keys!: Vec<Option<String>>",
+                  (SELECT coalesce(json_agg(json_build_object('network_id', n.id, 'id', s.id, 'cidr', s.cidr, 'gateway', s.gateway,
+                          'service', s.service, 'pool_first', s.pool_first, 'pool_last', s.pool_last) ORDER BY s.id), '[]')
+                   FROM network n LEFT JOIN subnet s ON s.network_id = n.id
+                   WHERE n.id = ANY($5) AND n.project_id = $1) AS "networks!: Json<Vec<SubnetRow>>"
+           FROM (VALUES (1)) AS one LEFT JOIN flavor f ON f.id = $2 LEFT JOIN m ON true"#,
+        project_id.as_uuid(),
+        flavor.as_uuid(),
+        image.as_uuid(),
+        ssh_keys,
+        networks
+    )
+    .fetch_one(conn)
+    .await?;
+    let size = match (row.vcpus, row.memory_mib, row.disk_gib) {
+        (Some(vcpus), Some(memory_mib), Some(disk_gib)) => Some(crate::flavor::Size { vcpus, memory_mib, disk_gib }),
+        _ => None,
+    };
+    let image = row.status.zip(row.architecture).map(|(status, architecture)| PartImage {
+        status,
+        architecture,
+        virtual_size_bytes: row.virtual_size_bytes,
+    });
+    let mut networks: HashMap<Uuid, Vec<Subnet>> = HashMap::new();
+    for row in row.networks.0 {
+        let subnets = networks.entry(row.network_id).or_default();
+        subnets.extend(subnet(row));
+    }
+    Ok(Parts { size, image, ssh_keys: row.ssh_keys, networks })
+}
+
+/// `None`: the network has no subnet.
+fn subnet(row: SubnetRow) -> Option<Subnet> {
+    Some(Subnet {
+        id: row.id?,
+        network_id: row.network_id,
+        name: String::new(),
+        cidr: row.cidr?,
+        gateway: row.gateway?,
+        service: row.service?,
+        pool_first: row.pool_first?,
+        pool_last: row.pool_last?,
+        dns_servers: Vec::new(),
+        labels: serde_json::Value::Null,
+        created_at: OffsetDateTime::UNIX_EPOCH,
+    })
+}
+
+/// A port to be made with a machine.
+#[derive(Debug)]
+pub struct NewNic<'a> {
+    /// Its network.
+    pub network_id: NetworkId,
+    /// Its place in the machine.
+    pub index: i32,
+    /// The network's subnets.
+    pub subnets: &'a [Subnet],
+}
+
+/// Columns of the ports and of the addresses offered to them, for one statement.
+#[derive(Debug, Default)]
+struct Columns {
+    ports: Vec<Uuid>,
+    networks: Vec<Uuid>,
+    indices: Vec<i32>,
+    macs: Vec<SqlMac>,
+    taps: Vec<String>,
+    for_port: Vec<Uuid>,
+    in_network: Vec<Uuid>,
+    in_subnet: Vec<Uuid>,
+    offered: Vec<IpNetwork>,
+}
+
+impl Columns {
+    fn of(nics: &[NewNic<'_>]) -> Self {
+        let mut columns = Self::default();
+        for nic in nics {
+            let id = PortId::new();
+            columns.ports.push(id.as_uuid());
+            columns.networks.push(nic.network_id.as_uuid());
+            columns.indices.push(nic.index);
+            columns.macs.push(SqlMac::new(MacAddress::local(rand::random()).octets()));
+            columns.taps.push(tap_name(id));
+            for subnet in [true, false].iter().filter_map(|v4| nic.subnets.iter().find(|s| s.cidr.is_ipv4() == *v4)) {
+                for address in port::candidates(subnet) {
+                    columns.for_port.push(id.as_uuid());
+                    columns.in_network.push(nic.network_id.as_uuid());
+                    columns.in_subnet.push(subnet.id);
+                    columns.offered.push(address);
+                }
+            }
+        }
+        columns
+    }
+}
+
+#[derive(Debug, Deserialize)]
+struct Addressed {
+    port_id: Uuid,
+    subnet_id: Uuid,
+    address: std::net::IpAddr,
+}
+
+/// Makes a machine that is wanted to run and has no host yet, with its ports, each with one address of
+/// each address family that its network's subnets offer. Returns it as it is read back.
+/// [`crate::Error::Exhausted`] where a family's pools are all full; [`crate::Error::Taken`] where a
+/// random MAC address is another port's (two of 2^40 meet about never): ask again.
+pub async fn instance_make(conn: &mut Conn, new: &NewInstance<'_>, nics: &[NewNic<'_>]) -> Result<Instance> {
+    let columns = Columns::of(nics);
+    let row = sqlx::query!(
+        r#"WITH made AS (
+               INSERT INTO instance (id, project_id, name, hostname, labels, flavor_id, vcpus, memory_mib, disk_gib,
+                                     image_id, architecture, ssh_keys, user_data, power)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'running') RETURNING created_at
+           ), plugged AS (
+               INSERT INTO port (id, project_id, network_id, instance_id, nic_index, mac, tap)
+               SELECT p.id, $2, p.network_id, $1, p.nic_index, p.mac, p.tap
+               FROM unnest($14::uuid[], $15::uuid[], $16::int[], $17::macaddr[], $18::text[]) AS p (id, network_id, nic_index, mac, tap)
+           ), addressed AS (
+               INSERT INTO ip_allocation (network_id, address, subnet_id, port_id)
+               SELECT DISTINCT ON (c.port_id, c.subnet_id) c.network_id, c.address, c.subnet_id, c.port_id
+               FROM unnest($19::uuid[], $20::uuid[], $21::uuid[], $22::inet[]) AS c (port_id, network_id, subnet_id, address)
+               WHERE NOT EXISTS (SELECT FROM ip_allocation a WHERE a.network_id = c.network_id AND a.address = c.address)
+               ORDER BY c.port_id, c.subnet_id ON CONFLICT DO NOTHING RETURNING port_id, subnet_id, address
+           )
+           SELECT made.created_at, (SELECT coalesce(json_agg(json_build_object('port_id', port_id, 'subnet_id', subnet_id,
+                      'address', host(address))), '[]') FROM addressed) AS "addressed!: Json<Vec<Addressed>>" FROM made"#,
+        new.id.as_uuid(),
+        new.project_id.as_uuid(),
+        new.name.as_str(),
+        new.hostname.as_str(),
+        serde_json::json!(new.labels),
+        new.flavor_id.as_uuid(),
+        new.size.vcpus,
+        new.size.memory_mib,
+        new.size.disk_gib,
+        new.image_id.as_uuid(),
+        new.architecture.as_str(),
+        new.ssh_keys,
+        new.user_data,
+        &columns.ports,
+        &columns.networks,
+        &columns.indices,
+        &columns.macs as &[SqlMac],
+        &columns.taps,
+        &columns.for_port,
+        &columns.in_network,
+        &columns.in_subnet,
+        &columns.offered
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    let mut interfaces = Vec::with_capacity(nics.len());
+    for (nic, (id, mac)) in nics.iter().zip(columns.ports.iter().zip(&columns.macs)) {
+        let got: Vec<&Addressed> = row.addressed.0.iter().filter(|a| a.port_id == *id).collect();
+        let mut addresses = Vec::with_capacity(2);
+        for is_ipv4 in [true, false] {
+            match got.iter().find(|a| a.address.is_ipv4() == is_ipv4) {
+                Some(a) => addresses.push(PortAddress { address: a.address, subnet_id: a.subnet_id }),
+                // Every offered address was taken: the search that finds the last free one.
+                None => addresses
+                    .extend(port::allocate_family(conn, nic.network_id, (*id).into(), nic.subnets, is_ipv4).await?),
+            }
+        }
+        let mac = MacAddress::from_octets(mac.bytes()).to_string();
+        interfaces.push(Interface { port_id: *id, network_id: nic.network_id.as_uuid(), mac, addresses });
+    }
+    Ok(as_made(new, row.created_at, interfaces))
+}
+
+fn as_made(new: &NewInstance<'_>, created_at: OffsetDateTime, interfaces: Vec<Interface>) -> Instance {
+    Instance {
+        id: new.id.as_uuid(),
+        project_id: new.project_id.as_uuid(),
+        name: new.name.as_str().to_owned(),
+        hostname: new.hostname.as_str().to_owned(),
+        labels: serde_json::json!(new.labels),
+        flavor_id: new.flavor_id.as_uuid(),
+        vcpus: new.size.vcpus,
+        memory_mib: new.size.memory_mib,
+        disk_gib: new.size.disk_gib,
+        image_id: new.image_id.as_uuid(),
+        power: "running".to_owned(),
+        generation: 1,
+        reboots: 0,
+        host_id: None,
+        placement_reason: None,
+        fault: None,
+        observed_state: None,
+        observed_reason: None,
+        observed_reboots: 0,
+        ran_at: None,
+        created_at,
+        deleted_at: None,
+        host_unreachable: false,
+        interfaces: Json(interfaces),
+    }
+}
