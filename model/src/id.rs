@@ -42,6 +42,8 @@ ids! {
     ProjectId;
     /// A person who can log in.
     UserId;
+    /// A program that acts for an organization.
+    ServiceAccountId;
     /// A disk image that instances start from.
     ImageId;
     /// A size an instance can have.
@@ -62,6 +64,8 @@ ids! {
     EnrolmentTokenId;
     /// One log-in of a person.
     SessionId;
+    /// A credential of a service account.
+    ApiKeyId;
 }
 
 #[cfg(test)]

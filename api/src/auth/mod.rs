@@ -1,5 +1,6 @@
 //! Who asks, by what they prove it, and what they may do.
 
+pub mod api_key;
 pub mod breached;
 pub mod clock;
 pub mod config;

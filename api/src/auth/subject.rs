@@ -1,12 +1,14 @@
 //! Who acts, and by what they proved it.
 
-use iroko_model::{SessionId, UserId};
+use iroko_model::{ApiKeyId, ServiceAccountId, SessionId, UserId};
 
 /// Who acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Subject {
     /// A person.
     User(UserId),
+    /// A program.
+    ServiceAccount(ServiceAccountId),
 }
 
 /// What the request was made with.
@@ -14,6 +16,8 @@ pub enum Subject {
 pub enum Credential {
     /// An access token of this session.
     Session(SessionId),
+    /// An API key.
+    ApiKey(ApiKeyId),
 }
 
 impl Credential {
@@ -21,6 +25,7 @@ impl Credential {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Session(_) => "session",
+            Self::ApiKey(_) => "api_key",
         }
     }
 }

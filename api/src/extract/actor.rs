@@ -1,11 +1,12 @@
 //! Who makes the request: the bearer token, and the policy that every route of a kind asks.
 
+use super::Source;
 use crate::App;
-use crate::auth::policy;
 use crate::auth::subject::{Credential, Subject};
-use crate::auth::token::Claims;
+use crate::auth::token::{Claims, ISSUER};
+use crate::auth::{api_key, policy};
 use crate::problem::{Kind, Problem};
-use crate::service::{session, signing_key};
+use crate::service::{self, session, signing_key};
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
@@ -20,20 +21,57 @@ pub struct Actor {
     pub subject: Subject,
     /// By what they proved it.
     pub credential: Credential,
+    /// Names of the permissions that the credential is restricted to.
+    pub only: Option<Vec<String>>,
 }
 
 impl Actor {
     /// The person; what is a person's own is not there for programs.
     pub fn user(&self) -> Result<UserId, Problem> {
-        let Subject::User(user) = self.subject;
-        Ok(user)
+        match self.subject {
+            Subject::User(user) => Ok(user),
+            Subject::ServiceAccount(_) => Err(not_a_person()),
+        }
     }
 
     /// The session of the request.
     pub fn session(&self) -> Result<SessionId, Problem> {
-        let Credential::Session(session) = self.credential;
-        Ok(session)
+        match self.credential {
+            Credential::Session(session) => Ok(session),
+            Credential::ApiKey(_) => Err(not_a_person()),
+        }
     }
+
+    async fn of_token(app: &App, token: &str) -> Result<Option<Self>, Problem> {
+        let Some(claims) = signing_key::check(app, token).await? else { return Ok(None) };
+        if !session::holds(app, claims.sid).await? {
+            return Ok(None);
+        }
+        let (subject, credential) = (Subject::User(claims.sub), Credential::Session(claims.sid));
+        Ok(Some(Self { claims, subject, credential, only: None }))
+    }
+
+    async fn of_api_key(app: &App, source: &Source, key: &str) -> Result<Option<Self>, Problem> {
+        let Some(holder) = service::api_key::check(app, source, key).await? else { return Ok(None) };
+        // No project and no system is in a key: what it allows, the policy asks the database.
+        let claims = Claims {
+            iss: ISSUER.to_owned(),
+            sub: holder.service_account_id.as_uuid().into(),
+            sid: holder.id.as_uuid().into(),
+            username: holder.name,
+            org: holder.organization_id,
+            operator: false,
+            projects: Vec::new(),
+            iat: 0,
+            exp: 0,
+        };
+        let (subject, credential) = (Subject::ServiceAccount(holder.service_account_id), Credential::ApiKey(holder.id));
+        Ok(Some(Self { claims, subject, credential, only: holder.permissions }))
+    }
+}
+
+fn not_a_person() -> Problem {
+    Problem::with(Kind::NotFound, "this is for people who log in; a service account has API keys and no sessions")
 }
 
 impl FromRequestParts<App> for Actor {
@@ -51,11 +89,15 @@ impl FromRequestParts<App> for Actor {
         };
         let refused =
             || Problem::with(Kind::Unauthorized, "the token is not valid or has expired; refresh it or log in again");
-        let claims = signing_key::check(app, token.trim()).await?.ok_or_else(refused)?;
-        if !session::holds(app, claims.sid).await? {
-            return Err(refused());
-        }
-        Ok(Self { subject: Subject::User(claims.sub), credential: Credential::Session(claims.sid), claims })
+        let token = token.trim();
+        let actor = match token.starts_with(api_key::PREFIX) {
+            true => {
+                let source = Source::of(parts, app);
+                Self::of_api_key(app, &source, token).await?
+            }
+            false => Self::of_token(app, token).await?,
+        };
+        actor.ok_or_else(refused)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The routes, one file a noun. A handler takes the request apart, lets the extractor ask the policy,
 //! and calls the service.
 
+mod api_key;
 mod auth;
 mod credential;
 mod flavor;
@@ -25,6 +26,7 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(auth::router())
         .merge(session::router())
         .merge(credential::router())
+        .merge(api_key::router())
         .merge(totp::router())
         .merge(signing_key::router())
         .merge(flavor::router())

@@ -2,6 +2,7 @@
 //! shown; who may call them was asked before.
 
 pub mod account;
+pub mod api_key;
 pub mod credential;
 pub mod flavor;
 pub mod host;

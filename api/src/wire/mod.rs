@@ -1,6 +1,7 @@
 //! What is said on the wire: requests that become model types by checks, and responses made from
 //! rows. One file a noun.
 
+pub mod api_key;
 pub mod auth;
 pub mod credential;
 pub mod flavor;

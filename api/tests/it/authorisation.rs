@@ -68,12 +68,15 @@ const TABLE: [(&str, For); 44] = [
     ("host_get", For::Operators(200)),
 ];
 /// Credentials. Those that end the caller's own session come last.
-const CREDENTIALS: [(&str, For); 17] = [
+const CREDENTIALS: [(&str, For); 20] = [
     ("token_refresh", For::All(401)),
     ("session_list", For::Actors(200)),
     ("session_delete", For::Actors(404)),
     ("password_change", For::Actors(409)),
     ("password_reset", For::Operators(204)),
+    ("api_key_create", For::Operators(201)),
+    ("api_key_list", For::Operators(200)),
+    ("api_key_delete", For::Operators(404)),
     ("token_second_factor", For::All(401)),
     ("totp_get", For::Actors(200)),
     ("totp_enrol", For::Actors(409)),
@@ -121,6 +124,8 @@ async fn things(api: &Api) -> (HashMap<&'static str, String>, HashMap<&'static s
         ("slug", "not-found".to_owned()),
         ("session_id", uuid::Uuid::now_v7().to_string()),
         ("kid", "nobody".to_owned()),
+        ("service_account_id", crate::api_key::service_account(api).await.to_string()),
+        ("api_key_id", uuid::Uuid::now_v7().to_string()),
         ("organization_id", admin.0.to_string()),
         ("user_id", admin.1.to_string()),
         ("flavor_id", api.flavor("spare").await),
@@ -137,6 +142,7 @@ async fn things(api: &Api) -> (HashMap<&'static str, String>, HashMap<&'static s
         ("token_create", json!({"username": "admin", "password": crate::world::PASSWORD})),
         ("token_refresh", json!({"refresh_token": "none"})),
         ("password_change", json!({"current_password": "none", "new_password": "a long new phrase"})),
+        ("api_key_create", json!({"name": "deploy"})),
         ("token_second_factor", json!({"challenge": "none", "code": "none"})),
         ("totp_enrol", json!({"password": "none"})),
         ("totp_confirm", json!({"code": "none"})),

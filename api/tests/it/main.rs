@@ -3,6 +3,7 @@
 
 mod account;
 mod agent_link;
+mod api_key;
 mod authorisation;
 mod credential;
 mod flavor;

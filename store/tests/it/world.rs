@@ -123,7 +123,7 @@ impl World {
             user_data: None,
         };
         let ids: Vec<_> = networks.iter().map(|network| network.as_uuid()).collect();
-        let parts = instance::instance_parts(tx, self.project, (FlavorId::new(), self.image.into()), &[], &ids).await?;
+        let parts = instance::instance_parts(tx, self.project, (FlavorId::new(), self.image), &[], &ids).await?;
         let nic = |(index, id): (usize, &NetworkId)| NewNic {
             network_id: *id,
             index: index as i32,
