@@ -43,6 +43,8 @@ pub enum Kind {
     Suspended,
     /// A quota has no room for it.
     QuotaExceeded,
+    /// The password was right; a code of the second factor is needed too.
+    SecondFactorRequired,
     /// There is no such thing, or none the caller may know of.
     NotFound,
     /// The method is not offered here.
@@ -71,9 +73,10 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::BadRequest,
         Self::Unauthorized,
+        Self::SecondFactorRequired,
         Self::Forbidden,
         Self::Suspended,
         Self::QuotaExceeded,
@@ -106,6 +109,12 @@ impl Kind {
                 "Le projet ou son organisation est suspendu",
             ),
             Self::QuotaExceeded => ("quota-exceeded", 409, "A quota has no room for it", "Un quota est épuisé"),
+            Self::SecondFactorRequired => (
+                "second-factor-required",
+                401,
+                "A code of the second factor is needed",
+                "Un code du second facteur est requis",
+            ),
             Self::NotFound => ("not-found", 404, "There is no such resource", "Cette ressource n'existe pas"),
             Self::MethodNotAllowed => {
                 ("method-not-allowed", 405, "The method is not offered here", "Cette méthode n'est pas proposée ici")
@@ -164,6 +173,9 @@ pub struct ProblemBody {
     /// The fields of the request that are at fault.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
+    /// With `second-factor-required`: send it with a code to `/v1/auth/token/second-factor`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub challenge: Option<String>,
     /// Names this request in the operator's log.
     pub request_id: String,
 }
@@ -186,6 +198,7 @@ pub struct Problem {
     detail: Option<String>,
     errors: Vec<FieldError>,
     retry_after: Option<Duration>,
+    challenge: Option<String>,
 }
 
 /// Shorthand of the handlers.
@@ -194,12 +207,12 @@ pub type Result<T> = std::result::Result<T, Problem>;
 impl Problem {
     /// A problem without further words.
     pub const fn new(kind: Kind) -> Self {
-        Self { kind, detail: None, errors: Vec::new(), retry_after: None }
+        Self { kind, detail: None, errors: Vec::new(), retry_after: None, challenge: None }
     }
 
     /// A problem with words of its own.
     pub fn with(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: Some(detail.into()), errors: Vec::new(), retry_after: None }
+        Self { kind, detail: Some(detail.into()), errors: Vec::new(), retry_after: None, challenge: None }
     }
 
     /// A field with a value that breaks a rule.
@@ -209,7 +222,7 @@ impl Problem {
 
     /// Several such fields.
     pub fn fields(errors: Vec<FieldError>) -> Self {
-        Self { kind: Kind::Invalid, detail: None, errors, retry_after: None }
+        Self { kind: Kind::Invalid, detail: None, errors, retry_after: None, challenge: None }
     }
 
     /// A field that refers to something that does not exist.
@@ -221,6 +234,12 @@ impl Problem {
     pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         tracing::error!(error = %iroko_daemon::chain(error), request_id = %request_id(), "the request failed");
         Self::new(Kind::Internal)
+    }
+
+    /// The password was right; send this back with a code.
+    pub fn second_factor(challenge: String) -> Self {
+        let text = "send challenge and a code of your authenticator to /v1/auth/token/second-factor";
+        Self { challenge: Some(challenge), ..Self::with(Kind::SecondFactorRequired, text) }
     }
 
     /// Says when to try again.
@@ -243,6 +262,7 @@ impl Problem {
             status,
             detail: self.detail,
             errors: self.errors,
+            challenge: self.challenge,
             request_id: request_id(),
         }
     }
@@ -256,7 +276,7 @@ pub fn request_id() -> String {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = self.kind.status();
-        let challenge = self.kind == Kind::Unauthorized;
+        let challenge = status == StatusCode::UNAUTHORIZED;
         let unavailable = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(UNAVAILABLE_FOR);
         let retry_after = self.retry_after.or(unavailable);
         let mut response = (status, Json(self.body())).into_response();

@@ -70,6 +70,8 @@ ids! {
     EnrolmentTokenId;
     /// One log-in of a person.
     SessionId;
+    /// A credential of a service account.
+    ApiKeyId;
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 //! There are no counters to resynchronise: usage is always counted from the rows themselves.
 
 pub mod account;
+pub mod api_key;
 pub mod audit;
 pub mod authority;
 pub mod change;
@@ -26,6 +27,7 @@ pub mod image;
 pub mod instance;
 pub mod invariant;
 pub mod login_attempt;
+pub mod login_challenge;
 pub mod network;
 pub mod organization;
 mod page;
@@ -42,6 +44,7 @@ pub mod signing_key;
 pub mod ssh_key;
 pub mod subnet;
 pub mod suspension;
+pub mod totp;
 mod tx;
 pub mod user;
 mod wake;

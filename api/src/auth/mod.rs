@@ -1,5 +1,6 @@
 //! Who asks, by what they prove it, and what they may do.
 
+pub mod api_key;
 pub mod breached;
 pub mod clock;
 pub mod config;
@@ -12,6 +13,7 @@ pub mod secret_box;
 pub mod signing_key;
 pub mod subject;
 pub mod token;
+pub mod totp;
 
 use anyhow::Context;
 use breached::Breached;
@@ -34,6 +36,8 @@ pub struct Credentials {
     pub secrets: SecretBox,
     /// Makes refresh tokens.
     pub refresh: RefreshTokens,
+    /// Key of the hashes of recovery codes.
+    pub recovery: aws_lc_rs::hmac::Key,
     /// The operator's list of breached passwords.
     pub breached: Option<Arc<Breached>>,
     /// The keys that sign access tokens, and when they were read.
@@ -51,8 +55,8 @@ impl Credentials {
         let breached = config.breached_passwords.as_ref().map(open).transpose()?.map(Arc::new);
         let now = clock.now();
         let ring = crate::service::signing_key::keep(store, &secrets, config.signing_key_life(), now).await?;
-        let refresh = RefreshTokens::new(&secrets)?;
-        Ok(Self { clock, secrets, refresh, breached, ring: RwLock::new((ring, now)) })
+        let (refresh, recovery) = (RefreshTokens::new(&secrets)?, secrets.mac_key("recovery-code")?);
+        Ok(Self { clock, secrets, refresh, recovery, breached, ring: RwLock::new((ring, now)) })
     }
 
     /// The keys that sign access tokens.

@@ -6,14 +6,21 @@ use crate::extract::Actor;
 use crate::problem::{Kind, Problem, Result};
 use iroko_model::role::Held;
 use iroko_model::{Permission, Permissions, Role};
+use iroko_store::Connection;
 use iroko_store::authority::{Authority, Scope, Standing, authority};
 
 /// What the actor may do on the scope, if that has the permission.
 pub async fn ask(app: &App, actor: &Actor, scope: Scope, permission: Permission) -> Result<Permissions> {
     let mut conn = app.store.connection().await?;
-    let found = authority(&mut conn, actor.subject, scope).await?;
+    let found = held(&mut conn, actor, scope).await?;
     judge(&found, permission)?;
     Ok(found.held.permissions)
+}
+
+/// What the actor holds there, as far as their credential lets them.
+async fn held(conn: &mut Connection, actor: &Actor, scope: Scope) -> Result<Authority> {
+    let found = authority(conn, actor.subject, scope).await?;
+    Ok(Authority { held: actor.restrict(found.held), ..found })
 }
 
 /// What the actor may do above the scope, if that has the permission: nobody gives a limit to
@@ -21,19 +28,19 @@ pub async fn ask(app: &App, actor: &Actor, scope: Scope, permission: Permission)
 pub async fn ask_above(app: &App, actor: &Actor, scope: Scope, permission: Permission) -> Result<Permissions> {
     let mut conn = app.store.connection().await?;
     let above = iroko_store::authority::scope_above(&mut conn, scope).await?.ok_or(Problem::new(Kind::NotFound))?;
-    let found = authority(&mut conn, actor.subject, above).await?;
+    let found = held(&mut conn, actor, above).await?;
     stands(found.standing)?;
     if found.held.permissions.has(permission) {
         return Ok(found.held.permissions);
     }
-    let here = authority(&mut conn, actor.subject, scope).await?.held;
+    let here = held(&mut conn, actor, scope).await?.held;
     Err(refusal(Held { permissions: here.permissions.minus(Permissions::of(&[permission])), ..here }, permission))
 }
 
 /// The actor's account holds, whatever it may do.
 pub async fn is_in_good_standing(app: &App, actor: &Actor) -> Result<Permissions> {
     let mut conn = app.store.connection().await?;
-    let found = authority(&mut conn, actor.subject, Scope::System).await?;
+    let found = held(&mut conn, actor, Scope::System).await?;
     stands(found.standing)?;
     Ok(found.held.permissions)
 }

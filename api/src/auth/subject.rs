@@ -1,6 +1,6 @@
 //! Who acts, and by what they proved it.
 
-use iroko_model::SessionId;
+use iroko_model::{ApiKeyId, SessionId};
 pub use iroko_store::authority::Subject;
 
 /// What the request was made with.
@@ -8,6 +8,8 @@ pub use iroko_store::authority::Subject;
 pub enum Credential {
     /// An access token of this session.
     Session(SessionId),
+    /// An API key.
+    ApiKey(ApiKeyId),
 }
 
 impl Credential {
@@ -15,6 +17,7 @@ impl Credential {
     pub const fn id(&self) -> uuid::Uuid {
         match self {
             Self::Session(id) => id.as_uuid(),
+            Self::ApiKey(id) => id.as_uuid(),
         }
     }
 
@@ -22,6 +25,7 @@ impl Credential {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Session(_) => "session",
+            Self::ApiKey(_) => "api_key",
         }
     }
 }

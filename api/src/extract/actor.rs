@@ -1,15 +1,18 @@
 //! Who makes the request: the bearer token.
 
+use super::Source;
 use crate::App;
+use crate::auth::api_key;
 use crate::auth::subject::{Credential, Subject};
-use crate::auth::token::Claims;
+use crate::auth::token::{Claims, ISSUER};
 use crate::layers::caller::Known;
 use crate::problem::{Kind, Problem};
-use crate::service::{session, signing_key};
+use crate::service::{self, session, signing_key};
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use iroko_model::{SessionId, UserId};
+use iroko_model::role::Held;
+use iroko_model::{Permissions, SessionId, UserId};
 use iroko_store::request::{self, Who};
 
 /// Somebody with a valid token. What they may do is not in it: the [guards](super::guard) ask.
@@ -21,6 +24,8 @@ pub struct Actor {
     pub subject: Subject,
     /// By what they proved it.
     pub credential: Credential,
+    /// Names of the permissions that the credential is restricted to.
+    pub only: Option<Vec<String>>,
 }
 
 impl Actor {
@@ -28,10 +33,7 @@ impl Actor {
     pub fn user(&self) -> Result<UserId, Problem> {
         match self.subject {
             Subject::User(user) => Ok(user),
-            Subject::ServiceAccount(_) => Err(Problem::with(
-                Kind::Conflict,
-                "this is for people; a service account has no sessions and no password",
-            )),
+            Subject::ServiceAccount(_) => Err(not_a_person()),
         }
     }
 
@@ -48,11 +50,48 @@ impl Actor {
         });
     }
 
+    /// What a credential leaves of what its holder may do.
+    pub fn restrict(&self, held: Held) -> Held {
+        let Some(only) = &self.only else { return held };
+        let only = Permissions::of_names(only.iter().map(String::as_str));
+        Held { permissions: held.permissions.intersection(only), suspended: held.suspended.intersection(only) }
+    }
+
     /// The session of the request.
     pub fn session(&self) -> Result<SessionId, Problem> {
-        let Credential::Session(session) = self.credential;
-        Ok(session)
+        match self.credential {
+            Credential::Session(session) => Ok(session),
+            Credential::ApiKey(_) => Err(not_a_person()),
+        }
     }
+
+    async fn of_token(app: &App, token: &str) -> Result<Option<Self>, Problem> {
+        let Some(claims) = signing_key::check(app, token).await? else { return Ok(None) };
+        if !session::holds(app, claims.sid).await? {
+            return Ok(None);
+        }
+        let (subject, credential) = (Subject::User(claims.sub), Credential::Session(claims.sid));
+        Ok(Some(Self { claims, subject, credential, only: None }))
+    }
+
+    async fn of_api_key(app: &App, source: &Source, key: &str) -> Result<Option<Self>, Problem> {
+        let Some(holder) = service::api_key::check(app, source, key).await? else { return Ok(None) };
+        let claims = Claims {
+            iss: ISSUER.to_owned(),
+            sub: holder.service_account_id.as_uuid().into(),
+            sid: holder.id.as_uuid().into(),
+            username: holder.name,
+            org: holder.organization_id,
+            iat: 0,
+            exp: 0,
+        };
+        let (subject, credential) = (Subject::ServiceAccount(holder.service_account_id), Credential::ApiKey(holder.id));
+        Ok(Some(Self { claims, subject, credential, only: holder.permissions }))
+    }
+}
+
+fn not_a_person() -> Problem {
+    Problem::with(Kind::NotFound, "this is for people who log in; a service account has API keys and no sessions")
 }
 
 impl FromRequestParts<App> for Actor {
@@ -73,11 +112,15 @@ impl FromRequestParts<App> for Actor {
         };
         let refused =
             || Problem::with(Kind::Unauthorized, "the token is not valid or has expired; refresh it or log in again");
-        let claims = signing_key::check(app, token.trim()).await?.ok_or_else(refused)?;
-        if !session::holds(app, claims.sid).await? {
-            return Err(refused());
-        }
-        let actor = Self { subject: Subject::User(claims.sub), credential: Credential::Session(claims.sid), claims };
+        let token = token.trim();
+        let actor = match token.starts_with(api_key::PREFIX) {
+            true => {
+                let source = Source::of(parts, app);
+                Self::of_api_key(app, &source, token).await?
+            }
+            false => Self::of_token(app, token).await?,
+        };
+        let actor = actor.ok_or_else(refused)?;
         actor.note();
         Ok(actor)
     }

@@ -21,16 +21,23 @@ pub struct Source {
     pub user_agent: Option<String>,
 }
 
-impl FromRequestParts<App> for Source {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
+impl Source {
+    /// Where this request comes from.
+    pub fn of(parts: &Parts, app: &App) -> Self {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip());
         let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let address = behind(peer, &parts.headers, &app.config.auth.trusted_proxies);
         let agent = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
         let user_agent = agent.map(|agent| agent.chars().take(USER_AGENT_MAX).collect());
-        Ok(Self { address, user_agent })
+        Self { address, user_agent }
+    }
+}
+
+impl FromRequestParts<App> for Source {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
+        Ok(Self::of(parts, app))
     }
 }
 

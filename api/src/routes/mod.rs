@@ -1,6 +1,7 @@
 //! The routes, one file a noun. A handler takes the request apart, lets the extractor ask the policy,
 //! and calls the service.
 
+mod api_key;
 mod audit;
 mod auth;
 mod credential;
@@ -24,6 +25,7 @@ mod signing_key;
 mod ssh_key;
 mod subnet;
 mod suspension;
+mod totp;
 mod user;
 
 use crate::App;
@@ -44,6 +46,8 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(role_binding::router())
         .merge(session::router())
         .merge(credential::router())
+        .merge(api_key::router())
+        .merge(totp::router())
         .merge(signing_key::router())
         .merge(flavor::router())
         .merge(ssh_key::router())

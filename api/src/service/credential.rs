@@ -13,6 +13,7 @@ use iroko_model::{SessionId, UserId};
 use iroko_store::authority::Subject;
 use iroko_store::credential::{self, Credential};
 use iroko_store::login_attempt::login_attempt_forgive;
+use iroko_store::login_challenge::login_challenge_delete_all;
 use iroko_store::request::{self, Who};
 use iroko_store::{Wake, session};
 
@@ -105,6 +106,7 @@ pub async fn change(
     let now = app.credentials.clock.now();
     let mut tx = app.store.begin().await?;
     credential::credential_set_password(&mut tx, user, &hash, now).await?;
+    login_challenge_delete_all(&mut tx, user).await?;
     session::session_revoke_all(&mut tx, user, current, "password", now).await?;
     attempt.succeeded(&mut tx).await?;
     Ok(app.store.commit_for(tx, Wake::Nobody).await?)
@@ -128,6 +130,7 @@ pub async fn reset(app: &App, within: &InOrganization, user: UserId, request: Pa
     let now = app.credentials.clock.now();
     let mut tx = app.store.begin().await?;
     credential::credential_set_password(&mut tx, user, &hash, now).await?;
+    login_challenge_delete_all(&mut tx, user).await?;
     session::session_revoke_all(&mut tx, user, None, "password", now).await?;
     login_attempt_forgive(&mut tx, &lockout::subject(&owner.username)).await?;
     Ok(app.store.commit_for(tx, Wake::Nobody).await?)

@@ -2,6 +2,7 @@
 //! shown; who may call them was asked before.
 
 pub mod account;
+pub mod api_key;
 pub mod audit;
 pub mod authority;
 pub mod credential;
@@ -27,5 +28,6 @@ pub mod signing_key;
 pub mod ssh_key;
 pub mod subnet;
 pub mod suspension;
+pub mod totp;
 pub mod upkeep;
 pub mod user;

@@ -1,7 +1,8 @@
 //! Sessions: log-in, refresh, log-out, and the list of one's own.
 
 use super::credential::prove;
-use super::login_attempt::Attempt;
+use super::login_attempt::{self, Attempt};
+use super::totp;
 use crate::App;
 use crate::auth::refresh::{Verdict, hash, judge};
 use crate::auth::token::{Claims, ISSUER, LIFETIME};
@@ -10,12 +11,21 @@ use crate::problem::{Kind, Problem, Result};
 use crate::wire::List;
 use crate::wire::auth::{TokenRequest, TokenResponse};
 use crate::wire::session::{RefreshRequest, Session};
+use crate::wire::totp::SecondFactorRequest;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use iroko_model::{SessionId, UserId};
 use iroko_store::authority::{Scope, Subject, authority};
 use iroko_store::credential::{Credential, credential_by_account};
 use iroko_store::session::{self, NewSession};
-use iroko_store::{Tx, Wake};
-use time::OffsetDateTime;
+use iroko_store::{Tx, Wake, login_challenge};
+use rand::Rng;
+use time::{Duration, OffsetDateTime};
+
+/// How long the second step of a log-in may take.
+const CHALLENGE_LIFE: Duration = Duration::minutes(5);
+/// By this a challenge is known for one.
+const CHALLENGE_PREFIX: &str = "iroko_ch_";
 
 /// A session and when it ends.
 struct Begun {
@@ -25,19 +35,54 @@ struct Begun {
     expires_at: OffsetDateTime,
 }
 
-/// Checks a password and begins a session.
+/// Checks a password and begins a session, or asks for the second factor.
 pub async fn log_in(app: &App, source: &Source, request: TokenRequest) -> Result<TokenResponse> {
     let (person, attempt) = prove(app, source, &request.username, request.password).await?;
-    begin(app, source, &person, "password", attempt).await
+    if !totp::is_needed(app, person.account_id).await? {
+        let tx = app.store.begin().await?;
+        return begin(app, tx, source, &person, "password", Some(attempt)).await;
+    }
+    // Neither a failure nor a success yet: wrong codes count by themselves.
+    attempt.withdraw(app).await?;
+    let challenge = format!("{CHALLENGE_PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(rand::rng().random::<[u8; 32]>()));
+    let mut conn = app.store.connection().await?;
+    let ends = app.credentials.clock.now() + CHALLENGE_LIFE;
+    login_challenge::login_challenge_insert(&mut conn, &hash(&challenge), person.account_id, ends).await?;
+    Err(Problem::second_factor(challenge))
+}
+
+/// Checks a code of somebody whose password was right, and begins a session.
+pub async fn second_factor(app: &App, source: &Source, request: SecondFactorRequest) -> Result<TokenResponse> {
+    let challenge = hash(&request.challenge);
+    let refused = || Problem::with(Kind::Unauthorized, "the challenge has ended; log in with the password again");
+    let mut conn = app.store.connection().await?;
+    let found = login_challenge::login_challenge_account(&mut conn, &challenge, app.credentials.clock.now()).await?;
+    let person = credential_by_account(&mut conn, found.ok_or_else(refused)?).await?;
+    let person = person.filter(|person| !person.is_disabled).ok_or_else(refused)?;
+    drop(conn);
+    let attempt = login_attempt::begin(app, &person.username, source).await?;
+    let mut tx = app.store.begin().await?;
+    if !totp::take_code(app, &mut tx, person.account_id, &request.code).await? {
+        drop(tx);
+        attempt.failed(app).await?;
+        return Err(Problem::with(Kind::Unauthorized, "the code is wrong or was used before; try the next one"));
+    }
+    if !login_challenge::login_challenge_delete(&mut tx, &challenge).await? {
+        drop(tx);
+        attempt.withdraw(app).await?;
+        return Err(refused());
+    }
+    begin(app, tx, source, &person, "password", Some(attempt)).await
 }
 
 /// Begins a session of somebody who has proved who they are.
-async fn begin(
+pub async fn begin(
     app: &App,
+    mut tx: Tx,
     source: &Source,
     person: &Credential,
     method: &str,
-    attempt: Attempt,
+    attempt: Option<Attempt>,
 ) -> Result<TokenResponse> {
     let (now, auth) = (app.credentials.clock.now(), &app.config.auth);
     let expires_at = now + auth.session_life();
@@ -52,9 +97,10 @@ async fn begin(
         idle_expires_at,
         expires_at,
     };
-    let mut tx = app.store.begin().await?;
     let id = session::session_begin(&mut tx, &new, &hash(&refresh_token)).await?;
-    attempt.succeeded(&mut tx).await?;
+    if let Some(attempt) = attempt {
+        attempt.succeeded(&mut tx).await?;
+    }
     let answer = answer(app, &mut tx, person, Begun { id, refresh_token, idle_expires_at, expires_at }, now).await?;
     app.store.commit_for(tx, Wake::Nobody).await?;
     tracing::info!(user = %person.account_id, session = %id, source = %source.address, method, "logged in");

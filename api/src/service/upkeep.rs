@@ -4,7 +4,7 @@
 use super::signing_key;
 use crate::App;
 use crate::auth::lockout;
-use iroko_store::{login_attempt, session};
+use iroko_store::{login_attempt, login_challenge, session};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -38,6 +38,7 @@ pub async fn purge(app: &App) -> iroko_store::Result<()> {
     let mut conn = app.store.connection().await?;
     let sessions = session::session_purge(&mut conn, now - ENDED_KEPT).await?;
     let attempts = login_attempt::login_attempt_purge(&mut conn, now - lockout::MEMORY).await?;
+    login_challenge::login_challenge_purge(&mut conn, now).await?;
     tracing::debug!(sessions, attempts, "removed what has ended");
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What is said on the wire: requests that become model types by checks, and responses made from
 //! rows. One file a noun.
 
+pub mod api_key;
 pub mod audit;
 pub mod auth;
 pub mod credential;
@@ -23,6 +24,7 @@ pub mod session;
 pub mod signing_key;
 pub mod ssh_key;
 pub mod subnet;
+pub mod totp;
 pub mod user;
 
 use crate::extract::cursor_of;

@@ -3,6 +3,7 @@
 
 mod account;
 mod agent_link;
+mod api_key;
 mod audit;
 mod authorisation;
 mod conventions;
@@ -24,4 +25,5 @@ mod signing_key;
 mod ssh_key;
 mod suspension;
 mod tenancy;
+mod totp;
 mod world;

@@ -270,6 +270,7 @@ async fn ids(api: &Api, ground: &Ground<'_>) -> Ids {
         ("service_account_id", ground.in_organization(api, "service-accounts", json!({"name": ground.project})).await),
         ("role_id", role),
         ("role_binding_id", Uuid::now_v7().to_string()),
+        ("api_key_id", Uuid::now_v7().to_string()),
         ("session_id", Uuid::now_v7().to_string()),
         ("kid", "nobody".to_owned()),
         ("enrolment_token_id", Uuid::now_v7().to_string()),

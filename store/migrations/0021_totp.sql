@@ -1,0 +1,28 @@
+-- The second factor: codes by the time (RFC 6238), and what replaces a lost telephone.
+
+CREATE TABLE totp (
+    account_id   uuid PRIMARY KEY REFERENCES account ON DELETE CASCADE,
+    -- Sealed with a key of the state directory.
+    sealed       bytea NOT NULL,
+    created_at   timestamptz NOT NULL,
+    -- Until the first code was right, nothing asks for one.
+    confirmed_at timestamptz,
+    -- Of the last code that was accepted: no code is good twice.
+    last_step    bigint NOT NULL DEFAULT 0
+);
+
+CREATE TABLE recovery_code (
+    account_id uuid NOT NULL REFERENCES totp ON DELETE CASCADE,
+    code_hash  bytea NOT NULL,
+    used_at    timestamptz,
+    PRIMARY KEY (account_id, code_hash)
+);
+
+-- Log-ins whose password was right and whose code is awaited.
+CREATE TABLE login_challenge (
+    token_hash bytea PRIMARY KEY,
+    account_id uuid NOT NULL REFERENCES account ON DELETE CASCADE,
+    expires_at timestamptz NOT NULL
+);
+CREATE INDEX login_challenge_by_end ON login_challenge (expires_at);
+CREATE INDEX login_challenge_by_account ON login_challenge (account_id);
