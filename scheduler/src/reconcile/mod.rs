@@ -2,14 +2,14 @@
 //! by its period, and says what it did; a failure is part of the report and never ends it.
 
 mod build_failure;
-mod outbox_trim;
 mod placement;
 mod purge;
+mod trim;
 
 pub use build_failure::BuildFailure;
-pub use outbox_trim::OutboxTrim;
 pub use placement::Placement;
 pub use purge::Purge;
+pub use trim::Trim;
 
 use iroko_store::{Signals, Store, Wake};
 use std::time::{Duration, Instant};
