@@ -97,7 +97,7 @@ permissions! {
     QuotaUpdate = "quota.update", "Set quotas of what is below";
     EventRead = "event.read", "Follow what happens to the resources of a project, its SSH keys too";
     AuditRead = "audit.read", "Read the audit log of an organization or project";
-    AuditSystem = "audit.system", "Read the audit log of the system";
+    AuditSystem = "system_audit.read", "Read the audit log of the system";
     HostRead = "host.read", "See hosts, and on which host an instance is";
     HostUpdate = "host.update", "Enable and disable hosts";
     HostDelete = "host.delete", "Forget hosts";

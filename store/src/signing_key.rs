@@ -35,7 +35,7 @@ pub async fn signing_key_lock(conn: &mut Conn) -> Result<()> {
 pub async fn signing_key_list(conn: &mut Conn) -> Result<Vec<SigningKey>> {
     Ok(sqlx::query_as!(
         SigningKey,
-        "SELECT kid, state, sealed, created_at, activated_at, retired_at FROM signing_key ORDER BY created_at, kid"
+        "SELECT kid, state, sealed, created_at, activated_at, retired_at FROM signing_key ORDER BY activated_at NULLS LAST, created_at, kid"
     )
     .fetch_all(conn)
     .await?)

@@ -4,10 +4,23 @@ use crate::world::{Api, PASSWORD, PATIENCE};
 use iroko_api::service::audit::seal;
 use iroko_audit::checkpoint::Verifier;
 use iroko_audit::export::{ExportError, Verification, Verified};
+use iroko_model::Role;
+use iroko_store::authority::Scope;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use std::time::Instant;
+
+/// The token of somebody who may read the first project's log.
+async fn auditor(api: &Api) -> String {
+    let organization: (sqlx::types::Uuid,) = sqlx::query_as("SELECT organization_id FROM project WHERE id = $1")
+        .bind(api.project.as_uuid())
+        .fetch_one(api.store.pool())
+        .await
+        .unwrap();
+    let organization = organization.0.into();
+    api.token("auditor", organization, Role::Auditor, Scope::Organization(organization)).await
+}
 
 /// Records of this path, once at least `count` are sealed.
 async fn records(api: &Api, path: &str, token: &str, count: usize) -> Vec<Value> {
@@ -56,7 +69,8 @@ async fn every_change_is_recorded_and_every_refusal(_: PgPoolOptions, connect: P
     api.delete(&format!("images/{}", ground.image)).await.problem("conflict", 409);
     api.get("instances").await.must(200);
     let path = api.at("audit/records");
-    let all = records(&api, &path, &api.member, 8).await;
+    let auditor = auditor(&api).await;
+    let all = records(&api, &path, &auditor, 8).await;
     let told: Vec<_> = all.iter().map(|r| (r["operation"].as_str().unwrap(), r["outcome"].as_str().unwrap())).collect();
     let wanted = [
         ("image_create", "done"),
@@ -84,10 +98,11 @@ async fn every_change_is_recorded_and_every_refusal(_: PgPoolOptions, connect: P
     assert_eq!((&change["before"]["power"], &change["after"]["power"]), (&json!("running"), &json!("stopped")));
     assert_eq!((&all[6]["status"], &all[6]["changes"]), (&json!(422), &json!([])));
     // Filters, and who may read.
-    let refused = records(&api, &format!("{path}?outcome=refused&operation=image_delete"), &api.member, 1).await;
+    let refused = records(&api, &format!("{path}?outcome=refused&operation=image_delete"), &auditor, 1).await;
     assert_eq!(refused.len(), 1);
     api.call(Method::GET, &path, Some(&api.stranger), None).await.problem("not-found", 404);
-    api.call(Method::GET, "/v1/system/audit/records", Some(&api.member), None).await.problem("not-found", 404);
+    api.call(Method::GET, &path, Some(&api.member), None).await.problem("forbidden", 403);
+    api.call(Method::GET, "/v1/system/audit/records", Some(&auditor), None).await.problem("not-found", 404);
     let system = records(&api, "/v1/system/audit/records", &api.operator, 1).await;
     assert_eq!(system.iter().map(|r| r["operation"].as_str().unwrap()).collect::<Vec<_>>(), ["flavor_create"]);
 }
@@ -128,7 +143,7 @@ async fn exports_verify_and_every_change_of_the_database_is_found(_: PgPoolOptio
         api.flavor(&format!("flavor-{number}")).await;
     }
     records(&api, "/v1/system/audit/records", &api.operator, 5).await;
-    records(&api, &api.at("audit/records"), &api.member, 5).await;
+    records(&api, &api.at("audit/records"), &auditor(&api).await, 5).await;
     let verifier = verifier(&api).await;
     let early = export(&api, 0).await;
     let whole = verify(&verifier, &early, None).unwrap();
@@ -172,7 +187,7 @@ async fn several_processes_seal_one_log(_: PgPoolOptions, connect: PgConnectOpti
         process.post("networks", json!({"name": format!("net-{number}")})).await.made();
         seal(process.app()).await.unwrap();
     }
-    let all = records(&api, &api.at("audit/records"), &api.member, 20).await;
+    let all = records(&api, &api.at("audit/records"), &auditor(&api).await, 20).await;
     let indices: Vec<u64> = all.iter().map(|record| record["organization_index"].as_u64().unwrap()).collect();
     assert_eq!(indices, (0..20).collect::<Vec<_>>());
     verify(&verifier(&api).await, &export(&twin, 0).await, None).unwrap();
