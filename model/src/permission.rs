@@ -95,6 +95,7 @@ permissions! {
     IdentityProviderManage = "identity_provider.manage", "Make, change and delete identity providers";
     QuotaRead = "quota.read", "See quotas and their usage";
     QuotaUpdate = "quota.update", "Set quotas of what is below";
+    EventRead = "event.read", "Follow what happens to the resources of a project, its SSH keys too";
     AuditRead = "audit.read", "Read the audit log of an organization or project";
     AuditSystem = "system_audit.read", "Read the audit log of the system";
     HostRead = "host.read", "See hosts, and on which host an instance is";

@@ -39,7 +39,7 @@ const RESOURCES_READ: Permissions = Permissions::of(&[
     P::ProjectRead,
     P::QuotaRead,
 ]);
-const READER: Permissions = RESOURCES_READ.union(Permissions::of(&[P::SshKeyRead, P::OrganizationRead]));
+const READER: Permissions = RESOURCES_READ.union(Permissions::of(&[P::SshKeyRead, P::OrganizationRead, P::EventRead]));
 const MEMBER: Permissions = READER.union(Permissions::of(&[
     P::InstanceCreate,
     P::InstancePower,

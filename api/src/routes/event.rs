@@ -27,7 +27,7 @@ pub fn router() -> OpenApiRouter<App> {
     responses((status = 200, description = "Events as they happen", body = Event, content_type = "text/event-stream")))]
 async fn list(
     State(app): State<App>,
-    tenant: Tenant<perm::ProjectRead>,
+    tenant: Tenant<perm::EventRead>,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse> {
     let last = headers.get("last-event-id").map(|value| value.to_str().unwrap_or("?"));

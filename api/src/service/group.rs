@@ -8,6 +8,7 @@ use crate::wire::List;
 use crate::wire::group::{Group, GroupCreate, GroupUpdate};
 use crate::wire::user::User;
 use iroko_model::{GroupId, Labels, Name, OrganizationId, UserId};
+use iroko_store::request::{Noun, check_generation};
 use iroko_store::role_binding::{Leaving, roles_of_group};
 use iroko_store::{Error, Tx, group};
 
@@ -45,6 +46,7 @@ pub async fn get(app: &App, organization: OrganizationId, id: GroupId) -> Result
 pub async fn update(app: &App, organization: OrganizationId, id: GroupId, request: GroupUpdate) -> Result<Group> {
     let (name, labels): (Option<Name>, Option<Labels>) = request.try_into()?;
     let mut tx = app.store.begin_bound(organization).await?;
+    check_generation(&mut tx, Noun::Group, id.as_uuid()).await?;
     let row = group::group_update(&mut tx, organization, id, name.as_ref(), labels.as_ref()).await.map_err(taken)?;
     let row = row.ok_or(Problem::new(Kind::NotFound))?;
     app.store.commit(tx).await?;
@@ -54,6 +56,7 @@ pub async fn update(app: &App, organization: OrganizationId, id: GroupId, reques
 /// Deletes a group; its members lose what it had.
 pub async fn delete(app: &App, actor: &Actor, organization: OrganizationId, id: GroupId) -> Result<()> {
     let mut tx = app.store.begin_bound(organization).await?;
+    check_generation(&mut tx, Noun::Group, id.as_uuid()).await?;
     may_change(&mut tx, actor, organization, id).await?;
     let owned = guard_owners(&mut tx, Leaving::Group(id)).await?;
     group::group_delete(&mut tx, organization, id).await?;

@@ -64,7 +64,7 @@ pub async fn upload(app: &App, project: ProjectId, id: ImageId, body: BodyDataSt
         let text = format!("the image is {}; bytes cannot be replaced, make another image", record.status);
         return Err(Problem::with(Kind::Conflict, text));
     }
-    app.store.commit(tx).await?;
+    app.store.commit_aside(tx).await?;
     // A task of its own: when the sender is gone this request ends where it waits, and the record
     // must be given back all the same.
     let app = app.clone();
@@ -82,7 +82,7 @@ async fn take(app: &App, project: ProjectId, record: &Row, upload: Uuid, body: B
         app.images.discard(upload).await;
         let mut tx = app.store.begin_bound(project).await?;
         image::image_upload_abort(&mut tx, id, upload).await?;
-        app.store.commit(tx).await?;
+        app.store.commit_aside(tx).await?;
     }
     done
 }
@@ -92,7 +92,7 @@ async fn receive(app: &App, project: ProjectId, record: &Row, upload: Uuid, body
     let renew = || async move {
         let Ok(mut tx) = app.store.begin_bound(project).await else { return false };
         let renewed = image::image_upload_renew(&mut tx, id, upload, LEASE.as_secs_f64()).await.unwrap_or(false);
-        renewed && app.store.commit(tx).await.is_ok()
+        renewed && app.store.commit_aside(tx).await.is_ok()
     };
     let received = app.images.receive(upload, body, app.config.image.max_gib * GIB, LEASE / 3, renew).await?;
     if let Some(wanted) = record.sha256.as_deref().filter(|wanted| *wanted != received.sha256) {

@@ -10,6 +10,7 @@ use crate::wire::organization::{CheckedOrganization, Organization, OrganizationC
 use axum::http::StatusCode;
 use iroko_model::{Labels, Name, OrganizationId, Role};
 use iroko_store::authority::Scope;
+use iroko_store::request::{Noun, check_generation};
 use iroko_store::role_binding::{Holder, RoleRef, role_binding_insert};
 use iroko_store::{bind_below, organization};
 
@@ -77,6 +78,7 @@ pub async fn get(app: &App, id: OrganizationId) -> Result<Organization> {
 pub async fn update(app: &App, id: OrganizationId, request: OrganizationUpdate) -> Result<Organization> {
     let (name, labels): (Option<Name>, Option<Labels>) = request.try_into()?;
     let mut tx = app.store.begin_bound(id).await?;
+    check_generation(&mut tx, Noun::Organization, id.as_uuid()).await?;
     let row = organization::organization_update(&mut tx, id, name.as_ref(), labels.as_ref()).await.map_err(taken)?;
     let row = row.ok_or(Problem::new(Kind::NotFound))?;
     app.store.commit(tx).await?;
@@ -92,6 +94,7 @@ pub async fn delete(app: &App, actor: &Actor, id: OrganizationId, purge: bool) -
     }
     suspension::not_empty(app, scope).await?;
     let mut tx = app.store.begin_bound(id).await?;
+    check_generation(&mut tx, Noun::Organization, id.as_uuid()).await?;
     match organization::organization_delete(&mut tx, id).await {
         Ok(true) => app.store.commit(tx).await?,
         Ok(false) => return Err(Problem::new(Kind::NotFound)),

@@ -10,6 +10,7 @@ use axum::http::StatusCode;
 use iroko_model::{Labels, Name, OrganizationId, ProjectId};
 use iroko_store::authority::Scope;
 use iroko_store::project;
+use iroko_store::request::{Noun, check_generation};
 
 /// Makes a project.
 pub async fn create(app: &App, organization: OrganizationId, request: ProjectCreate) -> Result<Project> {
@@ -54,6 +55,7 @@ pub async fn get(app: &App, id: ProjectId) -> Result<Project> {
 pub async fn update(app: &App, id: ProjectId, request: ProjectUpdate) -> Result<Project> {
     let (name, labels): (Option<Name>, Option<Labels>) = request.try_into()?;
     let mut tx = app.store.begin_bound(id).await?;
+    check_generation(&mut tx, Noun::Project, id.as_uuid()).await?;
     let row = project::project_update(&mut tx, id, name.as_ref(), labels.as_ref()).await.map_err(taken)?;
     let row = row.ok_or(Problem::new(Kind::NotFound))?;
     app.store.commit(tx).await?;
@@ -69,6 +71,7 @@ pub async fn delete(app: &App, actor: &Actor, id: ProjectId, purge: bool) -> Res
     }
     suspension::not_empty(app, scope).await?;
     let mut tx = app.store.begin_bound(id).await?;
+    check_generation(&mut tx, Noun::Project, id.as_uuid()).await?;
     match project::project_delete(&mut tx, id).await {
         Ok(true) => app.store.commit(tx).await?,
         Ok(false) => return Err(Problem::new(Kind::NotFound)),

@@ -9,6 +9,7 @@ use crate::wire::role::{CheckedChange, CheckedRole, CustomRole, RoleCreate, Role
 use iroko_model::{CustomRoleId, OrganizationId};
 use iroko_store::Error;
 use iroko_store::custom_role::{self, CustomRoleChange};
+use iroko_store::request::{Noun, check_generation};
 
 /// Makes a role.
 pub async fn create(app: &App, within: &InOrganization, request: RoleCreate) -> Result<CustomRole> {
@@ -51,6 +52,7 @@ pub async fn update(app: &App, within: &InOrganization, id: CustomRoleId, reques
     let organization = within.organization;
     let CheckedChange { name, permissions, labels } = request.try_into()?;
     let mut tx = app.store.begin_bound(organization).await?;
+    check_generation(&mut tx, Noun::Role, id.as_uuid()).await?;
     let before = custom_role::custom_role_get(&mut tx, organization, id).await?;
     let before = before.ok_or(Problem::new(Kind::NotFound))?;
     if let Some(permissions) = permissions {
@@ -65,6 +67,7 @@ pub async fn update(app: &App, within: &InOrganization, id: CustomRoleId, reques
 /// Deletes a role that nobody has.
 pub async fn delete(app: &App, organization: OrganizationId, id: CustomRoleId) -> Result<()> {
     let mut tx = app.store.begin_bound(organization).await?;
+    check_generation(&mut tx, Noun::Role, id.as_uuid()).await?;
     match custom_role::custom_role_delete(&mut tx, organization, id).await {
         Ok(true) => Ok(app.store.commit(tx).await?),
         Ok(false) => Err(Problem::new(Kind::NotFound)),

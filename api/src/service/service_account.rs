@@ -8,6 +8,7 @@ use crate::wire::List;
 use crate::wire::service_account::{CheckedChange, ServiceAccount, ServiceAccountCreate, ServiceAccountUpdate};
 use iroko_model::{Labels, Name, OrganizationId, ServiceAccountId};
 use iroko_store::authority::Subject;
+use iroko_store::request::{Noun, check_generation};
 use iroko_store::service_account::{self, ServiceAccountChange};
 use iroko_store::{Error, Tx};
 
@@ -53,6 +54,7 @@ pub async fn update(
 ) -> Result<ServiceAccount> {
     let CheckedChange { name, disabled, labels } = request.try_into()?;
     let mut tx = app.store.begin_bound(organization).await?;
+    check_generation(&mut tx, Noun::ServiceAccount, id.as_uuid()).await?;
     may_change(&mut tx, actor, organization, id).await?;
     let change = ServiceAccountChange { name: name.as_ref(), disabled, labels: labels.as_ref() };
     let row = service_account::service_account_update(&mut tx, organization, id, &change).await.map_err(taken)?;
@@ -63,6 +65,7 @@ pub async fn update(
 /// Deletes a service account, with its roles.
 pub async fn delete(app: &App, actor: &Actor, organization: OrganizationId, id: ServiceAccountId) -> Result<()> {
     let mut tx = app.store.begin_bound(organization).await?;
+    check_generation(&mut tx, Noun::ServiceAccount, id.as_uuid()).await?;
     may_change(&mut tx, actor, organization, id).await?;
     service_account::service_account_delete(&mut tx, organization, id).await?;
     Ok(app.store.commit(tx).await?)

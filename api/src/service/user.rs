@@ -11,6 +11,7 @@ use crate::wire::user::{CheckedUser, User, UserCreate, UserUpdate};
 use iroko_model::{Invalid, Labels, OrganizationId, UserId};
 use iroko_store::authority::{Scope, Subject};
 use iroko_store::organization::organization_get;
+use iroko_store::request::{Noun, check_generation};
 use iroko_store::role_binding::Leaving;
 use iroko_store::user::{self, User as Row};
 use iroko_store::{Error, Tx};
@@ -77,6 +78,7 @@ pub async fn update(
 ) -> Result<User> {
     let labels = request.labels.map(Labels::try_from).transpose().map_err(|e| Problem::field("/labels", e))?;
     let mut tx = app.store.begin_bound(organization).await?;
+    check_generation(&mut tx, Noun::User, id.as_uuid()).await?;
     there(&mut tx, organization, id).await?;
     let owned = match request.disabled {
         Some(disabled) => {
@@ -94,6 +96,7 @@ pub async fn update(
 /// Deletes a user, with their roles.
 pub async fn delete(app: &App, actor: &Actor, organization: OrganizationId, id: UserId) -> Result<()> {
     let mut tx = app.store.begin_bound(organization).await?;
+    check_generation(&mut tx, Noun::User, id.as_uuid()).await?;
     there(&mut tx, organization, id).await?;
     outranks_subject(&mut tx, actor, Subject::User(id)).await?;
     let owned = guard_owners(&mut tx, Leaving::User(id)).await?;

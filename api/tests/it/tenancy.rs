@@ -69,6 +69,15 @@ async fn an_owner_runs_an_organization(_: PgPoolOptions, connect: PgConnectOptio
         (&json!("registers"), &json!(2), &json!({"a": "b"}))
     );
 
+    // Whoever has seen an older one is told.
+    let stale =
+        api.request(Method::PATCH, &at).bearer_auth(&ama).header("if-match", "\"1\"").json(&json!({"name": "late"}));
+    assert_eq!(api.send(stale).await.status, 412);
+    let fresh = api.get_as(&ama, &at).await.headers["etag"].clone();
+    let fresh =
+        api.request(Method::PATCH, &at).bearer_auth(&ama).header("if-match", fresh).json(&json!({"name": "archives"}));
+    assert_eq!(api.send(fresh).await.must(200)["generation"], 3);
+
     // A user may do nothing before a role is given, directly or to a group they are in.
     let esi = api.user(&ama, &org, "esi").await;
     let token = api.log_in("esi").await;

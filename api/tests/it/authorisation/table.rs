@@ -89,7 +89,7 @@ pub const TABLE: &[Row] = &[
     ("audit_organization_export", Organization, "audit.read", "owner admin auditor", 200),
     ("audit_system_list", System, "system_audit.read", "operator auditor", 200),
     ("audit_system_export", System, "system_audit.read", "operator auditor", 200),
-    ("event_list", Project, "project.read", ALL_BUT_CUSTOM, 400),
+    ("event_list", Project, "event.read", KEYS, 400),
     ("project_get", Project, "project.read", ALL_BUT_CUSTOM, 200),
     ("project_update", Project, "project.update", "owner admin operator", 422),
     ("project_delete", AboveProject, "project.delete", "owner admin operator", 409),
