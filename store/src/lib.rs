@@ -17,6 +17,7 @@ pub mod desired;
 mod error;
 pub mod flavor;
 pub mod host;
+pub mod identity_provider;
 pub mod image;
 pub mod instance;
 pub mod invariant;

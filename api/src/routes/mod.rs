@@ -7,9 +7,11 @@ mod credential;
 mod flavor;
 mod health;
 mod host;
+mod identity_provider;
 mod image;
 mod instance;
 mod network;
+mod oidc;
 mod port;
 mod session;
 mod signing_key;
@@ -26,6 +28,8 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(auth::router())
         .merge(session::router())
         .merge(credential::router())
+        .merge(identity_provider::router())
+        .merge(oidc::router())
         .merge(api_key::router())
         .merge(totp::router())
         .merge(signing_key::router())

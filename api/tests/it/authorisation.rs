@@ -68,7 +68,7 @@ const TABLE: [(&str, For); 44] = [
     ("host_get", For::Operators(200)),
 ];
 /// Credentials. Those that end the caller's own session come last.
-const CREDENTIALS: [(&str, For); 20] = [
+const CREDENTIALS: [(&str, For); 29] = [
     ("token_refresh", For::All(401)),
     ("session_list", For::Actors(200)),
     ("session_delete", For::Actors(404)),
@@ -77,6 +77,15 @@ const CREDENTIALS: [(&str, For); 20] = [
     ("api_key_create", For::Operators(201)),
     ("api_key_list", For::Operators(200)),
     ("api_key_delete", For::Operators(404)),
+    ("identity_provider_create", For::Operators(201)),
+    ("identity_provider_list", For::Operators(200)),
+    ("identity_provider_get", For::Operators(404)),
+    ("identity_provider_update", For::Operators(404)),
+    ("identity_provider_delete", For::Operators(404)),
+    ("oidc_start", For::All(404)),
+    ("oidc_callback", For::All(404)),
+    ("oidc_device", For::All(404)),
+    ("oidc_device_token", For::All(404)),
     ("token_second_factor", For::All(401)),
     ("totp_get", For::Actors(200)),
     ("totp_enrol", For::Actors(409)),
@@ -118,12 +127,14 @@ async fn things(api: &Api) -> (HashMap<&'static str, String>, HashMap<&'static s
             .fetch_one(api.store.pool())
             .await
             .unwrap();
+    let provider = json!({"name": "id", "issuer": "https://id.example", "client_id": "iroko"});
     let enrolment = api.system(Method::POST, "enrolment-tokens", Some(json!({}))).await.must(201);
     let ids = HashMap::from([
         ("project_id", api.project.to_string()),
         ("slug", "not-found".to_owned()),
         ("session_id", uuid::Uuid::now_v7().to_string()),
         ("kid", "nobody".to_owned()),
+        ("identity_provider_id", uuid::Uuid::now_v7().to_string()),
         ("service_account_id", crate::api_key::service_account(api).await.to_string()),
         ("api_key_id", uuid::Uuid::now_v7().to_string()),
         ("organization_id", admin.0.to_string()),
@@ -143,6 +154,10 @@ async fn things(api: &Api) -> (HashMap<&'static str, String>, HashMap<&'static s
         ("token_refresh", json!({"refresh_token": "none"})),
         ("password_change", json!({"current_password": "none", "new_password": "a long new phrase"})),
         ("api_key_create", json!({"name": "deploy"})),
+        ("identity_provider_create", provider.clone()),
+        ("identity_provider_update", provider),
+        ("oidc_callback", json!({"code": "none", "state": "none"})),
+        ("oidc_device_token", json!({"device_token": "none"})),
         ("token_second_factor", json!({"challenge": "none", "code": "none"})),
         ("totp_enrol", json!({"password": "none"})),
         ("totp_confirm", json!({"code": "none"})),
@@ -174,6 +189,7 @@ async fn every_operation_asks_who_calls(_: PgPoolOptions, connect: PgConnectOpti
     let (member, stranger, operator) = (Some(&*api.member), Some(&*api.stranger), Some(&*api.operator));
     for (id, policy) in TABLE.iter().chain(&HOSTS).chain(&CREDENTIALS) {
         let (_, method, template) = operations.iter().find(|(offered, _, _)| offered == id).unwrap();
+        let template = if *id == "oidc_start" { format!("{template}?redirect_uri=x") } else { template.clone() };
         let path = ids.iter().fold(template.clone(), |path, (name, id)| path.replace(&format!("{{{name}}}"), id));
         assert!(!path.contains('{'), "{path}");
         // Refusals first: nothing of them may have an effect on what follows.

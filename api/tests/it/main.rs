@@ -12,6 +12,7 @@ mod image;
 mod instance;
 mod isolation;
 mod network;
+mod oidc;
 mod page;
 mod port;
 mod request;
