@@ -21,6 +21,10 @@ missing=()
 for package in "${wanted[@]}"; do
   dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
 done
+if [[ $1 = test ]]; then
+  command -v node >/dev/null || missing+=(nodejs)
+  command -v npm >/dev/null || missing+=(npm)
+fi
 command -v qemu-img >/dev/null || missing+=(qemu-utils)
 
 if ((${#missing[@]})); then
@@ -41,4 +45,13 @@ fi
 if [[ $1 = test ]] && ! command -v cargo-nextest >/dev/null; then
   echo "installing cargo-nextest $NEXTEST"
   cargo install --quiet --locked cargo-nextest --version "$NEXTEST"
+fi
+
+# The OpenID provider that the API's tests log in with, as its lock file pins it.
+if [[ $1 = test ]]; then
+  (
+    cd "$(dirname "$(realpath "$0")")/../api/tests/oidc"
+    installed=node_modules/.package-lock.json
+    [[ -e $installed && ! package-lock.json -nt $installed ]] || npm ci --silent --no-audit --no-fund
+  )
 fi

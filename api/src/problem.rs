@@ -45,6 +45,8 @@ pub enum Kind {
     QuotaExceeded,
     /// The password was right; a code of the second factor is needed too.
     SecondFactorRequired,
+    /// A person has not logged in yet at their identity provider.
+    AuthorizationPending,
     /// There is no such thing, or none the caller may know of.
     NotFound,
     /// The method is not offered here.
@@ -73,13 +75,14 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::BadRequest,
         Self::Unauthorized,
         Self::SecondFactorRequired,
         Self::Forbidden,
         Self::Suspended,
         Self::QuotaExceeded,
+        Self::AuthorizationPending,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::Conflict,
@@ -114,6 +117,12 @@ impl Kind {
                 401,
                 "A code of the second factor is needed",
                 "Un code du second facteur est requis",
+            ),
+            Self::AuthorizationPending => (
+                "authorization-pending",
+                400,
+                "The person has not logged in yet",
+                "La personne ne s'est pas encore connectée",
             ),
             Self::NotFound => ("not-found", 404, "There is no such resource", "Cette ressource n'existe pas"),
             Self::MethodNotAllowed => {

@@ -72,6 +72,8 @@ ids! {
     SessionId;
     /// A credential of a service account.
     ApiKeyId;
+    /// Who vouches for the people of an organization.
+    IdentityProviderId;
 }
 
 #[cfg(test)]

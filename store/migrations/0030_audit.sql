@@ -59,6 +59,7 @@ CREATE TRIGGER event_note AFTER INSERT OR UPDATE OR DELETE ON account_group FOR 
 CREATE TRIGGER event_note AFTER INSERT OR UPDATE OR DELETE ON account_group_member FOR EACH ROW EXECUTE FUNCTION event_note('group_member', '', 'group_id');
 CREATE TRIGGER event_note AFTER INSERT OR UPDATE OR DELETE ON service_account FOR EACH ROW EXECUTE FUNCTION event_note('service_account', '');
 CREATE TRIGGER event_note AFTER INSERT OR UPDATE OR DELETE ON api_key FOR EACH ROW EXECUTE FUNCTION event_note('api_key', 'secret_hash last_used_at');
+CREATE TRIGGER event_note AFTER INSERT OR UPDATE OR DELETE ON identity_provider FOR EACH ROW EXECUTE FUNCTION event_note('identity_provider', 'sealed_secret');
 CREATE TRIGGER event_note AFTER INSERT OR UPDATE OR DELETE ON totp FOR EACH ROW EXECUTE FUNCTION event_note('second_factor', 'sealed last_step', 'account_id');
 CREATE TRIGGER event_note AFTER INSERT OR UPDATE OR DELETE ON custom_role FOR EACH ROW EXECUTE FUNCTION event_note('role', '');
 CREATE TRIGGER event_note AFTER INSERT OR UPDATE OR DELETE ON role_binding FOR EACH ROW EXECUTE FUNCTION event_note('role_binding', '');

@@ -23,6 +23,7 @@ pub mod flavor;
 pub mod group;
 pub mod host;
 pub mod idempotency;
+pub mod identity_provider;
 pub mod image;
 pub mod instance;
 pub mod invariant;

@@ -21,6 +21,10 @@ pub struct AuthConfig {
     pub session_idle_hours: u32,
     /// Days after which a session ends in any case.
     pub session_days: u32,
+    /// Networks besides the internet in which identity providers may be.
+    pub oidc_networks: Vec<IpNetwork>,
+    /// Identity providers may be asked without TLS (laboratories).
+    pub oidc_plain_http: bool,
     /// Days a key signs access tokens before another takes its place.
     pub signing_key_days: u32,
 }
@@ -34,6 +38,8 @@ impl Default for AuthConfig {
             password_queue: 64,
             session_idle_hours: 7 * 24,
             session_days: 30,
+            oidc_networks: Vec::new(),
+            oidc_plain_http: false,
             signing_key_days: 30,
         }
     }

@@ -5,6 +5,7 @@ pub mod breached;
 pub mod clock;
 pub mod config;
 pub mod lockout;
+pub mod oidc;
 pub mod password;
 pub mod password_policy;
 pub mod policy;
@@ -20,6 +21,8 @@ use breached::Breached;
 use clock::Clock;
 use config::AuthConfig;
 use iroko_store::Store;
+use oidc::client::Client;
+use oidc::reach::Reach;
 use refresh::RefreshTokens;
 use secret_box::SecretBox;
 use signing_key::Ring;
@@ -38,6 +41,8 @@ pub struct Credentials {
     pub refresh: RefreshTokens,
     /// Key of the hashes of recovery codes.
     pub recovery: aws_lc_rs::hmac::Key,
+    /// Asks identity providers.
+    pub oidc: Client,
     /// The operator's list of breached passwords.
     pub breached: Option<Arc<Breached>>,
     /// The keys that sign access tokens, and when they were read.
@@ -56,7 +61,9 @@ impl Credentials {
         let now = clock.now();
         let ring = crate::service::signing_key::keep(store, &secrets, config.signing_key_life(), now).await?;
         let (refresh, recovery) = (RefreshTokens::new(&secrets)?, secrets.mac_key("recovery-code")?);
-        Ok(Self { clock, secrets, refresh, recovery, breached, ring: RwLock::new((ring, now)) })
+        let reach = Reach { allowed: config.oidc_networks.clone().into(), plain_http: config.oidc_plain_http };
+        let oidc = Client::new(reach).context("making an HTTP client")?;
+        Ok(Self { clock, secrets, refresh, recovery, oidc, breached, ring: RwLock::new((ring, now)) })
     }
 
     /// The keys that sign access tokens.

@@ -10,9 +10,11 @@ mod flavor;
 mod group;
 mod health;
 mod host;
+mod identity_provider;
 mod image;
 mod instance;
 mod network;
+mod oidc;
 mod organization;
 mod port;
 mod project;
@@ -46,6 +48,8 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(role_binding::router())
         .merge(session::router())
         .merge(credential::router())
+        .merge(identity_provider::router())
+        .merge(oidc::router())
         .merge(api_key::router())
         .merge(totp::router())
         .merge(signing_key::router())

@@ -15,6 +15,7 @@ mod image;
 mod instance;
 mod isolation;
 mod network;
+mod oidc;
 mod page;
 mod port;
 mod quota;

@@ -271,6 +271,7 @@ async fn ids(api: &Api, ground: &Ground<'_>) -> Ids {
         ("role_id", role),
         ("role_binding_id", Uuid::now_v7().to_string()),
         ("api_key_id", Uuid::now_v7().to_string()),
+        ("identity_provider_id", Uuid::now_v7().to_string()),
         ("session_id", Uuid::now_v7().to_string()),
         ("kid", "nobody".to_owned()),
         ("enrolment_token_id", Uuid::now_v7().to_string()),

@@ -131,6 +131,9 @@ async fn ask(api: &Api, row: &Row, method: &Method, template: &str, ids: &Ids, t
     if row.0 == "session_delete_all" {
         path += "?keep_current=true";
     }
+    if row.0 == "oidc_start" {
+        path += "?redirect_uri=x";
+    }
     let request = api.request(method.clone(), &path);
     let request = token.into_iter().fold(request, RequestBuilder::bearer_auth);
     let request = match (row.0, row.4) {
