@@ -155,6 +155,10 @@ async fn it_can_be_given_up_and_taken_away(_: PgPoolOptions, connect: PgConnectO
             .unwrap();
     let path = |organization| format!("/v1/organizations/{organization}/users/{}/totp", ids.1);
     let owner = crate::api_key::owner(&api).await;
+    // An operator's factor is not an owner's to take away.
+    api.call(Method::DELETE, &path(ids.0), Some(&owner), None).await.problem("forbidden", 403);
+    let demoted = "DELETE FROM role_binding WHERE role = 'operator' AND account_id = $1";
+    sqlx::query(demoted).bind(ids.1).execute(api.store.pool()).await.unwrap();
     let reset = async |path: String| api.call(Method::DELETE, &path, Some(&owner), None).await;
     reset(path(uuid::Uuid::now_v7())).await.problem("not-found", 404);
     reset(path(ids.0)).await.must(204);
