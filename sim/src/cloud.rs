@@ -208,6 +208,11 @@ state_dir = "{}"
 listen = "127.0.0.1:{agent_port}"
 names = ["127.0.0.1"]
 
+[rate]
+# One caller asks here for everybody, many times a second.
+caller_per_minute = 1000000
+address_per_minute = 100000
+
 [bootstrap]
 username = "{USERNAME}"
 password = "{PASSWORD}"
