@@ -49,8 +49,6 @@ pub struct App {
     pub shutdown: tokio_util::sync::CancellationToken,
     /// How often each caller has asked.
     pub rates: Arc<layers::rate::Rates>,
-    /// Which agents' certificates hold.
-    pub certificates: Arc<agent_link::certificates::Certificates>,
     /// What agents watch.
     pub hub: Arc<Hub>,
     /// Takes agents' reports.

@@ -83,7 +83,6 @@ async fn application(config: Config, store: Store, shutdown: CancellationToken) 
         passwords: Arc::new(Hasher::start(config.auth.password_threads, config.auth.password_queue)?),
         images: Arc::new(images),
         authority: Arc::new(Authority::load(&config.state_dir)?),
-        certificates: Arc::default(),
         rates: Arc::default(),
         audit: Arc::new(service::audit::AuditLog::load(&config.state_dir, &config.audit_log_name)?),
         streams: Default::default(),

@@ -194,7 +194,7 @@ impl Hub {
                 let mut conn = self.store.connection().await?;
                 let networks = desired::networks_of_host(&mut conn, host).await?;
                 drop(conn);
-                self.networks(host, &networks).await?.into_values().flatten().collect()
+                self.read_networks(host, &networks).await?.into_values().flatten().collect()
             }
         };
         Ok(DesiredReply { revision, full: true, changes, consoles_wanted: Vec::new() })
@@ -204,7 +204,7 @@ impl Hub {
     async fn networks(&self, host: HostId, ids: &[Uuid]) -> Result<HashMap<NetworkId, Vec<Change>>> {
         let mut sets = HashMap::with_capacity(ids.len());
         let mut unknown = Vec::new();
-        let generation = {
+        {
             let state = self.state();
             for id in ids {
                 match state.networks.told(host, (*id).into()) {
@@ -212,15 +212,21 @@ impl Hub {
                     None => unknown.push(*id),
                 }
             }
-            state.networks.generation()
-        };
-        if unknown.is_empty() {
-            return Ok(sets);
         }
+        if !unknown.is_empty() {
+            sets.extend(self.read_networks(host, &unknown).await?);
+        }
+        Ok(sets)
+    }
+
+    /// The same, as new as the database.
+    async fn read_networks(&self, host: HostId, ids: &[Uuid]) -> Result<HashMap<NetworkId, Vec<Change>>> {
+        let generation = self.state().networks.generation();
+        let mut sets = HashMap::with_capacity(ids.len());
         let mut conn = self.store.connection().await?;
-        let specs = desired::network_specs(&mut conn, &unknown).await?;
+        let specs = desired::network_specs(&mut conn, ids).await?;
         let mut ports: HashMap<NetworkId, Vec<BoundPort>> = HashMap::new();
-        for bound in desired::bound_ports(&mut conn, Ports::OfNetworks(&unknown)).await? {
+        for bound in desired::bound_ports(&mut conn, Ports::OfNetworks(ids)).await? {
             ports.entry(bound.port.network_id).or_default().push(bound);
         }
         drop(conn);

@@ -60,7 +60,8 @@ impl FromRequestParts<App> for Agent {
         let refused =
             || Problem::with(Kind::Unauthorized, "the agent's certificate is missing or no longer holds; enrol again");
         let (host, kind, serial) = parts.extensions.get::<Arc<TlsInfo>>().and_then(named).ok_or_else(refused)?;
-        if !app.certificates.hold(&app.store, host, kind, &serial).await? {
+        let mut conn = app.store.connection().await?;
+        if !host::agent_certificate_holds(&mut conn, host, kind, &serial).await? {
             return Err(refused());
         }
         Ok(Self { host, kind })
@@ -97,7 +98,6 @@ async fn enrol(State(app): State<App>, Json(request): Json<EnrolRequest>) -> Res
     let reply = issue(&app, host_id, request.agent, &request.csr_pem)?;
     host::agent_certificate_set(&mut tx, host_id, request.agent, &reply.1).await?;
     app.store.commit(tx).await?;
-    app.certificates.forget(host_id);
     tracing::info!(%host_id, name, agent = request.agent.as_str(), "an agent has enrolled");
     Ok(Json(reply.0))
 }

@@ -27,7 +27,7 @@ struct Shown {
 
 /// See the module.
 pub async fn layer(request: Request, next: Next) -> Response {
-    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+    if matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH | Method::DELETE) {
         if let Some(header) = request.headers().get(header::IF_MATCH) {
             match generation(header) {
                 Ok(Some(generation)) => request::current().iter().for_each(|current| current.expect(generation)),
@@ -35,6 +35,9 @@ pub async fn layer(request: Request, next: Next) -> Response {
                 Err(problem) => return problem.into_response(),
             }
         }
+        return next.run(request).await;
+    }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return next.run(request).await;
     }
     let seen = request.headers().get_all(header::IF_NONE_MATCH).iter().cloned().collect::<Vec<_>>();
@@ -65,8 +68,6 @@ async fn tagged(response: Response, seen: &[HeaderValue]) -> Response {
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         parts.headers.insert(header::ETAG, tag);
     }
-    // Whoever keeps an answer must ask whether it still holds.
-    parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
     parts.headers.append(header::VARY, HeaderValue::from_static("authorization, accept-language"));
     if known {
         parts.status = StatusCode::NOT_MODIFIED;

@@ -48,7 +48,6 @@ pub async fn delete(app: &App, id: HostId) -> Result<()> {
     match host::host_delete(&mut tx, id).await {
         Ok(true) => {
             app.store.commit_for(tx, Wake::Nobody).await?;
-            app.certificates.forget(id);
             Ok(())
         }
         Ok(false) => Err(Problem::new(Kind::NotFound)),

@@ -188,7 +188,7 @@ async fn a_restart_costs_no_full_answer_also_after_a_quiet_time(_: PgPoolOptions
     }
     // What happens while no API runs is told by the next one: the host leaves the network.
     let second = run_on(&api, &ground, &net).await;
-    catch_up(&api, &mut net).await;
+    follow(&mut net).await;
     let all: Vec<InstanceId> = net.desired.ports.values().map(|port| port.instance_id).collect();
     assert!(all.contains(&first) && all.contains(&second));
     api.stop().await;
