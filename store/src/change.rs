@@ -56,6 +56,9 @@ pub struct Change {
 pub struct Tail {
     /// Every change below this revision is in here or was seen before.
     pub watermark: i64,
+    /// Where to go on: right after the last change, or where this look began. Not the watermark: numbers of
+    /// transactions that wrote nothing are not in the log of the database, and a crash gives them away again.
+    pub next: i64,
     /// True where transactions are still running, so that another look soon is worth while.
     pub more_soon: bool,
     /// The changes from the asked revision up to the watermark, in order.
@@ -73,6 +76,7 @@ pub async fn change_tail(conn: &mut Conn, from: i64) -> Result<Tail> {
     )
     .fetch_all(conn)
     .await?;
+    let last = rows.last().map(|row| row.revision);
     let changes = rows.into_iter().filter_map(|row| {
         let kind = row.kind.parse().ok()?;
         Some(Change {
@@ -83,7 +87,9 @@ pub async fn change_tail(conn: &mut Conn, from: i64) -> Result<Tail> {
             network_id: row.network_id,
         })
     });
-    Ok(Tail { watermark: mark.xmin, more_soon: mark.xmin < mark.xmax, changes: changes.collect() })
+    let changes: Vec<Change> = changes.collect();
+    let next = last.map_or(from, |last| last + 1);
+    Ok(Tail { watermark: mark.xmin, next, more_soon: mark.xmin < mark.xmax, changes })
 }
 
 struct Mark {
@@ -113,7 +119,8 @@ pub async fn change_floor(conn: &mut Conn, most: i64) -> Result<i64> {
     match oldest {
         // The bound or a trim may have cut the oldest in its middle; after it nothing is missing.
         Some(oldest) => Ok(oldest + 1),
-        None => Ok(watermark(conn).await?.xmin),
+        // The newest always stays: there never was one.
+        None => Ok(1),
     }
 }
 

@@ -47,11 +47,14 @@ pub async fn event_tail(conn: &mut Conn, project_id: ProjectId, after: (i64, i64
     .await?)
 }
 
-/// The place after everything that has happened so far.
+/// The place of the newest event, after which a follower begins. One that stands in the database: numbers of
+/// transactions that wrote nothing can come again after a crash.
 pub async fn event_now(conn: &mut Conn) -> Result<(i64, i64)> {
-    let xmin = sqlx::query_scalar!(r#"SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS "xmin!""#)
-        .fetch_one(conn);
-    Ok((xmin.await? - 1, i64::MAX))
+    let newest = sqlx::query!(
+        "SELECT revision, seq FROM event WHERE revision < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+         ORDER BY revision DESC, seq DESC LIMIT 1"
+    );
+    Ok(newest.fetch_optional(conn).await?.map_or((0, 0), |row| (row.revision, row.seq)))
 }
 
 /// True where events after this place may have been thrown away.

@@ -9,7 +9,8 @@
 //! a port that moves is one small object for each host of its network. A watcher that comes with a
 //! revision the ring no longer knows, or of another history, gets everything of its host.
 //!
-//! A revision `EPOCH:N` held by an agent means: it has seen everything below N.
+//! A revision `EPOCH:N` held by an agent means: it has seen everything below N. N is one more than the number
+//! of a change that was read, and so of a transaction that no crash of the database takes back.
 
 use super::member::{Membership, Pair, Turn, turns};
 use super::networks::{self, Networks};
@@ -114,7 +115,6 @@ impl Hub {
         let from = self.state().watermark;
         let tail = change_tail(&mut conn, from).await?;
         if tail.changes.is_empty() {
-            self.state().watermark = tail.watermark;
             return Ok(tail.more_soon);
         }
         let loaded = Loaded::of(&mut conn, &tail.changes, from).await?;
@@ -122,7 +122,7 @@ impl Hub {
         let mut state = self.state();
         let touched = enter(&mut state.ring, &tail.changes, &loaded);
         state.networks.enter(&tail.changes, &loaded);
-        state.watermark = tail.watermark;
+        state.watermark = tail.next;
         for host in touched {
             if let Some(waiting) = state.waiting.get(&host) {
                 waiting.notify_waiters();

@@ -25,7 +25,8 @@ impl Reader {
         let mut conn = store.connection().await.unwrap();
         let tail = change_tail(&mut conn, self.from).await.unwrap();
         assert!(tail.watermark >= self.from, "the watermark went back from {} to {}", self.from, tail.watermark);
-        self.from = tail.watermark;
+        assert!(self.from <= tail.next && tail.next <= tail.watermark.max(self.from), "{} to {}", self.from, tail.next);
+        self.from = tail.next;
         self.seen.extend(tail.changes.iter().map(|change| (change.revision, change.object_id)));
     }
 }

@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Most octets of one small object on the wire.
 const SMALL: usize = 700;
@@ -106,6 +106,28 @@ async fn a_delta_is_as_large_as_the_change(_: PgPoolOptions, connect: PgConnectO
     eprintln!("delta to near, far, compute: {:?} octets; everything: {}", sizes[1], octets(&everything));
 }
 
+/// A crash of PostgreSQL gives numbers of transactions that wrote nothing away again.
+#[sqlx::test(migrations = "../store/migrations")]
+async fn a_revision_told_is_of_a_change_that_was_read(_: PgPoolOptions, connect: PgConnectOptions) {
+    let api = Api::start(&connect).await;
+    let (_, mut net) = Agent::pair(&api, "host-1", "192.0.2.1").await;
+    let number = |revision: &str| revision.rsplit_once(':').unwrap().1.parse::<i64>().unwrap();
+    assert_eq!(number(&net.link.desired("").await.unwrap().revision), 1, "nothing was ever told");
+    let ground = api.ground("10.0.0.0/24").await;
+    run_on(&api, &ground, &net).await;
+    catch_up(&api, &mut net).await;
+    for _ in 0..20 {
+        sqlx::query("SELECT pg_current_xact_id()").execute(api.store.pool()).await.unwrap();
+    }
+    // It is committed, signalled, and writes no change: the hub looks and finds nothing.
+    api.post("networks", json!({"name": "quiet"})).await.made();
+    let newest: i64 = sqlx::query_scalar("SELECT max(revision) FROM change").fetch_one(api.store.pool()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(2), net.watch()).await.unwrap_err();
+    for revision in [&net.desired.revision, &net.link.desired("").await.unwrap().revision] {
+        assert_eq!(number(revision), newest + 1);
+    }
+}
+
 #[sqlx::test(migrations = "../store/migrations")]
 async fn unknown_revisions_get_everything(_: PgPoolOptions, connect: PgConnectOptions) {
     let api = Api::start(&connect).await;
@@ -114,7 +136,7 @@ async fn unknown_revisions_get_everything(_: PgPoolOptions, connect: PgConnectOp
     run_on(&api, &ground, &net).await;
     catch_up(&api, &mut net).await;
     let (epoch, number) = net.desired.revision.rsplit_once(':').unwrap();
-    for after in ["", "x", &format!("other.1.1:{number}"), &format!("{epoch}:1"), &format!("{epoch}:x")] {
+    for after in ["", "x", &format!("other.1.1:{number}"), &format!("{epoch}:0"), &format!("{epoch}:x")] {
         let reply = net.link.desired(after).await.unwrap();
         assert!(reply.full && reply.changes.len() == 2, "after {after:?}: {reply:?}");
     }
