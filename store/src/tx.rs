@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::wake::{Signals, Wake, Waker};
 use iroko_model::{OrganizationId, ProjectId};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, SqlSafeStr};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -83,7 +83,16 @@ impl Store {
 
     /// Begins a transaction.
     pub async fn begin(&self) -> Result<Tx> {
-        Ok(self.pool.begin().await?)
+        self.begin_with("BEGIN".to_owned()).await
+    }
+
+    /// Begins in a task of its own, which ends even where the caller goes away in the middle: sqlx would put
+    /// the connection back into the pool with the transaction open, and its tenant's role on, for whoever
+    /// comes next.
+    async fn begin_with(&self, statement: String) -> Result<Tx> {
+        let conn = self.pool.acquire().await?;
+        let begun = tokio::spawn(Tx::begin(conn, Some(AssertSqlSafe(statement).into_sql_str())));
+        Ok(begun.await.map_err(|_| sqlx::Error::WorkerCrashed)??)
     }
 
     /// Begins a transaction of a tenant, in one round trip: bound to one project or one organization, as a
@@ -96,7 +105,7 @@ impl Store {
         };
         // An id is hexadecimal digits and hyphens: nothing of a caller's text is in here.
         let statement = format!("BEGIN; SET LOCAL ROLE iroko_tenant; SET LOCAL {setting} = '{id}'");
-        Ok(self.pool.begin_with(AssertSqlSafe(statement)).await?)
+        self.begin_with(statement).await
     }
 
     /// Commits, then tells everybody who waits to look again.

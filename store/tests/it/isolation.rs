@@ -295,3 +295,28 @@ async fn every_table_of_tenants_has_a_policy(_: PgPoolOptions, connect: PgConnec
             .unwrap();
     assert_eq!(rights, (false, false, false));
 }
+
+/// A caller who goes away in the middle of `BEGIN` (a client that hangs up, a timeout) leaves nothing of its
+/// transaction on the connection, that the next caller gets.
+#[sqlx::test(migrations = "./migrations")]
+async fn a_transaction_given_up_while_it_begins_leaves_nothing_behind(_: PgPoolOptions, connect: PgConnectOptions) {
+    let world = World::new(&connect, 1).await;
+    for polls in 0..200 {
+        let mut begin = Box::pin(world.store.begin_bound(world.project));
+        for _ in 0..polls % 8 {
+            if futures::poll!(&mut begin).is_ready() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(begin);
+        let mut conn = world.store.connection().await.unwrap();
+        // A simple query: outside a transaction it begins its own, at the time of the statement.
+        let ask = "SELECT current_user::text, coalesce(current_setting('iroko.project_id', true), ''),
+                          (now() < statement_timestamp())::text";
+        let row = sqlx::raw_sql(ask).fetch_one(&mut *conn).await.unwrap();
+        let left: (String, String, String) = sqlx::FromRow::from_row(&row).unwrap();
+        assert_ne!(left.0, "iroko_tenant", "after {polls} polls");
+        assert_eq!((left.1.as_str(), left.2.as_str()), ("", "false"), "after {polls} polls");
+    }
+}
