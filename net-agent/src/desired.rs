@@ -91,7 +91,7 @@ impl Wanted {
                     all.extend(old);
                 }
                 ObjectKey::Peer(_, port) => drop(all.insert(ObjectKey::Port(*port))),
-                ObjectKey::Instance(_) | ObjectKey::Unknown => {}
+                _ => {}
             }
         }
         all
@@ -135,7 +135,7 @@ fn contribution(object: ObjectKey, desired: &Desired, facts: &HostFacts) -> Opti
             let elsewhere = peer.host_id != facts.host_id && !desired.ports.contains_key(&port);
             elsewhere.then(|| (network.id, peer_things(peer, network)))
         }
-        ObjectKey::Instance(_) | ObjectKey::Unknown => None,
+        _ => None,
     }
 }
 
