@@ -2,7 +2,6 @@
 //! with a number in braces for each part that differs; code knows English only, and translators need no
 //! compiler. A text without a translation stays English: the tests of the API fail for each that they meet.
 
-use polib::message::MessageView as _;
 use polib::po_file;
 use regex::{Regex, RegexSet};
 use std::sync::LazyLock;
@@ -109,9 +108,16 @@ mod tests {
             let given = numbers(english);
             assert_eq!(given, (0..given.len()).collect::<Vec<_>>(), "numbered from 0 in order: {english}");
             assert!(!french.is_empty() && numbers(french).iter().all(|number| given.contains(number)), "{english}");
-            assert_eq!(FRENCH.all.matches(english).into_iter().filter(|index| {
-                FRENCH.each[*index].own == pattern(english).1
-            }).count(), 1, "no two alike: {english}");
+            assert_eq!(
+                FRENCH
+                    .all
+                    .matches(english)
+                    .into_iter()
+                    .filter(|index| { FRENCH.each[*index].own == pattern(english).1 })
+                    .count(),
+                1,
+                "no two alike: {english}"
+            );
         }
     }
 
@@ -123,7 +129,9 @@ mod tests {
             ("\"x\" is not an IP address", Some("\"x\" n'est pas une adresse IP")),
             (
                 "the quota api_requests_per_minute of the project is 8, for all its callers together; wait as long as Retry-After says, or ask whoever is above the project for more",
-                Some("le quota api_requests_per_minute (projet) est de 8, pour tous ses appelants ensemble ; attendez le temps indiqué par Retry-After, ou demandez davantage à qui est au-dessus (projet)"),
+                Some(
+                    "le quota api_requests_per_minute (projet) est de 8, pour tous ses appelants ensemble ; attendez le temps indiqué par Retry-After, ou demandez davantage à qui est au-dessus (projet)",
+                ),
             ),
             ("quite something else", None),
             ("", None),

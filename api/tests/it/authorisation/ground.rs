@@ -48,6 +48,11 @@ const PEOPLE: [(&str, &str, Bound); 8] = [
 pub struct Ids(HashMap<&'static str, String>);
 
 impl Ids {
+    /// Names of path parameters, and their ids.
+    pub const fn map(&self) -> &HashMap<&'static str, String> {
+        &self.0
+    }
+
     pub fn fill(&self, template: &str) -> String {
         let path = self.0.iter().fold(template.to_owned(), |path, (name, id)| path.replace(&format!("{{{name}}}"), id));
         assert!(!path.contains('{'), "{path}");
