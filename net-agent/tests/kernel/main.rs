@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test's own tools may panic as its cases do")]
 
+mod attacks;
 mod frame;
 mod groups;
 mod guest;
