@@ -62,6 +62,12 @@ ids! {
     SubnetId;
     /// An instance's place on a network: a MAC address, its IP addresses, a tap.
     PortId;
+    /// A set of rules that says what a port may send and get.
+    SecurityGroupId;
+    /// A rule of a security group.
+    SecurityGroupRuleId;
+    /// A named list of address ranges that rules refer to.
+    AddressSetId;
     /// A virtual machine.
     InstanceId;
     /// A machine that carries instances.

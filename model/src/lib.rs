@@ -17,6 +17,7 @@ pub mod permission;
 pub mod port;
 pub mod resources;
 pub mod role;
+pub mod security_group;
 pub mod ssh_key;
 pub mod subnet;
 

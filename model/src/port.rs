@@ -1,6 +1,60 @@
-//! Ports: what the net-agent saw of one.
+//! Ports: what one may send beside its own addresses, how much, and what the net-agent saw of it.
 
+use crate::{Invalid, MacAddress};
+use ipnetwork::IpNetwork;
 use serde::{Deserialize, Serialize};
+
+/// Further addresses that a port may send from and is sent to, for machines that share one
+/// (keepalived and the like).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct AddressPair {
+    /// The Ethernet address it uses with them; none: the port's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<MacAddress>,
+    /// The addresses.
+    pub cidr: IpNetwork,
+}
+
+impl AddressPair {
+    /// Refuses what no machine can send from.
+    pub fn new(mac: Option<MacAddress>, cidr: IpNetwork) -> Result<Self, Invalid> {
+        if mac.is_some_and(|mac| mac.octets()[0] & 1 == 1 || mac.octets() == [0; 6]) {
+            let message = "a machine has a unicast MAC address: the first octet is even, and not all are zero";
+            return Err(Invalid::new("mac_not_unicast", message));
+        }
+        if cidr.ip() != cidr.network() {
+            let (network, prefix) = (cidr.network(), cidr.prefix());
+            let message = format!("{cidr} has host bits set; did you mean {network}/{prefix}?");
+            return Err(Invalid::new("cidr_host_bits", message));
+        }
+        Ok(Self { mac, cidr })
+    }
+}
+
+/// How much a port may carry; none: as much as the host can.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PortLimits {
+    /// Towards the machine, in kbit/s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ingress_kbit_s: Option<u32>,
+    /// From the machine, in kbit/s.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub egress_kbit_s: Option<u32>,
+    /// Towards the machine, in packets a second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ingress_packets_s: Option<u32>,
+    /// From the machine, in packets a second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub egress_packets_s: Option<u32>,
+}
+
+impl PortLimits {
+    /// True where nothing is limited.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
 
 /// What a net-agent last saw of a port on its host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -29,5 +83,22 @@ pub fn status(bound: bool, observed: Option<PortState>) -> &'static str {
         (true, None) => "building",
         (true, Some(PortState::Ready)) => "active",
         (true, Some(PortState::Failed)) => "error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_that_no_machine_can_use_are_refused() {
+        let refusal = |mac: Option<&str>, cidr: &str| {
+            let mac = mac.map(|mac| mac.parse().unwrap());
+            AddressPair::new(mac, cidr.parse().unwrap()).err().map(|error| error.rule)
+        };
+        assert_eq!(refusal(None, "10.0.0.9/32"), None);
+        assert_eq!(refusal(Some("00:00:5e:00:01:01"), "fd00::/64"), None, "VRRP's own (RFC 5798)");
+        assert_eq!(refusal(Some("01:00:5e:00:00:12"), "10.0.0.9/32"), Some("mac_not_unicast"));
+        assert_eq!(refusal(None, "10.0.0.9/24"), Some("cidr_host_bits"));
     }
 }

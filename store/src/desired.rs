@@ -6,6 +6,7 @@ use ipnetwork::IpNetwork;
 use iroko_agent_link::wire::{
     ImageSpec, InstanceSpec, NetworkSpec, NicAddress, NicSpec, PeerSpec, PortSpec, SubnetSpec,
 };
+use iroko_model::port::PortLimits;
 use iroko_model::{HostId, Hostname, MacAddress, NetworkId, Resources, Vni};
 use mac_address::MacAddress as SqlMac;
 use serde::Deserialize;
@@ -162,6 +163,10 @@ pub async fn bound_ports(conn: &mut Conn, which: Ports<'_>) -> Result<Vec<BoundP
                 mac,
                 addresses: addresses.clone(),
                 hostname: hostname.clone(),
+                security_group_ids: None,
+                is_secured: true,
+                allowed_address_pairs: vec![],
+                limits: PortLimits::default(),
             });
             let host_id = HostId::from(row.host_id);
             let peer = row.vtep.map(|vtep| {

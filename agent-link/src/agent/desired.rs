@@ -4,9 +4,13 @@
 //! subscriptions learn *which* objects changed and read them when they get to it. A subscription
 //! gathers keys while its owner is busy, so a slow reader sees one merged set and never a queue.
 
-use crate::wire::{Change, DesiredReply, InstanceSpec, NetworkSpec, Object, ObjectKey, PeerSpec, PortSpec};
-use iroko_model::{InstanceId, NetworkId, PortId};
+use crate::wire::{
+    AddressSetSpec, Change, DesiredReply, InstanceSpec, MemberSpec, NetworkSpec, Object, ObjectKey, PeerSpec, PortSpec,
+    SecurityGroupSpec,
+};
+use iroko_model::{AddressSetId, InstanceId, NetworkId, PortId, SecurityGroupId};
 use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
 use tokio::sync::Notify;
 
@@ -26,6 +30,13 @@ pub struct Desired {
     pub ports: HashMap<PortId, Arc<PortSpec>>,
     /// Ports elsewhere, by network. Only of networks that are desired here.
     pub peers: HashMap<NetworkId, HashMap<PortId, Arc<PeerSpec>>>,
+    /// Groups of ports on this host. A port may name a group that is not told yet: one that allows
+    /// nothing.
+    pub security_groups: HashMap<SecurityGroupId, Arc<SecurityGroupSpec>>,
+    /// Members of groups that rules refer to, by group; of whatever network.
+    pub members: HashMap<SecurityGroupId, HashMap<PortId, Arc<MemberSpec>>>,
+    /// Address sets that rules refer to.
+    pub address_sets: HashMap<AddressSetId, Arc<AddressSetSpec>>,
 }
 
 /// Which objects changed since the last look.
@@ -89,14 +100,15 @@ impl Desired {
             Change::Gone(ObjectKey::Instance(id)) => drop(self.instances.remove(id)),
             Change::Gone(ObjectKey::Network(id)) => self.forget_network(*id),
             Change::Gone(ObjectKey::Port(id)) => drop(self.ports.remove(id)),
-            Change::Gone(ObjectKey::Peer(network, id)) => {
-                if let Some(peers) = self.peers.get_mut(network) {
-                    peers.remove(id);
-                    if peers.is_empty() {
-                        self.peers.remove(network);
-                    }
-                }
+            Change::Gone(ObjectKey::Peer(network, id)) => remove_inner(&mut self.peers, network, id),
+            Change::Set(Object::SecurityGroup(spec)) => drop(self.security_groups.insert(spec.id, spec.clone())),
+            Change::Set(Object::Member(spec)) => {
+                self.members.entry(spec.group_id).or_default().insert(spec.port_id, spec.clone());
             }
+            Change::Set(Object::AddressSet(spec)) => drop(self.address_sets.insert(spec.id, spec.clone())),
+            Change::Gone(ObjectKey::SecurityGroup(id)) => drop(self.security_groups.remove(id)),
+            Change::Gone(ObjectKey::Member(group, id)) => remove_inner(&mut self.members, group, id),
+            Change::Gone(ObjectKey::AddressSet(id)) => drop(self.address_sets.remove(id)),
             Change::Set(Object::Unknown) | Change::Gone(ObjectKey::Unknown) => {}
         }
     }
@@ -113,12 +125,25 @@ impl Desired {
         let networks = self.networks.values().cloned().map(Object::Network);
         let ports = self.ports.values().cloned().map(Object::Port);
         let peers = self.peers.values().flat_map(|peers| peers.values().cloned().map(Object::Peer));
-        let objects = instances.chain(networks).chain(ports).chain(peers);
+        let groups = self.security_groups.values().cloned().map(Object::SecurityGroup);
+        let members = self.members.values().flat_map(|members| members.values().cloned().map(Object::Member));
+        let sets = self.address_sets.values().cloned().map(Object::AddressSet);
+        let objects = instances.chain(networks).chain(ports).chain(peers).chain(groups).chain(members).chain(sets);
         DesiredReply {
             revision: self.revision.clone(),
             full: true,
             changes: objects.map(Change::Set).collect(),
             consoles_wanted: Vec::new(),
+        }
+    }
+}
+
+/// Takes an entry out, and the map it was in with its last entry.
+fn remove_inner<K: Hash + Eq, L: Hash + Eq, V>(maps: &mut HashMap<K, HashMap<L, V>>, outer: &K, inner: &L) {
+    if let Some(map) = maps.get_mut(outer) {
+        map.remove(inner);
+        if map.is_empty() {
+            maps.remove(outer);
         }
     }
 }
@@ -201,6 +226,7 @@ impl Subscription {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use iroko_model::port::PortLimits;
     use iroko_model::{HostId, Hostname, MacAddress};
 
     fn peer(network_id: NetworkId) -> Change {
@@ -245,6 +271,10 @@ mod tests {
             mac: MacAddress::local([0; 5]),
             addresses: vec![],
             hostname: Hostname::try_from("a".to_owned()).unwrap(),
+            security_group_ids: None,
+            is_secured: true,
+            allowed_address_pairs: vec![],
+            limits: PortLimits::default(),
         })));
         let mut halved = handle.read().clone();
         halved.apply(&delta("5", vec![port]));
@@ -254,5 +284,36 @@ mod tests {
         copy.apply(&handle.read().to_reply());
         assert_eq!((copy.revision.as_str(), copy.peers[&network].len()), ("4", 1));
         assert!(handle.subscribe().changed().await.all, "a late subscriber looks at everything");
+    }
+
+    #[test]
+    fn what_groups_need_comes_goes_and_survives_the_file() {
+        let (group, port, set) = (SecurityGroupId::new(), PortId::new(), AddressSetId::new());
+        let member = MemberSpec {
+            group_id: group,
+            port_id: port,
+            network_id: NetworkId::new(),
+            mac: MacAddress::local([0; 5]),
+            addresses: vec![],
+        };
+        let told = [
+            Object::SecurityGroup(Arc::new(SecurityGroupSpec {
+                id: group,
+                generation: 1,
+                is_stateful: true,
+                rules: vec![],
+            })),
+            Object::Member(Arc::new(member)),
+            Object::AddressSet(Arc::new(AddressSetSpec { id: set, generation: 1, cidrs: vec![] })),
+        ];
+        let keys: Vec<_> = told.iter().map(Object::key).collect();
+        let mut desired = Desired::default();
+        let dirty = desired.apply(&delta("1", told.map(Change::Set).to_vec()));
+        assert_eq!(dirty.keys, keys.iter().copied().collect());
+        let mut copy = Desired::default();
+        copy.apply(&desired.to_reply());
+        assert_eq!((copy.security_groups.len(), copy.members[&group].len(), copy.address_sets.len()), (1, 1, 1));
+        copy.apply(&delta("2", keys.into_iter().map(Change::Gone).collect()));
+        assert!(copy.security_groups.is_empty() && copy.members.is_empty() && copy.address_sets.is_empty());
     }
 }

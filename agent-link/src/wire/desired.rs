@@ -1,7 +1,7 @@
 //! The watch: what changed since a revision.
 
-use super::{AgentKind, InstanceSpec, NetworkSpec, PeerSpec, PortSpec};
-use iroko_model::{InstanceId, NetworkId, PortId};
+use super::{AddressSetSpec, AgentKind, InstanceSpec, MemberSpec, NetworkSpec, PeerSpec, PortSpec, SecurityGroupSpec};
+use iroko_model::{AddressSetId, InstanceId, NetworkId, PortId, SecurityGroupId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
@@ -60,6 +60,12 @@ pub enum Object {
     Port(Arc<PortSpec>),
     /// For the net-agent: a port of one of its networks on another host.
     Peer(Arc<PeerSpec>),
+    /// For the net-agent: a security group that one of its ports is in.
+    SecurityGroup(Arc<SecurityGroupSpec>),
+    /// For the net-agent: a member of a group that a rule on this host refers to.
+    Member(Arc<MemberSpec>),
+    /// For the net-agent: an address set that a rule on this host refers to.
+    AddressSet(Arc<AddressSetSpec>),
     /// A kind that a newer control plane knows; ignored.
     Unknown,
 }
@@ -76,6 +82,12 @@ pub enum ObjectKey {
     Port(PortId),
     /// A port elsewhere.
     Peer(NetworkId, PortId),
+    /// A security group.
+    SecurityGroup(SecurityGroupId),
+    /// A member of a group.
+    Member(SecurityGroupId, PortId),
+    /// An address set.
+    AddressSet(AddressSetId),
     /// A kind that a newer control plane knows; ignored.
     Unknown,
 }
@@ -88,6 +100,9 @@ impl Object {
             Self::Network(spec) => ObjectKey::Network(spec.id),
             Self::Port(spec) => ObjectKey::Port(spec.id),
             Self::Peer(spec) => ObjectKey::Peer(spec.network_id, spec.port_id),
+            Self::SecurityGroup(spec) => ObjectKey::SecurityGroup(spec.id),
+            Self::Member(spec) => ObjectKey::Member(spec.group_id, spec.port_id),
+            Self::AddressSet(spec) => ObjectKey::AddressSet(spec.id),
             Self::Unknown => ObjectKey::Unknown,
         }
     }
@@ -120,6 +135,9 @@ impl<'de> Deserialize<'de> for Object {
             "network" => body(spec).map(Self::Network),
             "port" => body(spec).map(Self::Port),
             "peer" => body(spec).map(Self::Peer),
+            "security_group" => body(spec).map(Self::SecurityGroup),
+            "member" => body(spec).map(Self::Member),
+            "address_set" => body(spec).map(Self::AddressSet),
             _ => Ok(Self::Unknown),
         }
     }
@@ -133,6 +151,9 @@ impl<'de> Deserialize<'de> for ObjectKey {
             "network" => body(spec).map(Self::Network),
             "port" => body(spec).map(Self::Port),
             "peer" => body(spec).map(|(network, port)| Self::Peer(network, port)),
+            "security_group" => body(spec).map(Self::SecurityGroup),
+            "member" => body(spec).map(|(group, port)| Self::Member(group, port)),
+            "address_set" => body(spec).map(Self::AddressSet),
             _ => Ok(Self::Unknown),
         }
     }
@@ -165,9 +186,23 @@ mod tests {
             ObjectKey::Network(NetworkId::new()),
             ObjectKey::Port(PortId::new()),
             ObjectKey::Peer(NetworkId::new(), PortId::new()),
+            ObjectKey::SecurityGroup(SecurityGroupId::new()),
+            ObjectKey::Member(SecurityGroupId::new(), PortId::new()),
+            ObjectKey::AddressSet(AddressSetId::new()),
         ] {
             let text = serde_json::to_string(&Change::Gone(key)).unwrap();
             assert_eq!(serde_json::from_str::<Change>(&text).unwrap().key(), key, "{text}");
         }
+    }
+
+    #[test]
+    fn a_port_of_a_release_without_groups_is_secured_and_has_none() {
+        let text = r#"{"id":"0198c0de-0000-7000-8000-000000000001","network_id":"0198c0de-0000-7000-8000-000000000002",
+            "instance_id":"0198c0de-0000-7000-8000-000000000003","generation":1,"tap":"ikt1","mac":"02:00:00:00:00:01",
+            "addresses":["10.0.0.1"],"hostname":"a"}"#;
+        let port: PortSpec = serde_json::from_str(text).unwrap();
+        assert!(port.is_secured && port.security_group_ids.is_none() && port.limits.is_none());
+        let again = serde_json::to_value(&port).unwrap();
+        assert_eq!(again, serde_json::from_str::<serde_json::Value>(text).unwrap(), "nothing an older agent must skip");
     }
 }

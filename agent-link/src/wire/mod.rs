@@ -3,11 +3,13 @@
 mod desired;
 mod enrol;
 mod report;
+mod security_group;
 mod spec;
 
 pub use desired::{Change, DesiredQuery, DesiredReply, Object, ObjectKey};
 pub use enrol::{EnrolReply, EnrolRequest, RenewRequest, SessionReply, SessionRequest};
 pub use report::{ConsoleLog, InstanceObservation, PortObservation, Report, ReportReply};
+pub use security_group::{AddressSetSpec, MemberSpec, RuleSpec, SecurityGroupSpec};
 pub use spec::{ImageSpec, InstanceSpec, NetworkSpec, NicAddress, NicSpec, PeerSpec, PortSpec, SubnetSpec};
 
 use serde::{Deserialize, Serialize};
@@ -18,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub enum AgentKind {
     /// `iroko-compute-agent`: instances.
     Compute,
-    /// `iroko-net-agent`: networks, ports and peers.
+    /// `iroko-net-agent`: networks, ports, peers and what security groups need.
     Net,
 }
 

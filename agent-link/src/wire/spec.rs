@@ -3,7 +3,10 @@
 use ipnetwork::IpNetwork;
 use iroko_model::image::DiskFormat;
 use iroko_model::instance::Power;
-use iroko_model::{HostId, Hostname, ImageId, InstanceId, MacAddress, NetworkId, PortId, Resources, SubnetId, Vni};
+use iroko_model::port::{AddressPair, PortLimits};
+use iroko_model::{
+    HostId, Hostname, ImageId, InstanceId, MacAddress, NetworkId, PortId, Resources, SecurityGroupId, SubnetId, Vni,
+};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -127,12 +130,34 @@ pub struct PortSpec {
     pub generation: u64,
     /// Name of the tap to make.
     pub tap: String,
-    /// The only Ethernet address the guest may use.
+    /// The guest's Ethernet address; it may use no other, beside those of `allowed_address_pairs`.
     pub mac: MacAddress,
-    /// The only IP addresses the guest may use.
+    /// The guest's IP addresses; it may use no others, beside those of `allowed_address_pairs`.
     pub addresses: Vec<IpAddr>,
     /// The guest's name, for DHCP and DNS.
     pub hostname: Hostname,
+    /// The groups that say what it may send and get; empty: nothing. None: the control plane is of
+    /// a release that knows no groups; members of the network may talk to it, and it to anyone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub security_group_ids: Option<Vec<SecurityGroupId>>,
+    /// False: neither its addresses nor its groups are enforced.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub is_secured: bool,
+    /// Further addresses it may use.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed_address_pairs: Vec<AddressPair>,
+    /// How much it may carry.
+    #[serde(default, skip_serializing_if = "PortLimits::is_none")]
+    pub limits: PortLimits,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+const fn is_yes(is: &bool) -> bool {
+    *is
 }
 
 /// A port of the same network on another host: where its MAC address lives.

@@ -94,6 +94,7 @@ pub fn told<'a>(host: HostId, network: &Change, ports: impl Iterator<Item = &'a 
 mod tests {
     use super::*;
     use iroko_agent_link::wire::{NetworkSpec, ObjectKey, PeerSpec, PortSpec};
+    use iroko_model::port::PortLimits;
     use iroko_model::{Hostname, InstanceId, MacAddress, Name, Vni};
     use std::sync::Arc;
 
@@ -115,6 +116,10 @@ mod tests {
             mac,
             addresses: vec![],
             hostname: hostname.clone(),
+            security_group_ids: None,
+            is_secured: true,
+            allowed_address_pairs: vec![],
+            limits: PortLimits::default(),
         };
         let vtep = "192.0.2.1".parse().unwrap();
         let peer = PeerSpec { port_id: id, network_id, host_id, vtep, mac, addresses: vec![], hostname };

@@ -1,5 +1,6 @@
 use super::*;
 use iroko_model::PortId;
+use iroko_model::port::PortLimits;
 use iroko_model::{Hostname, InstanceId, NetworkId, SubnetId};
 use uuid::Uuid;
 
@@ -42,6 +43,10 @@ fn records() {
         mac: "02:00:00:00:00:0a".parse().unwrap(),
         addresses: vec!["10.0.0.10".parse().unwrap(), "fd00:1::a".parse().unwrap()],
         hostname: Hostname::try_from("db".to_owned()).unwrap(),
+        security_group_ids: None,
+        is_secured: true,
+        allowed_address_pairs: vec![],
+        limits: PortLimits::default(),
     };
     assert_eq!(reservation(&port), "02:00:00:00:00:0a,10.0.0.10,[fd00:1::a],db\n");
     assert_eq!(host_record(&port.addresses, "db"), "10.0.0.10 db\nfd00:1::a db\n");

@@ -3,6 +3,7 @@ use crate::Fake;
 use crate::object::{Element, Value};
 use iroko_agent_link::wire::{Change, DesiredReply, NetworkSpec, Object, PeerSpec, SubnetSpec};
 use iroko_model::address::tap_name;
+use iroko_model::port::PortLimits;
 use iroko_model::{Hostname, InstanceId, MacAddress, NetworkId, SubnetId, Vni};
 use std::net::IpAddr;
 
@@ -68,6 +69,10 @@ impl World {
             mac: MacAddress::local([0, 0, 0, a, b]),
             addresses: vec![IpAddr::from([10, 0, a, b])],
             hostname: Hostname::try_from(format!("vm{n}")).unwrap(),
+            security_group_ids: None,
+            is_secured: true,
+            allowed_address_pairs: vec![],
+            limits: PortLimits::default(),
         }
     }
 

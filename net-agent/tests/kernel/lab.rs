@@ -5,6 +5,7 @@
 use iroko_agent_link::agent::{DesiredHandle, Dirty, ReadyPorts, Reporter};
 use iroko_agent_link::wire::{Change, DesiredReply, NetworkSpec, Object, PeerSpec, PortSpec, SubnetSpec};
 use iroko_model::address::tap_name;
+use iroko_model::port::PortLimits;
 use iroko_model::{HostId, Hostname, InstanceId, MacAddress, NetworkId, PortId, SubnetId, Vni};
 use iroko_net_agent::reconcile::{PassReport, Reconciler};
 use iroko_net_agent::{Config, Linux};
@@ -239,6 +240,10 @@ impl Net {
             mac: MacAddress::local([0, 0, 0, 0, n]),
             addresses: vec![format!("10.0.0.{n}").parse().unwrap(), format!("fd00:1::{n:x}").parse().unwrap()],
             hostname: Hostname::try_from(format!("vm{n}")).unwrap(),
+            security_group_ids: None,
+            is_secured: true,
+            allowed_address_pairs: vec![],
+            limits: PortLimits::default(),
         }
     }
 }
