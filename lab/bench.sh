@@ -8,6 +8,10 @@ echo "## Control plane"
 echo
 target/release/control-plane
 echo
+echo "## Log-ins"
+echo
+target/release/log-in
+echo
 echo "## Real machines"
 echo
 target/release/iroko-lab ratio

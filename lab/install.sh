@@ -24,6 +24,7 @@ done
 if [[ $1 = test ]]; then
   command -v node >/dev/null || missing+=(nodejs)
   command -v npm >/dev/null || missing+=(npm)
+  python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 fi
 command -v qemu-img >/dev/null || missing+=(qemu-utils)
 
@@ -53,5 +54,17 @@ if [[ $1 = test ]]; then
     cd "$(dirname "$(realpath "$0")")/../api/tests/oidc"
     installed=node_modules/.package-lock.json
     [[ -e $installed && ! package-lock.json -nt $installed ]] || npm ci --silent --no-audit --no-fund
+  )
+fi
+
+# What fuzzes the API, in an environment of its own.
+if [[ $1 = test ]]; then
+  (
+    cd "$(dirname "$(realpath "$0")")/../api/tests/schemathesis"
+    if [[ ! -e .venv/installed || requirements.txt -nt .venv/installed ]]; then
+      python3 -m venv --clear .venv
+      .venv/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement requirements.txt
+      touch .venv/installed
+    fi
   )
 fi

@@ -10,6 +10,7 @@ pub mod auth;
 pub mod config;
 pub mod extract;
 pub mod layers;
+pub mod locale;
 pub mod openapi;
 pub mod problem;
 pub mod routes;

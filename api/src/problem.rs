@@ -264,17 +264,25 @@ impl Problem {
 
     fn body(self) -> ProblemBody {
         let (slug, status, english, french) = self.kind.row();
-        let is_french = REQUEST.try_with(|request| request.french).unwrap_or(false);
+        let is_french = is_french();
+        let told = |english: String| match is_french {
+            true => crate::locale::french(&english).unwrap_or(english),
+            false => english,
+        };
         ProblemBody {
             r#type: format!("/problems/{slug}"),
             title: if is_french { french } else { english }.to_owned(),
             status,
-            detail: self.detail,
-            errors: self.errors,
+            detail: self.detail.map(told),
+            errors: self.errors.into_iter().map(|error| FieldError { detail: told(error.detail), ..error }).collect(),
             challenge: self.challenge,
             request_id: request_id(),
         }
     }
+}
+
+fn is_french() -> bool {
+    REQUEST.try_with(|request| request.french).unwrap_or(false)
 }
 
 /// Id of the request being answered; empty outside one.
@@ -291,6 +299,8 @@ impl IntoResponse for Problem {
         let mut response = (status, Json(self.body())).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(if is_french() { "fr" } else { "en" }));
+        headers.append(header::VARY, HeaderValue::from_static("accept-language"));
         if challenge {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }

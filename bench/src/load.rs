@@ -1,6 +1,6 @@
 //! The requests that are measured.
 
-use crate::summary::Times;
+use crate::times::Times;
 use anyhow::{Context, Result, bail, ensure};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use iroko_sim::Tenant;

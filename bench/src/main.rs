@@ -9,6 +9,7 @@ mod load;
 mod process;
 mod statements;
 mod summary;
+mod times;
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -18,7 +19,7 @@ use process::{Part, Usage};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
-use summary::Times;
+use times::Times;
 use tokio::process::{Child, Command};
 
 /// Machines of one network, so that what a host must know of others stays that of a real tenant.
@@ -95,7 +96,7 @@ async fn main() -> Result<()> {
         summary::round(*concurrency, &made, deleted, &making);
     }
     summary::processors();
-    summary::reads(&last);
+    times::reads(&last);
     memory(&parts, "after the rounds")?;
     Ok(())
 }

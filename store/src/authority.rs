@@ -64,6 +64,11 @@ impl Scope {
         }
     }
 
+    /// The project or organization.
+    pub fn id(self) -> Option<Uuid> {
+        self.organization().or(self.project())
+    }
+
     pub(crate) fn organization(self) -> Option<Uuid> {
         if let Self::Organization(id) = self { Some(id.as_uuid()) } else { None }
     }

@@ -1,5 +1,6 @@
 //! Identity providers of organizations, and the accounts they vouch for.
 
+use crate::authority::{HeldRole, permissions_of, scope_of};
 use crate::error::Result;
 use crate::page::{Filter, Page, PageQuery};
 use crate::tx::Conn;
@@ -139,6 +140,45 @@ pub async fn identity_provider_list(
     .fetch_all(conn)
     .await?;
     Ok(Page::cut(rows, query, |row| row.id.as_uuid()))
+}
+
+/// Providers of an organization that are not disabled, by name.
+pub async fn identity_provider_offered(conn: &mut Conn, organization: OrganizationId) -> Result<Vec<(Uuid, String)>> {
+    let rows = sqlx::query!(
+        "SELECT id, name FROM identity_provider WHERE organization_id = $1 AND disabled_at IS NULL ORDER BY name",
+        organization.as_uuid()
+    );
+    Ok(rows.fetch_all(conn).await?.into_iter().map(|row| (row.id, row.name)).collect())
+}
+
+/// All roles that a provider gives to whoever runs it: those of the accounts that it vouches for, and
+/// those of these groups.
+pub async fn identity_provider_gives(
+    conn: &mut Conn,
+    id: IdentityProviderId,
+    groups: &[Uuid],
+) -> Result<Vec<HeldRole>> {
+    let rows = sqlx::query!(
+        r#"SELECT DISTINCT ON (b.id) b.id, b.role, b.custom_role_id, c.permissions AS "permissions?",
+                  b.organization_id, b.project_id
+           FROM role_binding b LEFT JOIN custom_role c ON c.id = b.custom_role_id
+           WHERE b.group_id = ANY ($2)
+              OR b.account_id IN (SELECT a.id FROM account a WHERE a.identity_provider_id = $1)
+              OR b.group_id IN (SELECT m.group_id FROM account a JOIN account_group_member m ON m.account_id = a.id
+                                WHERE a.identity_provider_id = $1)
+           ORDER BY b.id"#,
+        id.as_uuid(),
+        groups
+    );
+    let held = rows.fetch_all(conn).await?.into_iter().map(|row| HeldRole {
+        role_binding_id: row.id,
+        permissions: permissions_of(row.role.as_deref(), row.permissions.as_deref()),
+        role: row.role,
+        custom_role_id: row.custom_role_id,
+        scope: scope_of(row.organization_id, row.project_id),
+        is_void: false,
+    });
+    Ok(held.collect())
 }
 
 /// Deletes a provider that vouches for nobody. False where there is none such.

@@ -6,6 +6,7 @@
 //! taken. What can be limited and how it is counted stands in the table `quota_kind` (migration 0013).
 //! All of it speaks of what the transaction is bound to.
 
+use crate::authority::Scope;
 use crate::error::Result;
 use crate::tx::Conn;
 use uuid::Uuid;
@@ -46,6 +47,24 @@ pub async fn quota_take(conn: &mut Conn, amounts: &[(&str, i64)]) -> Result<Vec<
 /// True where any limit is set on the way down to what the transaction is bound to.
 pub async fn quota_is_set(conn: &mut Conn) -> Result<bool> {
     Ok(sqlx::query_scalar!(r#"SELECT quota_is_set() AS "is_set!""#).fetch_one(conn).await?)
+}
+
+/// Every limit of this name, by project or organization.
+pub async fn quota_of_all(conn: &mut Conn, name: &str) -> Result<Vec<(Uuid, i64)>> {
+    let rows =
+        sqlx::query!(r#"SELECT coalesce(project_id, organization_id) AS "id!", most FROM quota WHERE name = $1"#, name);
+    Ok(rows.fetch_all(conn).await?.into_iter().map(|row| (row.id, row.most)).collect())
+}
+
+/// The organizations above a scope, from the top. They never change.
+pub async fn scope_path(conn: &mut Conn, scope: Scope) -> Result<Vec<Uuid>> {
+    let path = sqlx::query_scalar!(
+        r#"SELECT array_remove(o.ancestors, $1) AS "path!" FROM organization o
+           WHERE o.id = $1 OR o.id = (SELECT organization_id FROM project WHERE id = $2)"#,
+        scope.organization(),
+        scope.project()
+    );
+    Ok(path.fetch_optional(conn).await?.unwrap_or_default())
 }
 
 /// A quota.

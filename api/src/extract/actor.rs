@@ -26,6 +26,8 @@ pub struct Actor {
     pub credential: Credential,
     /// Names of the permissions that the credential is restricted to.
     pub only: Option<Vec<String>>,
+    /// The credential is good in some networks only.
+    pub is_bound: bool,
 }
 
 impl Actor {
@@ -71,7 +73,7 @@ impl Actor {
             return Ok(None);
         }
         let (subject, credential) = (Subject::User(claims.sub), Credential::Session(claims.sid));
-        Ok(Some(Self { claims, subject, credential, only: None }))
+        Ok(Some(Self { claims, subject, credential, only: None, is_bound: false }))
     }
 
     async fn of_api_key(app: &App, source: &Source, key: &str) -> Result<Option<Self>, Problem> {
@@ -86,7 +88,8 @@ impl Actor {
             exp: 0,
         };
         let (subject, credential) = (Subject::ServiceAccount(holder.service_account_id), Credential::ApiKey(holder.id));
-        Ok(Some(Self { claims, subject, credential, only: holder.permissions }))
+        let is_bound = !holder.source_networks.is_empty();
+        Ok(Some(Self { claims, subject, credential, only: holder.permissions, is_bound }))
     }
 }
 

@@ -5,6 +5,7 @@
 use super::Actor;
 use crate::App;
 use crate::auth::policy;
+use crate::layers::rate::tenant as rate;
 use crate::problem::{Kind, Problem};
 use axum::extract::{FromRequestParts, RawPathParams, State};
 use axum::handler::Handler;
@@ -114,6 +115,7 @@ impl<P: Named> FromRequestParts<App> for Tenant<P> {
         let (actor, project) = of_path(parts, app, "project_id").await?;
         let held = policy::ask(app, &actor, Scope::Project(project), P::PERMISSION).await?;
         about(None, Some(project));
+        rate::charge(app, Scope::Project(project)).await?;
         Ok(Self(InProject { actor, project, held }, PhantomData))
     }
 }
@@ -125,6 +127,7 @@ impl<P: Named> FromRequestParts<App> for Within<P> {
         let (actor, organization) = of_path(parts, app, "organization_id").await?;
         let held = policy::ask(app, &actor, Scope::Organization(organization), P::PERMISSION).await?;
         about(Some(organization), None);
+        rate::charge(app, Scope::Organization(organization)).await?;
         Ok(Self(InOrganization { actor, organization, held }, PhantomData))
     }
 }

@@ -1,16 +1,21 @@
 //! How often one caller may ask: so many requests a minute for each user or service account, and fewer
 //! for each address without valid credentials. An even rate with a burst (GCRA), counted in memory by
-//! each API process; the answer says what is left, in the two fields that the IETF has drafted.
+//! each API process; the answer says what is left, in the two fields that the IETF has drafted. What
+//! the quotas of projects and organizations leave is charged once a guard has let the caller in
+//! ([`tenant`]), so that nobody uses up what is another's.
+
+pub mod tenant;
 
 use super::caller;
 use crate::App;
 use crate::extract::Source;
 use crate::problem::{Kind, Problem};
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
@@ -44,14 +49,32 @@ impl Default for RateConfig {
 enum Key {
     Caller(Uuid),
     Address(IpAddr),
+    /// A project or an organization.
+    Tenant(Uuid),
+}
+
+/// A limit that a request was charged to, as the answer tells it.
+#[derive(Debug, Clone)]
+struct Charge {
+    name: &'static str,
+    limit: u32,
+    left: Left,
+}
+
+tokio::task_local! {
+    /// What the request has been charged to.
+    static CHARGES: RefCell<Vec<Charge>>;
 }
 
 /// Remembers when each caller's requests so far are paid off.
 #[derive(Debug, Default)]
-pub struct Rates(Mutex<HashMap<Key, Instant>>);
+pub struct Rates {
+    paid: Mutex<HashMap<Key, Instant>>,
+    limits: tenant::Limits,
+}
 
 /// What a caller has left, or how long to wait.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Left {
     requests: u32,
     /// Until the whole limit is there again.
@@ -62,7 +85,7 @@ struct Left {
 impl Rates {
     fn take(&self, key: Key, per_minute: u32, now: Instant) -> Left {
         let each = WINDOW / per_minute.max(1);
-        let mut paid = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut paid = self.paid.lock().unwrap_or_else(PoisonError::into_inner);
         if paid.len() >= REMEMBERED {
             paid.retain(|_, until| *until > now);
         }
@@ -92,21 +115,34 @@ pub async fn layer(State(app): State<App>, request: Request, next: Next) -> Resp
         }
     };
     let left = app.rates.take(key, limit, Instant::now());
-    let mut response = match left.refused_for {
-        None => next.run(request).await,
-        Some(wait) => {
-            let text = format!("more than {limit} requests a minute; wait as long as Retry-After says");
-            Problem::with(Kind::TooManyRequests, text).retry_after(wait).into_response()
-        }
-    };
-    let policy = format!("\"{name}\";q={limit};w={}", WINDOW.as_secs());
-    let remaining = format!("\"{name}\";r={};t={}", left.requests, left.reset.as_millis().div_ceil(1000));
-    for (name, value) in [(POLICY, policy), (LEFT, remaining)] {
+    let refused_for = left.refused_for;
+    let charges = RefCell::new(vec![Charge { name, limit, left }]);
+    let answered = CHARGES.scope(charges, async {
+        let response = match refused_for {
+            None => next.run(request).await,
+            Some(wait) => {
+                let text = format!("more than {limit} requests a minute; wait as long as Retry-After says");
+                Problem::with(Kind::TooManyRequests, text).retry_after(wait).into_response()
+            }
+        };
+        (response, CHARGES.with(RefCell::take))
+    });
+    let (mut response, charges) = answered.await;
+    tell(response.headers_mut(), &charges);
+    response
+}
+
+/// Sets both fields: a member for each limit, in the order of asking.
+fn tell(headers: &mut HeaderMap, charges: &[Charge]) {
+    let policy = |c: &Charge| format!("\"{}\";q={};w={}", c.name, c.limit, WINDOW.as_secs());
+    let left =
+        |c: &Charge| format!("\"{}\";r={};t={}", c.name, c.left.requests, c.left.reset.as_millis().div_ceil(1000));
+    let joined = |each: &dyn Fn(&Charge) -> String| charges.iter().map(each).collect::<Vec<_>>().join(", ");
+    for (name, value) in [(POLICY, joined(&policy)), (LEFT, joined(&left))] {
         if let Ok(value) = HeaderValue::from_str(&value) {
-            response.headers_mut().insert(name, value);
+            headers.insert(name, value);
         }
     }
-    response
 }
 
 /// One customer of IPv6 has a whole /64.

@@ -27,10 +27,11 @@ struct Shown {
 
 /// See the module.
 pub async fn layer(request: Request, next: Next) -> Response {
-    if matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH | Method::DELETE) {
+    // A method that is not offered here is no change: the router says so.
+    if let Some(change) = request::current().filter(|current| current.is_change) {
         if let Some(header) = request.headers().get(header::IF_MATCH) {
             match generation(header) {
-                Ok(Some(generation)) => request::current().iter().for_each(|current| current.expect(generation)),
+                Ok(Some(generation)) => change.expect(generation),
                 Ok(None) => {}
                 Err(problem) => return problem.into_response(),
             }

@@ -30,7 +30,7 @@ async fn create(
     within: Within<perm::IdentityProviderManage>,
     ApiJson(body): ApiJson<IdentityProviderWrite>,
 ) -> Result<(StatusCode, Json<IdentityProvider>)> {
-    Ok((StatusCode::CREATED, Json(service::create(&app, within.organization, body).await?)))
+    Ok((StatusCode::CREATED, Json(service::create(&app, &within, body).await?)))
 }
 
 /// List identity providers
@@ -71,7 +71,7 @@ async fn update(
     ApiPath(path): ApiPath<(OrganizationId, IdentityProviderId)>,
     ApiJson(body): ApiJson<IdentityProviderWrite>,
 ) -> Result<Json<IdentityProvider>> {
-    Ok(Json(service::update(&app, within.organization, path.1, body).await?))
+    Ok(Json(service::update(&app, &within, path.1, body).await?))
 }
 
 /// Delete an identity provider

@@ -3,9 +3,10 @@
 use crate::App;
 use crate::extract::{ApiJson, ApiPath, ApiQuery, Source};
 use crate::problem::{Problem, Result};
-use crate::service::oidc as service;
+use crate::service::{identity_provider, oidc as service};
+use crate::wire::List;
 use crate::wire::auth::TokenResponse;
-use crate::wire::oidc::{OidcCallback, OidcDevice, OidcDeviceToken, OidcStart};
+use crate::wire::oidc::{OidcCallback, OidcDevice, OidcDeviceToken, OidcProvider, OidcProviderParams, OidcStart};
 use axum::Json;
 use axum::extract::State;
 use axum::http::header::{COOKIE, InvalidHeaderValue, LOCATION, SET_COOKIE};
@@ -21,8 +22,20 @@ const COOKIE_LIFE_S: u32 = 600;
 
 /// The routes.
 pub fn router() -> OpenApiRouter<App> {
-    let router = OpenApiRouter::new().routes(routes!(start)).routes(routes!(callback));
+    let router = OpenApiRouter::new().routes(routes!(list)).routes(routes!(start)).routes(routes!(callback));
     router.routes(routes!(device)).routes(routes!(device_token))
+}
+
+/// List providers to log in by
+///
+/// What a portal shows before anybody has logged in: the providers of one organization that are not disabled, by name.
+#[utoipa::path(get, path = "/v1/auth/oidc", operation_id = "oidc_list", tag = "Log-in",
+    params(OidcProviderParams), security(()), responses((status = 200, description = "All of them", body = List<OidcProvider>)))]
+async fn list(
+    State(app): State<App>,
+    ApiQuery(query): ApiQuery<OidcProviderParams>,
+) -> Result<Json<List<OidcProvider>>> {
+    Ok(Json(identity_provider::offered(&app, query.organization_id.into()).await?))
 }
 
 /// Log in by a provider, in a browser

@@ -19,6 +19,10 @@ pub async fn create(
     service_account: ServiceAccountId,
     request: ApiKeyCreate,
 ) -> Result<ApiKeyMade> {
+    if within.actor.is_bound {
+        let text = "a key that is good in some networks only makes no other keys; use one without networks, or log in";
+        return Err(Problem::with(Kind::Forbidden, text));
+    }
     let now = app.credentials.clock.now();
     let checked = CheckedApiKey::try_from(request)?;
     if checked.expires_at.is_some_and(|end| end <= now) {

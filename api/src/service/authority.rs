@@ -31,7 +31,7 @@ pub fn may_give(held: Permissions, scope: Scope, role: Option<Role>, allows: Per
 /// The actor has, on each scope, all that these roles give there.
 pub async fn outranks(conn: &mut Tx, actor: &Actor, roles: &[HeldRole]) -> Result<()> {
     for role in roles {
-        let held = authority(conn, actor.subject, role.scope).await?.held;
+        let held = actor.restrict(authority(conn, actor.subject, role.scope).await?.held);
         let built_in = role.role.as_deref().and_then(|role| role.parse().ok());
         // Suspended ones may be resumed: what is held there counts as before.
         let held = held.permissions.union(held.suspended);
@@ -43,9 +43,10 @@ pub async fn outranks(conn: &mut Tx, actor: &Actor, roles: &[HeldRole]) -> Resul
     Ok(())
 }
 
-/// The actor has all that somebody else has.
+/// The actor has all that somebody else has. Everybody has all that they have themselves, but by a
+/// restricted key.
 pub async fn outranks_subject(conn: &mut Tx, actor: &Actor, other: Subject) -> Result<()> {
-    if actor.subject == other {
+    if actor.subject == other && actor.only.is_none() {
         return Ok(());
     }
     let roles = roles_held(conn, other).await?;

@@ -1,10 +1,12 @@
 //! Identity providers of organizations.
 
 use crate::App;
-use crate::extract::ListQuery;
+use crate::extract::{InOrganization, ListQuery};
 use crate::problem::{Kind, Problem, Result};
+use crate::service::authority::outranks;
 use crate::wire::List;
 use crate::wire::identity_provider::{IdentityProvider, IdentityProviderWrite};
+use crate::wire::oidc::OidcProvider;
 use iroko_model::{IdentityProviderId, Invalid, OrganizationId};
 use iroko_store::identity_provider::{self as store, IdentityProviderFields};
 use iroko_store::{Error, Wake};
@@ -14,28 +16,24 @@ use uuid::Uuid;
 pub const PURPOSE: &str = "identity-provider";
 
 /// Makes a provider.
-pub async fn create(
-    app: &App,
-    organization: OrganizationId,
-    request: IdentityProviderWrite,
-) -> Result<IdentityProvider> {
-    put(app, organization, IdentityProviderId::new(), request).await
+pub async fn create(app: &App, within: &InOrganization, request: IdentityProviderWrite) -> Result<IdentityProvider> {
+    put(app, within, IdentityProviderId::new(), request).await
 }
 
 /// Puts other fields in the place of those there are.
 pub async fn update(
     app: &App,
-    organization: OrganizationId,
+    within: &InOrganization,
     id: IdentityProviderId,
     request: IdentityProviderWrite,
 ) -> Result<IdentityProvider> {
-    get(app, organization, id).await?;
-    put(app, organization, id, request).await
+    get(app, within.organization, id).await?;
+    put(app, within, id, request).await
 }
 
 async fn put(
     app: &App,
-    organization: OrganizationId,
+    within: &InOrganization,
     id: IdentityProviderId,
     request: IdentityProviderWrite,
 ) -> Result<IdentityProvider> {
@@ -64,12 +62,16 @@ async fn put(
         is_disabled: request.is_disabled,
     };
     let wanted: Vec<Uuid> = request.rules.iter().map(|rule| rule.group_id).collect();
+    let organization = within.organization;
     let mut tx = app.store.begin().await?;
     let groups = store::groups_of(&mut tx, organization, &wanted).await?;
     if let Some(at) = wanted.iter().position(|group| !groups.contains(group)) {
         let invalid = Invalid::new("reference_not_found", "the organization has no group with this id");
         return Err(Problem::field(format!("/rules/{at}/group_id"), invalid));
     }
+    // Who chooses the provider can be anybody it vouches for, and in any group it names.
+    let given = store::identity_provider_gives(&mut tx, id, &groups).await?;
+    outranks(&mut tx, &within.actor, &given).await?;
     let secret = sealed.as_ref().map(Option::as_deref);
     let row = store::identity_provider_put(&mut tx, id, organization, &fields, secret).await;
     let row = row.map_err(|error| match error {
@@ -88,6 +90,14 @@ pub async fn list(app: &App, organization: OrganizationId, query: ListQuery) -> 
     let mut conn = app.store.connection().await?;
     let page = store::identity_provider_list(&mut conn, organization, query.page, &query.filter).await?;
     Ok(List::of(page, IdentityProvider::from))
+}
+
+/// Those of an organization that people may log in by; nothing of an organization that is not there.
+pub async fn offered(app: &App, organization: OrganizationId) -> Result<List<OidcProvider>> {
+    let mut conn = app.store.connection().await?;
+    let rows = store::identity_provider_offered(&mut conn, organization).await?;
+    let items = rows.into_iter().map(|(id, name)| OidcProvider { id, name }).collect();
+    Ok(List { items, next_cursor: None })
 }
 
 /// One provider.

@@ -2,6 +2,27 @@
 
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+/// Whose providers.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub struct OidcProviderParams {
+    /// The organization, as the link of its portal says.
+    #[param(example = "0198c0de-0000-7000-8000-00000000000a")]
+    pub organization_id: Uuid,
+}
+
+/// A provider that people of an organization may log in by.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({"id": "0198c0de-0000-7000-8000-00000000000c", "name": "keycloak"}))]
+pub struct OidcProvider {
+    /// For `/v1/auth/oidc/{id}/...`.
+    pub id: Uuid,
+    /// What to write on the button.
+    pub name: String,
+}
 
 /// Begins a log-in in a browser.
 #[derive(Debug, Deserialize, IntoParams)]

@@ -130,3 +130,30 @@ async fn keys_have_a_bound(_: PgPoolOptions, connect: PgConnectOptions) {
     assert_eq!(statuses, [201, 409, 409]);
     made.iter().find(|answer| answer.status == 409).unwrap().problem("exhausted", 409);
 }
+
+/// What a restricted key makes is no less restricted.
+#[sqlx::test(migrations = "../store/migrations")]
+async fn a_restricted_key_makes_no_wider_one(_: PgPoolOptions, connect: PgConnectOptions) {
+    let api = Api::start(&connect).await;
+    let (robot, organization) = (service_account(&api).await, organization(&api).await);
+    let bound = "INSERT INTO role_binding (id, service_account_id, role, scope, organization_id)
+        VALUES ($1, $1, 'owner', 'organization', $2)";
+    sqlx::query(bound).bind(robot).bind(organization).execute(api.store.pool()).await.unwrap();
+    let key =
+        async |body: Value| text(&call(&api, robot, Method::POST, "", Some(body)).await.must(201), "key").to_owned();
+    let narrow =
+        key(json!({"name": "narrow", "permissions": ["api_key.create", "role_binding.create", "image.read"]})).await;
+    let local = key(json!({"name": "local", "source_networks": ["127.0.0.0/8", "::1/128"]})).await;
+    let full = key(json!({"name": "full"})).await;
+    let keys = format!("/v1/organizations/{organization}/service-accounts/{robot}/api-keys");
+    for restricted in [&narrow, &local] {
+        let body = json!({"name": "wider"});
+        api.call(Method::POST, &keys, Some(restricted), Some(body)).await.problem("forbidden", 403);
+    }
+    api.call(Method::POST, &keys, Some(&full), Some(json!({"name": "another"}))).await.must(201);
+    // Nor does it give roles that are wider than itself.
+    let bindings = format!("/v1/organizations/{organization}/role-bindings");
+    let give = |role: &str| json!({"service_account_id": robot, "role": role});
+    api.call(Method::POST, &bindings, Some(&narrow), Some(give("reader"))).await.problem("forbidden", 403);
+    api.call(Method::POST, &bindings, Some(&full), Some(give("reader"))).await.must(201);
+}

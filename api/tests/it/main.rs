@@ -11,6 +11,7 @@ mod conventions;
 mod credential;
 mod event;
 mod flavor;
+mod fuzz;
 mod host;
 mod image;
 mod instance;

@@ -354,3 +354,47 @@ async fn private_addresses_are_not_asked(_: PgPoolOptions, connect: PgConnectOpt
     let id = create("https://localhost").await.made();
     api.call(Method::POST, &format!("/v1/auth/oidc/{id}/device"), None, None).await.problem("conflict", 409);
 }
+
+/// Whoever runs a provider can be anybody it vouches for, in any group its rules name.
+#[sqlx::test(migrations = "../store/migrations")]
+async fn a_provider_gives_nothing_that_its_owner_has_not(_: PgPoolOptions, connect: PgConnectOptions) {
+    let Some(world) = World::start(&connect).await else { return };
+    world.provider.person("ama", &["everybody"]).await;
+    world.log_in().await.must(200);
+    let pool = world.api.store.pool();
+    let bind = async |group: Uuid| {
+        let made = "INSERT INTO role_binding (id, group_id, role, scope) VALUES ($1, $1, 'operator', 'system')";
+        sqlx::query(made).bind(group).execute(pool).await.unwrap();
+    };
+    // A group that no rule names may have more than the owner; not so one that a rule shall name.
+    let operators = Uuid::now_v7();
+    let made = "INSERT INTO account_group (id, organization_id, name) VALUES ($1, $2, 'operators')";
+    sqlx::query(made).bind(operators).bind(world.organization).execute(pool).await.unwrap();
+    bind(operators).await;
+    world.set(json!({"scopes": ["profile"]})).await.must(200);
+    let rules = json!({"rules": [{"claim": "groups", "value": "x", "group_id": operators}]});
+    let refused = world.set(rules.clone()).await.problem("forbidden", 403);
+    assert!(refused["detail"].as_str().unwrap().contains("role_binding.create"), "{refused}");
+    let path = format!("/v1/organizations/{}/identity-providers", world.organization);
+    let mut second = world.settings.clone();
+    (second["name"], second["rules"]) = (json!("second"), rules["rules"].clone());
+    let owner = crate::api_key::owner(&world.api).await;
+    world.api.call(Method::POST, &path, Some(&owner), Some(second)).await.problem("forbidden", 403);
+    // Nor may the owner change the provider of people who have more.
+    bind(world.groups[1]).await;
+    world.set(json!({"rules": []})).await.problem("forbidden", 403);
+}
+
+#[sqlx::test(migrations = "../store/migrations")]
+async fn a_portal_lists_the_providers_of_an_organization(_: PgPoolOptions, connect: PgConnectOptions) {
+    let Some(world) = World::start(&connect).await else { return };
+    let offered = async |organization: Uuid| {
+        let path = format!("/v1/auth/oidc?organization_id={organization}");
+        world.api.call(Method::GET, &path, None, None).await.must(200)
+    };
+    assert_eq!(offered(world.organization).await, json!({"items": [{"id": world.id, "name": "id"}]}));
+    assert_eq!(offered(Uuid::now_v7()).await, json!({"items": []}));
+    world.set(json!({"is_disabled": true})).await.must(200);
+    assert_eq!(offered(world.organization).await, json!({"items": []}));
+    world.api.call(Method::GET, "/v1/auth/oidc", None, None).await.problem("bad-request", 400);
+}

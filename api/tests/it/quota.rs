@@ -141,3 +141,50 @@ async fn a_crowd_gets_the_last_unit_once(_: PgPoolOptions, connect: PgConnectOpt
     assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 1, "{statuses:?}");
     assert!(statuses.iter().all(|status| [201, 409].contains(status)), "{statuses:?}");
 }
+
+/// The rate of a project is that of all its callers together, and of nobody else.
+#[sqlx::test(migrations = "../store/migrations")]
+async fn a_project_asks_no_oftener_than_its_quota(_: PgPoolOptions, connect: PgConnectOptions) {
+    let api = Api::start(&connect).await;
+    let owner = api.token("boss", api.organization, Role::Owner, Scope::Organization(api.organization)).await;
+    let organization = format!("/v1/organizations/{}", api.organization);
+    let beside = api.post_as(&owner, &format!("{organization}/projects"), json!({"name": "beside"})).await.made();
+    let beside = format!("/v1/projects/{beside}");
+    api.limit(&owner, &format!("/v1/projects/{}", api.project), json!({"api_requests_per_minute": 8})).await.must(200);
+    let eventually_limited = crate::world::eventually("the limit acts", async || match api.get("networks").await {
+        answer if answer.headers["ratelimit-policy"].to_str().unwrap().contains("\"project\";q=8;w=60") => Ok(answer),
+        answer => Err(format!("{:?}", answer.headers)),
+    });
+    let answer = eventually_limited.await;
+    let left = answer.headers["ratelimit"].to_str().unwrap();
+    assert!(left.starts_with("\"caller\";r=") && left.contains(", \"project\";r="), "{left}");
+    // Strangers use up nothing of it; two of its own callers share it.
+    for _ in 0..20 {
+        api.get_as(&api.stranger, &api.at("networks")).await.problem("not-found", 404);
+    }
+    let mut answers = Vec::new();
+    for n in 0..10 {
+        answers.push(api.get_as(if n % 2 == 0 { &owner } else { &api.member }, &api.at("networks")).await);
+    }
+    let statuses: Vec<u16> = answers.iter().map(|answer| answer.status).collect();
+    // One was taken above, and one may have grown back each 7.5 s.
+    assert_eq!(statuses[..5], [200; 5], "{statuses:?}");
+    let refused = answers.last().unwrap();
+    let problem = refused.problem("too-many-requests", 429);
+    assert!(problem["detail"].as_str().unwrap().contains("of the project is 8"), "{problem}");
+    let wait: u64 = refused.headers["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=8).contains(&wait), "{wait}");
+    api.get_as(&owner, &format!("{beside}/networks")).await.must(200);
+    // A limit above holds for what is below, and says nothing of others.
+    api.limit(&api.operator, &organization, json!({"api_requests_per_minute": 8})).await.must(200);
+    let limited = crate::world::eventually("the limit above acts", async || {
+        match api.get_as(&owner, &format!("{beside}/networks")).await {
+            answer if answer.status == 429 => Ok(answer),
+            answer => Err(format!("{}", answer.status)),
+        }
+    });
+    let limited = limited.await;
+    let words = limited.problem("too-many-requests", 429)["detail"].as_str().unwrap().to_owned();
+    assert!(words.contains("of an organization above") && !words.contains('8'), "{words}");
+    assert!(!limited.headers["ratelimit-policy"].to_str().unwrap().contains("organization"), "{limited:?}");
+}

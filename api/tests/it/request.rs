@@ -60,6 +60,8 @@ async fn requests_have_an_id_and_answers_a_language(_: PgPoolOptions, connect: P
     let checked = api.send(checked.header("accept-language", "fr").json(&json!({"name": ""}))).await;
     assert_eq!(checked.problem("invalid", 422)["title"], "Certaines valeurs ne sont pas acceptables");
     assert_eq!(checked.fault(), crate::world::fault("/name", "name_empty"));
+    assert_eq!(checked.json()["errors"][0]["detail"], "un nom a au moins un caractère");
+    assert_eq!(checked.headers["content-language"], "fr");
 }
 
 #[sqlx::test(migrations = "../store/migrations")]
@@ -70,7 +72,9 @@ async fn paths_and_methods_that_are_not_there(_: PgPoolOptions, connect: PgConne
         api.call(Method::GET, path, member, None).await.problem("not-found", 404);
     }
     for (method, path) in [(Method::PUT, api.at("networks")), (Method::DELETE, "/v1/projects".to_owned())] {
-        api.call(method, &path, member, None).await.problem("method-not-allowed", 405);
+        api.call(method.clone(), &path, member, None).await.problem("method-not-allowed", 405);
+        let request = api.request(method, &path).bearer_auth(&api.member).header("if-match", "nonsense");
+        api.send(request).await.problem("method-not-allowed", 405);
     }
     let answer = api.get("networks").await;
     assert_eq!(answer.headers["x-content-type-options"], "nosniff");

@@ -76,6 +76,20 @@ impl Answer {
         self.must(201)["id"].as_str().unwrap().to_owned()
     }
 
+    /// Every refusal that a test meets can be told in French.
+    fn has_french(&self) {
+        if self.headers.get("content-type").is_none_or(|kind| kind != "application/problem+json")
+            || self.headers["content-language"] != "en"
+        {
+            return;
+        }
+        let body = self.json();
+        let faults = body["errors"].as_array().into_iter().flatten();
+        for english in faults.map(|fault| &fault["detail"]).chain([&body["detail"]]).filter_map(Value::as_str) {
+            assert!(iroko_api::locale::french(english).is_some(), "api/src/locale/fr.po has no French for: {english}");
+        }
+    }
+
     /// Checks that this is a problem of the kind, and returns it.
     #[track_caller]
     pub fn problem(&self, slug: &str, status: u16) -> Value {
@@ -212,6 +226,10 @@ impl Api {
         self.dir.path().to_owned()
     }
 
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.url))
     }
@@ -219,7 +237,9 @@ impl Api {
     pub async fn send(&self, request: RequestBuilder) -> Answer {
         let answer = request.send().await.unwrap();
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        Answer { status, headers, text: answer.text().await.unwrap() }
+        let answer = Answer { status, headers, text: answer.text().await.unwrap() };
+        answer.has_french();
+        answer
     }
 
     pub async fn call(&self, method: Method, path: &str, token: Option<&str>, body: Option<Value>) -> Answer {

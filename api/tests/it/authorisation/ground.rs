@@ -5,6 +5,7 @@ use crate::world::{Api, KEY, bind, issue, person};
 use iroko_model::{Labels, Name, OrganizationId, Permission, Permissions, ProjectId, Role};
 use iroko_store::authority::Scope;
 use iroko_store::role_binding::{Holder, RoleRef, role_binding_insert};
+use iroko_store::service_account::service_account_insert;
 use iroko_store::{custom_role, organization, project};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -26,7 +27,9 @@ pub struct Somebody {
     /// As in the table.
     pub role: &'static str,
     pub bound: Bound,
+    /// An access token, or the API key of a service account.
     pub token: String,
+    pub is_program: bool,
 }
 
 const PEOPLE: [(&str, &str, Bound); 8] = [
@@ -45,6 +48,11 @@ const PEOPLE: [(&str, &str, Bound); 8] = [
 pub struct Ids(HashMap<&'static str, String>);
 
 impl Ids {
+    /// Names of path parameters, and their ids.
+    pub const fn map(&self) -> &HashMap<&'static str, String> {
+        &self.0
+    }
+
     pub fn fill(&self, template: &str) -> String {
         let path = self.0.iter().fold(template.to_owned(), |path, (name, id)| path.replace(&format!("{{{name}}}"), id));
         assert!(!path.contains('{'), "{path}");
@@ -175,7 +183,19 @@ impl Everybody {
                 }
             }
             let token = issue(api.app(), &mut tx, &account, Duration::ZERO).await;
-            people.push(Somebody { name, role, bound, token });
+            people.push(Somebody { name, role, bound, token, is_program: false });
+        }
+        let mut robots = Vec::new();
+        for (name, role, bound, scopes, only) in [
+            ("robot", Role::Member, Bound::Project, vec![Scope::Project(api.project), Scope::Project(suspended)], None),
+            ("restricted robot", Role::Owner, Bound::Organization, vec![Scope::Organization(a)], Some(allows)),
+        ] {
+            let robot = service_account_insert(&mut tx, a, &Name::try_from(name).unwrap(), &labels).await.unwrap().id;
+            for scope in scopes {
+                let holder = Holder::ServiceAccount(robot);
+                role_binding_insert(&mut tx, holder, RoleRef::BuiltIn(role), scope).await.unwrap().unwrap();
+            }
+            robots.push((name, bound, robot, only));
         }
         let gone = person(&mut tx, "the-late", a, "no password").await;
         bind(&mut tx, &gone, Role::Owner, Scope::Organization(a)).await;
@@ -185,6 +205,16 @@ impl Everybody {
         let flavor = api.flavor("tiny").await;
         let mine = api.token("maker-a", a, Role::Owner, Scope::Organization(a)).await;
         let theirs = api.token("maker-b", b, Role::Owner, Scope::Organization(b)).await;
+        for (name, bound, robot, only) in robots {
+            let path = format!("/v1/organizations/{a}/service-accounts/{robot}/api-keys");
+            let only: Option<Vec<_>> = only.map(|only| only.iter().map(|permission| permission.as_str()).collect());
+            let body = json!({"name": "key", "permissions": only});
+            let made = api.call(Method::POST, &path, Some(&mine), Some(body)).await.must(201);
+            let token = made["key"].as_str().unwrap().to_owned();
+            // What the key leaves of an owner is what the custom role has.
+            let role = if only.is_some() { "custom" } else { "member" };
+            people.push(Somebody { name, role, bound, token, is_program: true });
+        }
         let mut grounds = Vec::new();
         for (target, organization, project, token) in [
             (Target::Own, a, api.project, &mine),

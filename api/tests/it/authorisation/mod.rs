@@ -7,9 +7,10 @@
 //!           └─ B ─── project of another organization
 //! ```
 //! Bound on the system: operator, overseer (an auditor). On A: owner, admin, auditor. On the own and the
-//! suspended project: member, reader, and somebody with a custom role.
+//! suspended project: member, reader, somebody with a custom role, and a service account that is a member. A key
+//! of another service account, an owner of A, is restricted to what the custom role has.
 
-mod ground;
+pub mod ground;
 mod table;
 
 use crate::world::{Answer, Api};
@@ -19,6 +20,9 @@ use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use std::collections::BTreeSet;
 use table::{Place, Row, TABLE, WHILE_SUSPENDED};
+
+/// What is a person's own, and not there for programs.
+const PERSONAL: [&str; 4] = ["session_", "password_", "totp_", "recovery_code"];
 
 /// On whose ground an operation is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +71,12 @@ fn reach(bound: Bound, place: Place, target: Target) -> Reach {
 
 /// Status and kind of problem that somebody must get.
 fn expected(row: &Row, who: &Somebody, target: Target) -> (u16, Option<&'static str>) {
-    let (_, place, permission, roles, right) = *row;
+    let (operation, place, permission, roles, right) = *row;
+    // The body is read first, where there is one.
+    let is_personal = PERSONAL.iter().any(|noun| operation.starts_with(noun)) && right != 422;
+    if place == Place::Login && who.is_program && is_personal {
+        return (404, Some("not-found"));
+    }
     if matches!(place, Place::Public | Place::Login) {
         return (right, None);
     }
@@ -131,8 +140,10 @@ async fn ask(api: &Api, row: &Row, method: &Method, template: &str, ids: &Ids, t
     if row.0 == "session_delete_all" {
         path += "?keep_current=true";
     }
-    if row.0 == "oidc_start" {
-        path += "?redirect_uri=x";
+    match row.0 {
+        "oidc_start" => path += "?redirect_uri=x",
+        "oidc_list" => path += &ids.fill("?organization_id={organization_id}"),
+        _ => {}
     }
     let request = api.request(method.clone(), &path);
     let request = token.into_iter().fold(request, RequestBuilder::bearer_auth);

@@ -162,6 +162,7 @@ pub const TABLE: &[Row] = &[
     ("identity_provider_get", Organization, "identity_provider.read", PEOPLE, 404),
     ("identity_provider_update", Organization, "identity_provider.manage", "owner", 422),
     ("identity_provider_delete", Organization, "identity_provider.manage", "owner", 404),
+    ("oidc_list", Public, "", "", 200),
     ("oidc_start", Public, "", "", 404),
     ("oidc_callback", Public, "", "", 422),
     ("oidc_device", Public, "", "", 404),
