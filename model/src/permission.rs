@@ -54,7 +54,17 @@ permissions! {
     SubnetDelete = "subnet.delete", "Delete subnets";
     PortRead = "port.read", "See ports";
     PortCreate = "port.create", "Make ports";
+    PortUpdate = "port.update", "Change the security groups and allowed addresses of ports";
+    PortDisableSecurity = "port.disable_security", "Let ports send from any address and past their security groups";
     PortDelete = "port.delete", "Delete ports";
+    SecurityGroupRead = "security_group.read", "See security groups and their rules";
+    SecurityGroupCreate = "security_group.create", "Make security groups";
+    SecurityGroupUpdate = "security_group.update", "Change security groups, make and delete their rules";
+    SecurityGroupDelete = "security_group.delete", "Delete security groups";
+    AddressSetRead = "address_set.read", "See address sets";
+    AddressSetCreate = "address_set.create", "Make address sets";
+    AddressSetUpdate = "address_set.update", "Change address sets";
+    AddressSetDelete = "address_set.delete", "Delete address sets";
     SshKeyRead = "ssh_key.read", "See SSH keys";
     SshKeyCreate = "ssh_key.create", "Make SSH keys";
     SshKeyDelete = "ssh_key.delete", "Delete SSH keys";

@@ -36,6 +36,8 @@ const RESOURCES_READ: Permissions = Permissions::of(&[
     P::NetworkRead,
     P::SubnetRead,
     P::PortRead,
+    P::SecurityGroupRead,
+    P::AddressSetRead,
     P::ProjectRead,
     P::QuotaRead,
 ]);
@@ -53,7 +55,14 @@ const MEMBER: Permissions = READER.union(Permissions::of(&[
     P::SubnetCreate,
     P::SubnetDelete,
     P::PortCreate,
+    P::PortUpdate,
     P::PortDelete,
+    P::SecurityGroupCreate,
+    P::SecurityGroupUpdate,
+    P::SecurityGroupDelete,
+    P::AddressSetCreate,
+    P::AddressSetUpdate,
+    P::AddressSetDelete,
     P::SshKeyCreate,
     P::SshKeyDelete,
 ]));
@@ -67,6 +76,7 @@ const PEOPLE_READ: Permissions = Permissions::of(&[
     P::IdentityProviderRead,
 ]);
 const ADMIN: Permissions = MEMBER.union(PEOPLE_READ).union(Permissions::of(&[
+    P::PortDisableSecurity,
     P::AuditRead,
     P::ProjectCreate,
     P::ProjectUpdate,

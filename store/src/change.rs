@@ -21,6 +21,10 @@ pub enum ChangeKind {
     Network,
     /// The console log of a machine is wanted, from its host.
     Console,
+    /// A security group, for hosts with a port in it.
+    SecurityGroup,
+    /// An address set, for hosts with a port in a group that refers to it.
+    AddressSet,
 }
 
 impl FromStr for ChangeKind {
@@ -31,13 +35,15 @@ impl FromStr for ChangeKind {
             "port" => Ok(Self::Port),
             "network" => Ok(Self::Network),
             "console" => Ok(Self::Console),
+            "security_group" => Ok(Self::SecurityGroup),
+            "address_set" => Ok(Self::AddressSet),
             _ => Err(iroko_model::Invalid::new("change_kind_unknown", format!("{text:?} is not a kind of change"))),
         }
     }
 }
 
 /// One change.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Change {
     /// Number of the transaction that made it.
     pub revision: i64,
@@ -49,6 +55,9 @@ pub struct Change {
     pub host_id: Option<Uuid>,
     /// The network whose hosts it concerns.
     pub network_id: Option<Uuid>,
+    /// Of a port: groups it is or was in. Of a security group: other groups and address sets that its rules
+    /// begin or cease to refer to.
+    pub refs: Vec<Uuid>,
 }
 
 /// What a look at the outbox gave.
@@ -69,7 +78,7 @@ pub struct Tail {
 pub async fn change_tail(conn: &mut Conn, from: i64) -> Result<Tail> {
     let mark = watermark(&mut *conn).await?;
     let rows = sqlx::query!(
-        "SELECT revision, kind, object_id, host_id, network_id FROM change
+        "SELECT revision, kind, object_id, host_id, network_id, refs FROM change
          WHERE revision >= $1 AND revision < $2 ORDER BY revision, seq",
         from,
         mark.xmin
@@ -85,6 +94,7 @@ pub async fn change_tail(conn: &mut Conn, from: i64) -> Result<Tail> {
             object_id: row.object_id,
             host_id: row.host_id,
             network_id: row.network_id,
+            refs: row.refs,
         })
     });
     let changes: Vec<Change> = changes.collect();

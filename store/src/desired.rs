@@ -1,12 +1,16 @@
 //! What is desired, in the agents' own types: of changed objects, and of a whole host.
 
+mod security;
+
+pub use security::{HostNeed, Need, address_set_specs, hosts_with_ports, member_specs, needs, security_group_specs};
+
 use crate::error::{Error, Result};
 use crate::tx::Conn;
 use ipnetwork::IpNetwork;
 use iroko_agent_link::wire::{
     ImageSpec, InstanceSpec, NetworkSpec, NicAddress, NicSpec, PeerSpec, PortSpec, SubnetSpec,
 };
-use iroko_model::port::PortLimits;
+use iroko_model::port::{AddressPair, PortLimits};
 use iroko_model::{HostId, Hostname, MacAddress, NetworkId, Resources, Vni};
 use mac_address::MacAddress as SqlMac;
 use serde::Deserialize;
@@ -141,6 +145,7 @@ pub async fn bound_ports(conn: &mut Conn, which: Ports<'_>) -> Result<Vec<BoundP
     };
     let rows = sqlx::query!(
         r#"SELECT p.id, p.network_id, p.instance_id AS "instance_id!", p.generation, p.tap, p.mac, i.hostname,
+                  p.port_security_enabled, p.allowed_address_pairs AS "allowed_address_pairs: Json<Vec<AddressPair>>",
                   i.host_id AS "host_id!", h.vtep, ARRAY(SELECT a.address FROM ip_allocation a WHERE a.port_id = p.id ORDER BY family(a.address)) AS "addresses!"
            FROM port p JOIN instance i ON i.id = p.instance_id JOIN host h ON h.id = i.host_id
            WHERE ($1::uuid[] IS NULL OR p.id = ANY($1)) AND ($2::uuid[] IS NULL OR p.network_id = ANY($2))"#,
@@ -163,9 +168,10 @@ pub async fn bound_ports(conn: &mut Conn, which: Ports<'_>) -> Result<Vec<BoundP
                 mac,
                 addresses: addresses.clone(),
                 hostname: hostname.clone(),
+                // Until hosts are told of groups.
                 security_group_ids: None,
-                is_secured: true,
-                allowed_address_pairs: vec![],
+                is_secured: row.port_security_enabled,
+                allowed_address_pairs: row.allowed_address_pairs.0,
                 limits: PortLimits::default(),
             });
             let host_id = HostId::from(row.host_id);

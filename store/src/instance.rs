@@ -321,10 +321,10 @@ pub async fn instance_finish_delete(conn: &mut Conn, ids: &[Uuid]) -> Result<()>
                WHERE host_id IS NULL AND power = 'running' AND fault IS NULL AND placement_after > now()
                  AND EXISTS (SELECT FROM gone WHERE host_id IS NOT NULL)
            )
-           INSERT INTO change (kind, object_id, host_id, network_id)
-           SELECT 'instance', id, host_id, NULL::uuid FROM gone WHERE host_id IS NOT NULL
-           UNION ALL SELECT 'port', id, host_id, network_id FROM unplugged WHERE host_id IS NOT NULL
-           UNION ALL SELECT 'port', id, host_id, network_id FROM removed WHERE host_id IS NOT NULL"#,
+           INSERT INTO change (kind, object_id, host_id, network_id, refs)
+           SELECT 'instance', id, host_id, NULL::uuid, '{}'::uuid[] FROM gone WHERE host_id IS NOT NULL
+           UNION ALL SELECT 'port', id, host_id, network_id, ARRAY(SELECT m.security_group_id FROM port_security_group m WHERE m.port_id = id)
+               FROM (SELECT * FROM unplugged UNION ALL SELECT * FROM removed) AS p WHERE host_id IS NOT NULL"#,
         ids
     )
     .execute(conn)

@@ -9,6 +9,7 @@
 //! There are no counters to resynchronise: usage is always counted from the rows themselves.
 
 pub mod account;
+pub mod address_set;
 pub mod api_key;
 pub mod audit;
 pub mod authority;
@@ -39,6 +40,8 @@ pub mod quota;
 pub mod report;
 pub mod request;
 pub mod role_binding;
+pub mod security_group;
+pub mod security_group_rule;
 pub mod service_account;
 pub mod session;
 pub mod signing_key;

@@ -138,9 +138,11 @@ pub async fn placement_commit(conn: &mut Conn, pairs: &[(InstanceId, HostId)]) -
                    observed_incarnation = 0, observed_sequence = 0
                FROM fits f WHERE i.id = f.instance_id AND i.host_id IS NULL RETURNING i.id, i.host_id
            ), told AS (
-               INSERT INTO change (kind, object_id, host_id, network_id)
-               SELECT 'port', p.id, placed.host_id, p.network_id FROM placed JOIN port p ON p.instance_id = placed.id
-               UNION ALL SELECT 'instance', id, host_id, NULL FROM placed
+               INSERT INTO change (kind, object_id, host_id, network_id, refs)
+               SELECT 'port', p.id, placed.host_id, p.network_id,
+                      ARRAY(SELECT m.security_group_id FROM port_security_group m WHERE m.port_id = p.id)
+               FROM placed JOIN port p ON p.instance_id = placed.id
+               UNION ALL SELECT 'instance', id, host_id, NULL, '{}' FROM placed
            )
            SELECT id AS "id!" FROM placed"#,
         &instances,
@@ -191,9 +193,10 @@ pub async fn placement_take_back(conn: &mut Conn, most_hosts: i32, at_most: i64)
                    observed_incarnation = 0, observed_sequence = 0
                FROM taken WHERE p.instance_id = taken.id AND taken.released RETURNING p.id, p.network_id, taken.host_id
            )
-           INSERT INTO change (kind, object_id, host_id, network_id)
-           SELECT 'port', id, host_id, network_id FROM ports
-           UNION ALL SELECT 'instance', id, host_id, NULL FROM taken WHERE released"#,
+           INSERT INTO change (kind, object_id, host_id, network_id, refs)
+           SELECT 'port', id, host_id, network_id, ARRAY(SELECT m.security_group_id FROM port_security_group m WHERE m.port_id = id)
+           FROM ports
+           UNION ALL SELECT 'instance', id, host_id, NULL, '{}' FROM taken WHERE released"#,
         most_hosts,
         at_most
     )

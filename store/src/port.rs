@@ -6,12 +6,17 @@
 //! one network are made side by side. Only when the random tries miss (the pool is nearly full) the
 //! exact search takes turns under a lock and finds the last free address.
 
+mod security;
+
+pub use security::{PortChange, port_lock, port_update};
+
 use crate::error::{Error, Result};
 use crate::page::{Filter, Page, PageQuery};
 use crate::subnet::Subnet;
 use crate::tx::Conn;
 use ipnetwork::IpNetwork;
 use iroko_model::address::tap_name;
+use iroko_model::port::AddressPair;
 use iroko_model::subnet::{from_number, to_number};
 use iroko_model::{InstanceId, Labels, MacAddress, NetworkId, PortId, ProjectId};
 use mac_address::MacAddress as SqlMac;
@@ -58,6 +63,14 @@ pub struct Port {
     pub mac: SqlMac,
     /// IP addresses.
     pub addresses: Json<Vec<PortAddress>>,
+    /// The groups it is in.
+    pub security_group_ids: Vec<Uuid>,
+    /// Its addresses and its groups are enforced.
+    pub port_security_enabled: bool,
+    /// Further addresses it may use.
+    pub allowed_address_pairs: Json<Vec<AddressPair>>,
+    /// Grows with each change.
+    pub generation: i64,
     /// A host was chosen for its machine.
     pub bound: bool,
     /// What the net-agent last saw, if anything.
@@ -83,6 +96,10 @@ pub struct NewPort<'a> {
     pub name: &'a str,
     /// Labels.
     pub labels: &'a Labels,
+    /// Groups of the project that it is in.
+    pub security_group_ids: &'a [Uuid],
+    /// Further addresses it may use.
+    pub allowed_address_pairs: &'a [AddressPair],
 }
 
 /// Makes a port with one address of each address family that `subnets` (of its network) offer.
@@ -127,20 +144,28 @@ pub(crate) async fn allocate_family(
 async fn insert_row(conn: &mut Conn, new: &NewPort<'_>) -> Result<MacAddress> {
     for _ in 0..MAC_TRIES {
         let mac = MacAddress::local(rand::rng().random());
-        let done = sqlx::query!(
-            "INSERT INTO port (id, project_id, network_id, name, labels, standalone, mac, tap)
-             VALUES ($1, $2, $3, $4, $5, true, $6, $7) ON CONFLICT (mac) DO NOTHING",
+        let made = sqlx::query_scalar!(
+            r#"WITH p AS (
+                   INSERT INTO port (id, project_id, network_id, name, labels, standalone, mac, tap, allowed_address_pairs)
+                   VALUES ($1, $2, $3, $4, $5, true, $6, $7, $8) ON CONFLICT (mac) DO NOTHING RETURNING id, project_id
+               ), member AS (
+                   INSERT INTO port_security_group (project_id, port_id, security_group_id)
+                   SELECT p.project_id, p.id, g FROM p, unnest($9::uuid[]) AS g
+               )
+               SELECT EXISTS (SELECT FROM p) AS "made!""#,
             new.id.as_uuid(),
             new.project_id.as_uuid(),
             new.network_id.as_uuid(),
             new.name,
             serde_json::json!(new.labels),
             SqlMac::new(mac.octets()) as SqlMac,
-            tap_name(new.id)
+            tap_name(new.id),
+            serde_json::json!(new.allowed_address_pairs),
+            new.security_group_ids
         )
-        .execute(&mut *conn)
+        .fetch_one(&mut *conn)
         .await?;
-        if done.rows_affected() == 1 {
+        if made {
             return Ok(mac);
         }
     }
@@ -220,7 +245,10 @@ pub async fn port_get(conn: &mut Conn, project_id: ProjectId, id: PortId) -> Res
     Ok(sqlx::query_as!(
         Port,
         r#"SELECT p.id, p.name, p.network_id, p.instance_id, p.standalone, p.mac, p.labels, p.created_at,
-                  p.observed_state, p.observed_reason, (i.host_id IS NOT NULL) AS "bound!",
+                  p.observed_state, p.observed_reason, p.generation, p.port_security_enabled,
+                  p.allowed_address_pairs AS "allowed_address_pairs: Json<Vec<AddressPair>>",
+                  ARRAY(SELECT m.security_group_id FROM port_security_group m WHERE m.port_id = p.id ORDER BY 1) AS "security_group_ids!",
+                  (i.host_id IS NOT NULL) AS "bound!",
                   (SELECT coalesce(json_agg(json_build_object('address', host(a.address), 'subnet_id', a.subnet_id)
                           ORDER BY family(a.address)), '[]') FROM ip_allocation a WHERE a.port_id = p.id)
                       AS "addresses!: Json<Vec<PortAddress>>"
@@ -253,7 +281,10 @@ pub async fn port_list(
     let rows = sqlx::query_as!(
         Port,
         r#"SELECT p.id, p.name, p.network_id, p.instance_id, p.standalone, p.mac, p.labels, p.created_at,
-                  p.observed_state, p.observed_reason, (i.host_id IS NOT NULL) AS "bound!",
+                  p.observed_state, p.observed_reason, p.generation, p.port_security_enabled,
+                  p.allowed_address_pairs AS "allowed_address_pairs: Json<Vec<AddressPair>>",
+                  ARRAY(SELECT m.security_group_id FROM port_security_group m WHERE m.port_id = p.id ORDER BY 1) AS "security_group_ids!",
+                  (i.host_id IS NOT NULL) AS "bound!",
                   (SELECT coalesce(json_agg(json_build_object('address', host(a.address), 'subnet_id', a.subnet_id)
                           ORDER BY family(a.address)), '[]') FROM ip_allocation a WHERE a.port_id = p.id)
                       AS "addresses!: Json<Vec<PortAddress>>"

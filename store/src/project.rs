@@ -142,6 +142,15 @@ pub async fn project_delete(conn: &mut Conn, id: ProjectId) -> Result<bool> {
     sqlx::query!("DELETE FROM instance WHERE project_id = $1 AND deleted_at IS NOT NULL", id.as_uuid())
         .execute(&mut *conn)
         .await?;
+    // Its default group was made with it, and goes with it.
+    sqlx::query!(
+        "WITH g AS (SELECT id FROM security_group WHERE project_id = $1 AND is_default FOR UPDATE),
+              rules AS (DELETE FROM security_group_rule r USING g WHERE r.security_group_id = g.id)
+         DELETE FROM security_group s USING g WHERE s.id = g.id",
+        id.as_uuid()
+    )
+    .execute(&mut *conn)
+    .await?;
     let done = sqlx::query!("DELETE FROM project WHERE id = $1", id.as_uuid()).execute(conn).await?;
     Ok(done.rows_affected() == 1)
 }

@@ -160,6 +160,10 @@ pub enum Noun {
     ServiceAccount,
     /// A custom role.
     Role,
+    /// A security group.
+    SecurityGroup,
+    /// An address set.
+    AddressSet,
 }
 
 /// Compares the generation that the caller has seen, if they said one, with the row's, and keeps the row
@@ -183,6 +187,9 @@ async fn generation(conn: &mut Conn, noun: Noun, id: Uuid) -> Result<Option<i64>
         Noun::Group => "SELECT generation FROM account_group WHERE id = $1 FOR UPDATE",
         Noun::ServiceAccount => "SELECT generation FROM service_account WHERE id = $1 FOR UPDATE",
         Noun::Role => "SELECT generation FROM custom_role WHERE id = $1 FOR UPDATE",
+        // Ports may join while it is looked at: their foreign key shares the lock.
+        Noun::SecurityGroup => "SELECT generation FROM security_group WHERE id = $1 FOR NO KEY UPDATE",
+        Noun::AddressSet => "SELECT generation FROM address_set WHERE id = $1 FOR NO KEY UPDATE",
     };
     Ok(sqlx::query_scalar(query).bind(id).fetch_optional(conn).await?)
 }

@@ -334,6 +334,7 @@ fn entries(row: &Row, loaded: &Loaded) -> Vec<(Scope, What)> {
             let what = What::Console(InstanceId::from(row.object_id));
             row.host_id.map(|host| (Scope::Host(host.into()), what)).into_iter().collect()
         }
+        ChangeKind::SecurityGroup | ChangeKind::AddressSet => Vec::new(),
     }
 }
 

@@ -54,7 +54,7 @@ impl Networks {
                         None => drop(known.ports.remove(&row.object_id)),
                     }
                 }
-                ChangeKind::Instance | ChangeKind::Console => {}
+                ChangeKind::Instance | ChangeKind::Console | ChangeKind::SecurityGroup | ChangeKind::AddressSet => {}
             }
         }
     }
@@ -151,6 +151,7 @@ mod tests {
             object_id: Uuid::from_u128(port),
             host_id: Some(here.as_uuid()),
             network_id: Some(id.as_uuid()),
+            refs: Vec::new(),
         };
         let ports = HashMap::from([(Uuid::from_u128(3), bound(there, id, 3))]);
         networks.enter(&[row(1), row(3)], &Loaded { ports, ..Loaded::default() });

@@ -1,6 +1,7 @@
 //! The routes, one file a noun. A handler takes the request apart, lets the extractor ask the policy,
 //! and calls the service.
 
+mod address_set;
 mod api_key;
 mod audit;
 mod auth;
@@ -21,6 +22,8 @@ mod project;
 mod quota;
 mod role;
 mod role_binding;
+mod security_group;
+mod security_group_rule;
 mod service_account;
 mod session;
 mod signing_key;
@@ -58,6 +61,9 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(image::router())
         .merge(network::router())
         .merge(subnet::router())
+        .merge(security_group::router())
+        .merge(security_group_rule::router())
+        .merge(address_set::router())
         .merge(port::router())
         .merge(instance::router())
         .merge(host::router())

@@ -6,7 +6,7 @@ use crate::guarded;
 use crate::problem::Result;
 use crate::service::port as service;
 use crate::wire::List;
-use crate::wire::port::{Port, PortCreate};
+use crate::wire::port::{Port, PortCreate, PortUpdate};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -19,7 +19,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 /// The routes.
 pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().merge(guarded!(list, create)).merge(guarded!(get, delete))
+    OpenApiRouter::new().merge(guarded!(list, create)).merge(guarded!(get, update, delete))
 }
 
 /// Narrows a list.
@@ -74,6 +74,22 @@ async fn get(
     ApiPath(path): ApiPath<(ProjectId, PortId)>,
 ) -> Result<Json<Port>> {
     Ok(Json(service::get(&app, tenant.project, path.1).await?))
+}
+
+/// Change a port
+///
+/// Its security groups, the addresses it may use beside its own, and whether either is enforced; acts at once. To switch
+/// port security off needs the permission `port.disable_security`, too.
+#[utoipa::path(patch, path = "/v1/projects/{project_id}/ports/{port_id}", operation_id = "port_update", tag = "Ports",
+    params(("project_id" = uuid::Uuid, Path, description = "The project"), ("port_id" = uuid::Uuid, Path, description = "The port")),
+    request_body = PortUpdate, responses((status = 200, description = "The port", body = Port)))]
+async fn update(
+    State(app): State<App>,
+    tenant: Tenant<perm::PortUpdate>,
+    ApiPath(path): ApiPath<(ProjectId, PortId)>,
+    ApiJson(body): ApiJson<PortUpdate>,
+) -> Result<Json<Port>> {
+    Ok(Json(service::update(&app, &tenant, path.1, body).await?))
 }
 
 /// Delete a port

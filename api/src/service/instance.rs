@@ -4,11 +4,12 @@ use crate::App;
 use crate::extract::{InProject, ListQuery};
 use crate::problem::{Kind, Problem, Result};
 use crate::service::quota;
+use crate::service::security_group::must_know;
 use crate::wire::List;
 use crate::wire::instance::{CheckedInstance, ConsoleOutput, Instance, InstanceCreate, InterfaceSource, UserData};
 use iroko_model::host::Architecture;
 use iroko_model::instance::Power;
-use iroko_model::{InstanceId, Permission, ProjectId};
+use iroko_model::{InstanceId, NetworkId, Permission, ProjectId};
 use iroko_store::authority::Scope;
 use iroko_store::flavor::Size;
 use iroko_store::instance::{self, NewInstance, NewNic, Parts};
@@ -31,7 +32,8 @@ pub async fn create(app: &App, tenant: &InProject, request: InstanceCreate) -> R
     let networks: Vec<Uuid> = wanted.interfaces.iter().filter_map(|source| source.network()).collect();
     let mut tx = app.store.begin_bound(tenant.project).await?;
     let of = (wanted.flavor_id, wanted.image_id);
-    let parts = instance::instance_parts(&mut tx, tenant.project, of, &wanted.ssh_key_ids, &networks).await?;
+    let groups: Vec<Uuid> = wanted.interfaces.iter().filter_map(|i| i.security_groups()).flatten().copied().collect();
+    let parts = instance::instance_parts(&mut tx, tenant.project, of, &wanted.ssh_key_ids, &networks, &groups).await?;
     let (size, architecture) = fitting(&parts, &wanted)?;
     let ssh_keys = ssh_key_lines(&parts)?;
     let new = NewInstance {
@@ -97,14 +99,22 @@ fn ssh_key_lines(parts: &Parts) -> Result<Vec<String>> {
 }
 
 /// The ports to be made with the instance.
-fn nics<'a>(parts: &'a Parts, interfaces: &[InterfaceSource]) -> Result<Vec<NewNic<'a>>> {
-    let nic = |(index, source): (usize, &InterfaceSource)| {
-        let InterfaceSource::Network(network_id) = *source else { return None };
-        let subnets = parts.networks.get(&network_id.as_uuid());
-        let missing = || Problem::missing(format!("/interfaces/{index}/network_id"), "network");
-        Some(subnets.ok_or_else(missing).map(|subnets| NewNic { network_id, index: place(index), subnets }))
+fn nics<'a>(parts: &'a Parts, interfaces: &'a [InterfaceSource]) -> Result<Vec<NewNic<'a>>> {
+    let of = |(index, source): (usize, &'a InterfaceSource)| match source {
+        InterfaceSource::Network(network, groups) => Some(nic(parts, index, *network, groups.as_deref())),
+        InterfaceSource::Port(_) => None,
     };
-    interfaces.iter().enumerate().filter_map(nic).collect()
+    interfaces.iter().enumerate().filter_map(of).collect()
+}
+
+fn nic<'a>(parts: &'a Parts, index: usize, network_id: NetworkId, groups: Option<&'a [Uuid]>) -> Result<NewNic<'a>> {
+    let missing = || Problem::missing(format!("/interfaces/{index}/network_id"), "network");
+    let subnets = parts.networks.get(&network_id.as_uuid()).ok_or_else(missing)?;
+    if let Some(asked) = groups {
+        must_know(&format!("/interfaces/{index}/security_group_ids"), asked, &parts.security_groups)?;
+    }
+    let security_groups = groups.unwrap_or(parts.default_group.as_slice());
+    Ok(NewNic { network_id, index: place(index), subnets, security_groups })
 }
 
 /// Attaches the ports that stand alone.

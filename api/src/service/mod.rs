@@ -2,6 +2,7 @@
 //! shown; who may call them was asked before.
 
 pub mod account;
+pub mod address_set;
 pub mod api_key;
 pub mod audit;
 pub mod authority;
@@ -24,6 +25,8 @@ pub mod project;
 pub mod quota;
 pub mod role;
 pub mod role_binding;
+pub mod security_group;
+pub mod security_group_rule;
 pub mod service_account;
 pub mod session;
 pub mod signing_key;

@@ -1,26 +1,39 @@
-//! Ports that stand alone.
+//! Ports: those that stand alone, and what any may send and get.
 
 use crate::App;
+use crate::auth::policy::forbidden;
+use crate::extract::InProject;
 use crate::problem::{Kind, Problem, Result};
 use crate::service::quota;
+use crate::service::security_group::{must_know, of_port};
 use crate::wire::List;
-use crate::wire::port::{Port, PortCreate};
-use iroko_model::{Labels, Name, NetworkId, PortId, ProjectId};
+use crate::wire::port::{CheckedPort, CheckedPortUpdate, Port, PortCreate, PortUpdate};
+use iroko_model::{Permission, PortId, ProjectId};
 use iroko_store::authority::Scope;
-use iroko_store::port::{self, NewPort, PortDeletion, PortFilter};
+use iroko_store::port::{self, NewPort, PortChange, PortDeletion, PortFilter};
 use iroko_store::request::{Noun, check_generation};
+use iroko_store::security_group::security_groups_known;
 use iroko_store::subnet::subnets_of_networks;
 use iroko_store::{PageQuery, Wake};
 
 /// Makes a port with addresses of its network.
 pub async fn create(app: &App, project: ProjectId, request: PortCreate) -> Result<Port> {
-    let (network_id, name, labels): (NetworkId, Name, Labels) = request.try_into()?;
+    let wanted: CheckedPort = request.try_into()?;
     let mut tx = app.store.begin_bound(project).await?;
-    let networks = subnets_of_networks(&mut tx, project, &[network_id.as_uuid()]).await?;
+    let networks = subnets_of_networks(&mut tx, project, &[wanted.network_id.as_uuid()]).await?;
     let (_, subnets) = networks.first().ok_or_else(|| Problem::missing("/network_id", "network"))?;
     quota::take(&mut tx, Scope::Project(project), &[("ports", 1)]).await?;
+    let groups = of_port(&mut tx, project, wanted.security_group_ids).await?;
     let id = PortId::new();
-    let new = NewPort { id, project_id: project, network_id, name: name.as_str(), labels: &labels };
+    let new = NewPort {
+        id,
+        project_id: project,
+        network_id: wanted.network_id,
+        name: wanted.name.as_str(),
+        labels: &wanted.labels,
+        security_group_ids: &groups,
+        allowed_address_pairs: &wanted.allowed_address_pairs,
+    };
     port::port_insert(&mut tx, &new, subnets).await?;
     let row = port::port_get(&mut tx, project, id).await?;
     app.store.commit(tx).await?;
@@ -37,6 +50,32 @@ pub async fn list(app: &App, project: ProjectId, page: PageQuery, filter: &PortF
 pub async fn get(app: &App, project: ProjectId, id: PortId) -> Result<Port> {
     let mut tx = app.store.begin_bound(project).await?;
     let row = port::port_get(&mut tx, project, id).await?;
+    row.map(Port::from).ok_or(Problem::new(Kind::NotFound))
+}
+
+/// Changes what a port may send and get. To let it send what it likes takes a permission of its own.
+pub async fn update(app: &App, tenant: &InProject, id: PortId, request: PortUpdate) -> Result<Port> {
+    let wanted: CheckedPortUpdate = request.try_into()?;
+    if wanted.port_security_enabled == Some(false) && !tenant.held.has(Permission::PortDisableSecurity) {
+        return Err(forbidden(Permission::PortDisableSecurity));
+    }
+    let mut tx = app.store.begin_bound(tenant.project).await?;
+    if !port::port_lock(&mut tx, tenant.project, id).await? {
+        return Err(Problem::new(Kind::NotFound));
+    }
+    check_generation(&mut tx, Noun::Port, id.as_uuid()).await?;
+    if let Some(asked) = &wanted.security_group_ids {
+        let known = security_groups_known(&mut tx, tenant.project, asked).await?;
+        must_know("/security_group_ids", asked, &known)?;
+    }
+    let change = PortChange {
+        security_group_ids: wanted.security_group_ids.as_deref(),
+        allowed_address_pairs: wanted.allowed_address_pairs.as_deref(),
+        port_security_enabled: wanted.port_security_enabled,
+    };
+    port::port_update(&mut tx, tenant.project, id, &change).await?;
+    let row = port::port_get(&mut tx, tenant.project, id).await?;
+    app.store.commit(tx).await?;
     row.map(Port::from).ok_or(Problem::new(Kind::NotFound))
 }
 

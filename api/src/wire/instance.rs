@@ -1,5 +1,6 @@
 //! Instances.
 
+use super::security_group::group_ids;
 use super::{LabelMap, label_map, labels};
 use crate::problem::{Faults, Problem};
 use iroko_model::{FlavorId, Hostname, ImageId, Invalid, Labels, Name, NetworkId, PortId};
@@ -58,13 +59,17 @@ pub struct InterfaceCreate {
     /// A port that stands alone; it outlives the instance.
     #[serde(default)]
     pub port_id: Option<Uuid>,
+    /// With a network: the security groups of the port that is made, at most 16; the project's default group unless given.
+    #[serde(default)]
+    #[schema(max_items = 16)]
+    pub security_group_ids: Option<Vec<Uuid>>,
 }
 
 /// Where an interface comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InterfaceSource {
-    /// A new port on a network.
-    Network(NetworkId),
+    /// A new port on a network, in these security groups or else in the default group.
+    Network(NetworkId, Option<Vec<Uuid>>),
     /// A port that stands alone.
     Port(PortId),
 }
@@ -73,7 +78,15 @@ impl InterfaceSource {
     /// The network of a port to be made.
     pub const fn network(&self) -> Option<Uuid> {
         match self {
-            Self::Network(id) => Some(id.as_uuid()),
+            Self::Network(id, _) => Some(id.as_uuid()),
+            Self::Port(_) => None,
+        }
+    }
+
+    /// The groups asked for it.
+    pub fn security_groups(&self) -> Option<&[Uuid]> {
+        match self {
+            Self::Network(_, groups) => groups.as_deref(),
             Self::Port(_) => None,
         }
     }
@@ -143,8 +156,14 @@ fn interfaces(asked: &[InterfaceCreate], faults: &mut Faults) -> Vec<InterfaceSo
     let mut ports = HashSet::new();
     let mut sources = Vec::with_capacity(asked.len());
     for (index, interface) in asked.iter().enumerate() {
+        let pointer = format!("/interfaces/{index}/security_group_ids");
+        let groups = faults.take(&pointer, interface.security_group_ids.clone().map(group_ids).transpose()).flatten();
         match (interface.network_id, interface.port_id) {
-            (Some(network), None) => sources.push(InterfaceSource::Network(network.into())),
+            (Some(network), None) => sources.push(InterfaceSource::Network(network.into(), groups)),
+            (None, Some(_)) if groups.is_some() => {
+                let text = "a port that stands alone has its own groups; change them there";
+                faults.note(&pointer, Invalid::new("groups_of_port", text));
+            }
             (None, Some(port)) if ports.insert(port) => sources.push(InterfaceSource::Port(port.into())),
             (None, Some(_)) => faults
                 .note(&format!("/interfaces/{index}/port_id"), Invalid::new("port_twice", "the port is named twice")),

@@ -1,6 +1,7 @@
 //! What is said on the wire: requests that become model types by checks, and responses made from
 //! rows. One file a noun.
 
+pub mod address_set;
 pub mod api_key;
 pub mod audit;
 pub mod auth;
@@ -21,6 +22,8 @@ pub mod project;
 pub mod quota;
 pub mod role;
 pub mod role_binding;
+pub mod security_group;
+pub mod security_group_rule;
 pub mod service_account;
 pub mod session;
 pub mod signing_key;
@@ -30,6 +33,7 @@ pub mod totp;
 pub mod user;
 
 use crate::extract::cursor_of;
+use ipnetwork::IpNetwork;
 use iroko_model::{Invalid, Labels};
 use iroko_store::Page;
 use serde::{Deserialize, Serialize};
@@ -87,4 +91,32 @@ pub(crate) fn labels(map: Option<LabelMap>) -> Result<Labels, Invalid> {
 /// Labels of a row.
 pub(crate) fn label_map(value: &Value) -> LabelMap {
     serde_json::from_value(value.clone()).unwrap_or_default()
+}
+
+/// Longest description, in characters.
+pub const DESCRIPTION_MAX_CHARS: usize = 255;
+
+/// What something is for, in words.
+pub(crate) fn description(text: String) -> Result<String, Invalid> {
+    if text.chars().count() > DESCRIPTION_MAX_CHARS || text.chars().any(char::is_control) {
+        let what = format!("a description is one line of at most {DESCRIPTION_MAX_CHARS} characters");
+        return Err(Invalid::new("description_form", what));
+    }
+    Ok(text)
+}
+
+/// A range of addresses.
+pub(crate) fn range(text: &str) -> Result<IpNetwork, Invalid> {
+    let range = text.split_once('/').and_then(|_| text.parse().ok());
+    range.ok_or_else(|| Invalid::new("cidr_form", format!("{text:?} is not a range like 10.20.0.0/24")))
+}
+
+/// A range whose host bits are zero.
+pub(crate) fn exact_range(text: &str) -> Result<IpNetwork, Invalid> {
+    let range = range(text)?;
+    if range.ip() == range.network() {
+        return Ok(range);
+    }
+    let (network, prefix) = (range.network(), range.prefix());
+    Err(Invalid::new("cidr_host_bits", format!("{range} has host bits set; did you mean {network}/{prefix}?")))
 }

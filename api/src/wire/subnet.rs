@@ -1,6 +1,6 @@
 //! Subnets.
 
-use super::{LabelMap, label_map, labels};
+use super::{LabelMap, label_map, labels, range};
 use crate::problem::{Faults, Problem};
 use ipnetwork::IpNetwork;
 use iroko_model::subnet::SubnetPlan;
@@ -74,11 +74,6 @@ fn pointer_of(fault: &Invalid) -> &'static str {
         "dns_too_many" => "/dns_servers",
         _ => "/cidr",
     }
-}
-
-fn range(text: &str) -> Result<IpNetwork, Invalid> {
-    let range = text.split_once('/').and_then(|_| text.parse().ok());
-    range.ok_or_else(|| Invalid::new("cidr_form", format!("{text:?} is not a range like 10.20.0.0/24")))
 }
 
 fn address(text: &str) -> Result<IpAddr, Invalid> {

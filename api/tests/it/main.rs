@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod account;
+mod address_set;
 mod agent_link;
 mod api_key;
 mod audit;
@@ -21,6 +22,7 @@ mod page;
 mod port;
 mod quota;
 mod request;
+mod security_group;
 mod service;
 mod session;
 mod signing_key;

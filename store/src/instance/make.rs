@@ -29,6 +29,10 @@ pub struct Parts {
     pub is_limited: bool,
     /// Networks with their subnets, by age. A network without subnets appears with none.
     pub networks: HashMap<Uuid, Vec<Subnet>>,
+    /// Those of the security groups asked for that the project has.
+    pub security_groups: Vec<Uuid>,
+    /// The group of ports that name none.
+    pub default_group: Option<Uuid>,
 }
 
 /// Of an image, what a machine needs.
@@ -60,6 +64,7 @@ pub async fn instance_parts(
     (flavor, image): (FlavorId, ImageId),
     ssh_keys: &[Uuid],
     networks: &[Uuid],
+    security_groups: &[Uuid],
 ) -> Result<Parts> {
     let row = sqlx::query!(
         r#"WITH m AS (
@@ -68,6 +73,8 @@ pub async fn instance_parts(
            SELECT f.vcpus AS "vcpus?", f.memory_mib AS "memory_mib?", f.disk_gib AS "disk_gib?",
                   m.status AS "status?", m.architecture AS "architecture?", m.virtual_size_bytes AS "virtual_size_bytes?",
                   quota_is_set() AS "is_limited!",
+                  ARRAY(SELECT g.id FROM security_group g WHERE g.project_id = $1 AND g.id = ANY ($6)) AS "security_groups!",
+                  (SELECT g.id FROM security_group g WHERE g.project_id = $1 AND g.is_default) AS default_group,
                   ARRAY(SELECT k.public_key FROM unnest($4::uuid[]) WITH ORDINALITY AS a (id, n)
                         LEFT JOIN ssh_key k ON k.id = a.id AND k.project_id = $1 ORDER BY a.n) AS "ssh_keys!: Vec<Option<String>>",
                   (SELECT coalesce(json_agg(json_build_object('network_id', n.id, 'id', s.id, 'cidr', s.cidr, 'gateway', s.gateway,
@@ -79,7 +86,8 @@ pub async fn instance_parts(
         flavor.as_uuid(),
         image.as_uuid(),
         ssh_keys,
-        networks
+        networks,
+        security_groups
     )
     .fetch_one(conn)
     .await?;
@@ -97,7 +105,16 @@ pub async fn instance_parts(
         let subnets = networks.entry(row.network_id).or_default();
         subnets.extend(subnet(row));
     }
-    Ok(Parts { size, image, ssh_keys: row.ssh_keys, is_limited: row.is_limited, networks })
+    let (security_groups, default_group) = (row.security_groups, row.default_group);
+    Ok(Parts {
+        size,
+        image,
+        ssh_keys: row.ssh_keys,
+        is_limited: row.is_limited,
+        networks,
+        security_groups,
+        default_group,
+    })
 }
 
 /// `None`: the network has no subnet.
@@ -126,6 +143,8 @@ pub struct NewNic<'a> {
     pub index: i32,
     /// The network's subnets.
     pub subnets: &'a [Subnet],
+    /// The groups it is in.
+    pub security_groups: &'a [Uuid],
 }
 
 /// Columns of the ports and of the addresses offered to them, for one statement.
@@ -140,6 +159,8 @@ struct Columns {
     in_network: Vec<Uuid>,
     in_subnet: Vec<Uuid>,
     offered: Vec<IpNetwork>,
+    member: Vec<Uuid>,
+    of_group: Vec<Uuid>,
 }
 
 impl Columns {
@@ -152,6 +173,10 @@ impl Columns {
             columns.indices.push(nic.index);
             columns.macs.push(SqlMac::new(MacAddress::local(rand::random()).octets()));
             columns.taps.push(tap_name(id));
+            for group in nic.security_groups {
+                columns.member.push(id.as_uuid());
+                columns.of_group.push(*group);
+            }
             for subnet in [true, false].iter().filter_map(|v4| nic.subnets.iter().find(|s| s.cidr.is_ipv4() == *v4)) {
                 for address in port::candidates(subnet) {
                     columns.for_port.push(id.as_uuid());
@@ -187,6 +212,9 @@ pub async fn instance_make(conn: &mut Conn, new: &NewInstance<'_>, nics: &[NewNi
                INSERT INTO port (id, project_id, network_id, instance_id, nic_index, mac, tap)
                SELECT p.id, $2, p.network_id, $1, p.nic_index, p.mac, p.tap
                FROM unnest($14::uuid[], $15::uuid[], $16::int[], $17::macaddr[], $18::text[]) AS p (id, network_id, nic_index, mac, tap)
+           ), grouped AS (
+               INSERT INTO port_security_group (project_id, port_id, security_group_id)
+               SELECT $2, g.port_id, g.security_group_id FROM unnest($23::uuid[], $24::uuid[]) AS g (port_id, security_group_id)
            ), addressed AS (
                INSERT INTO ip_allocation (network_id, address, subnet_id, port_id)
                SELECT DISTINCT ON (c.port_id, c.subnet_id) c.network_id, c.address, c.subnet_id, c.port_id
@@ -217,7 +245,9 @@ pub async fn instance_make(conn: &mut Conn, new: &NewInstance<'_>, nics: &[NewNi
         &columns.for_port,
         &columns.in_network,
         &columns.in_subnet,
-        &columns.offered
+        &columns.offered,
+        &columns.member,
+        &columns.of_group
     )
     .fetch_one(&mut *conn)
     .await?;

@@ -6,8 +6,8 @@ use iroko_model::{Labels, OrganizationId, Permission, Permissions, ProjectId, Ro
 use iroko_store::authority::Scope;
 use iroko_store::role_binding::{Holder, RoleRef, role_binding_insert};
 use iroko_store::{
-    Bound, Error, Filter, PageQuery, Tx, account, custom_role, group, image, instance, network, organization, port,
-    project, service_account, ssh_key, subnet, user,
+    Bound, Error, Filter, PageQuery, Tx, account, address_set, custom_role, group, image, instance, network,
+    organization, port, project, security_group, security_group_rule, service_account, ssh_key, subnet, user,
 };
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -61,6 +61,15 @@ async fn everything(world: &World) -> BTreeMap<&'static str, Uuid> {
     for scope in [Scope::Organization(org), Scope::Project(world.project)] {
         role_binding_insert(&mut tx, Holder::Group(group), RoleRef::Custom(role), scope).await.unwrap().unwrap();
     }
+    let set = address_set::NewAddressSet {
+        project_id: world.project,
+        name: &name("s"),
+        description: "",
+        cidrs: &["198.51.100.0/24".parse().unwrap()],
+        labels: &labels,
+    };
+    let set = address_set::address_set_insert(&mut tx, &set).await.unwrap().id;
+    let security_group = world.default_group(&mut tx).await;
     let console = "INSERT INTO console (instance_id, tail) VALUES ($1, 'secret')";
     sqlx::query(console).bind(instance.as_uuid()).execute(&mut *tx).await.unwrap();
     let subnet = subnet::subnet_list(&mut tx, world.project, None, ALL, &Filter::default()).await.unwrap().items[0].id;
@@ -71,6 +80,8 @@ async fn everything(world: &World) -> BTreeMap<&'static str, Uuid> {
         ("network", network.as_uuid()),
         ("subnet", subnet),
         ("port", port.as_uuid()),
+        ("security_group", security_group),
+        ("address_set", set),
         ("instance", instance.as_uuid()),
         ("project", world.project.as_uuid()),
         ("account", person),
@@ -86,13 +97,17 @@ async fn bound(world: &World, to: impl Into<Bound>) -> Tx {
 }
 
 /// Tables, each with the ways its rows are told apart by tenant, as the owner sees them.
-const TABLES: [(&str, &str); 18] = [
+const TABLES: [(&str, &str); 22] = [
     ("image", "project_id = $1"),
     ("ssh_key", "project_id = $1"),
     ("network", "project_id = $1"),
     ("subnet", "project_id = $1"),
     ("port", "project_id = $1"),
     ("instance", "project_id = $1"),
+    ("security_group", "project_id = $1"),
+    ("security_group_rule", "project_id = $1"),
+    ("address_set", "project_id = $1"),
+    ("port_security_group", "project_id = $1"),
     ("ip_allocation", "network_id IN (SELECT id FROM network WHERE project_id = $1)"),
     ("console", "instance_id IN (SELECT id FROM instance WHERE project_id = $1)"),
     ("host_agent", "host_id IN (SELECT host_id FROM instance WHERE project_id = $1)"),
@@ -193,6 +208,13 @@ async fn store_functions_with_ids_of_others_find_nothing(_: PgPoolOptions, conne
     assert!(subnet::subnet_get(&mut tx, theirs, id("subnet").into()).await.unwrap().is_none());
     assert!(subnet::subnets_of_networks(&mut tx, theirs, &[id("network")]).await.unwrap().is_empty());
     assert!(port::port_get(&mut tx, theirs, id("port").into()).await.unwrap().is_none());
+    assert!(!port::port_lock(&mut tx, theirs, id("port").into()).await.unwrap());
+    let group = id("security_group").into();
+    assert!(security_group::security_group_get(&mut tx, theirs, group).await.unwrap().is_none());
+    assert!(security_group_rule::security_group_touch(&mut tx, theirs, group, &[]).await.unwrap().is_none());
+    assert!(security_group::security_groups_known(&mut tx, theirs, &[group.as_uuid()]).await.unwrap().is_empty());
+    assert!(address_set::address_set_get(&mut tx, theirs, id("address_set").into()).await.unwrap().is_none());
+    assert!(!address_set::address_set_delete(&mut tx, theirs, id("address_set").into()).await.unwrap());
     assert!(ssh_key::ssh_key_get(&mut tx, theirs, id("ssh_key").into()).await.unwrap().is_none());
     assert!(!ssh_key::ssh_key_delete(&mut tx, theirs, id("ssh_key").into()).await.unwrap());
     assert!(project::project_get(&mut tx, theirs).await.unwrap().is_none());

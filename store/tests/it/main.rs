@@ -10,5 +10,6 @@ mod migration;
 mod outbox;
 mod placement;
 mod report;
+mod security_group;
 mod subnet;
 mod world;

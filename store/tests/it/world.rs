@@ -14,7 +14,9 @@ use iroko_store::instance::{Instance, NewInstance, NewNic};
 use iroko_store::network::NewNetwork;
 use iroko_store::port::{NewPort, PortAddress};
 use iroko_store::subnet::{NewSubnet, Subnet};
-use iroko_store::{Result, Store, Tx, account, host, image, instance, network, placement, port, subnet};
+use iroko_store::{
+    Result, Store, Tx, account, host, image, instance, network, placement, port, security_group, subnet,
+};
 use sqlx::ConnectOptions;
 use sqlx::postgres::PgConnectOptions;
 use std::net::IpAddr;
@@ -89,12 +91,26 @@ impl World {
         subnet::subnet_insert(tx, &new).await
     }
 
+    /// The project's default security group.
+    pub async fn default_group(&self, tx: &mut Tx) -> Uuid {
+        security_group::security_group_default(tx, self.project).await.unwrap().unwrap()
+    }
+
     /// A port of the network that stands alone.
     pub async fn port(&self, tx: &mut Tx, network_id: NetworkId) -> Result<(PortId, MacAddress, Vec<PortAddress>)> {
         let networks = subnet::subnets_of_networks(tx, self.project, &[network_id.as_uuid()]).await?;
         let labels = Labels::default();
         let id = PortId::new();
-        let new = NewPort { id, project_id: self.project, network_id, name: "p", labels: &labels };
+        let groups = [self.default_group(tx).await];
+        let new = NewPort {
+            id,
+            project_id: self.project,
+            network_id,
+            name: "p",
+            labels: &labels,
+            security_group_ids: &groups,
+            allowed_address_pairs: &[],
+        };
         let (mac, addresses) = port::port_insert(tx, &new, &networks[0].1).await?;
         Ok((id, mac, addresses))
     }
@@ -123,11 +139,12 @@ impl World {
             user_data: None,
         };
         let ids: Vec<_> = networks.iter().map(|network| network.as_uuid()).collect();
-        let parts = instance::instance_parts(tx, self.project, (FlavorId::new(), self.image), &[], &ids).await?;
+        let parts = instance::instance_parts(tx, self.project, (FlavorId::new(), self.image), &[], &ids, &[]).await?;
         let nic = |(index, id): (usize, &NetworkId)| NewNic {
             network_id: *id,
             index: index as i32,
             subnets: &parts.networks[&id.as_uuid()],
+            security_groups: parts.default_group.as_slice(),
         };
         let nics: Vec<_> = networks.iter().enumerate().map(nic).collect();
         instance::instance_make(tx, &new, &nics).await

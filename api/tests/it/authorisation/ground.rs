@@ -65,7 +65,8 @@ impl Ids {
         let id = Uuid::now_v7();
         let text = id.to_string();
         let named = [("{new}", &text)].into_iter();
-        let known = ["{organization_id}", "{project_id}", "{group_id}", "{role_id}", "{user_id}"];
+        let known =
+            ["{organization_id}", "{project_id}", "{group_id}", "{role_id}", "{user_id}", "{security_group_id}"];
         let known = known.iter().map(|place| (*place, &self.0[place.trim_matches(['{', '}'])]));
         let known: Vec<(&str, String)> = named.chain(known).map(|(place, id)| (place, format!("'{id}'"))).collect();
         let sql = known.iter().fold(sql.to_owned(), |sql, (place, id)| sql.replace(place, id));
@@ -83,6 +84,11 @@ fn fresh(operation: &str) -> (&'static str, &'static str) {
         "ssh_key_delete" => (
             "ssh_key_id",
             "INSERT INTO ssh_key (id, project_id, name, public_key, fingerprint) VALUES ({new}, {project_id}, {new}, 'k', 'f')",
+        ),
+        "security_group_rule_delete" => (
+            "rule_id",
+            "INSERT INTO security_group_rule (id, project_id, security_group_id, direction, ethertype, protocol, port_first, port_last)
+             SELECT {new}, {project_id}, {security_group_id}, 'egress', 'ipv4', 6, count(*), count(*) FROM security_group_rule",
         ),
         "user_delete" => (
             "user_id",
@@ -281,6 +287,16 @@ async fn ids(api: &Api, ground: &Ground<'_>) -> Ids {
     let host = hosted(api, &instances[1]).await;
     let port = format!("/v1/projects/{}/ports?instance_id={}", ground.project, instances[0]);
     let port = api.call(Method::GET, &port, Some(ground.token), None).await.must(200)["items"][0]["id"].clone();
+    let set = ground.in_project(api, "address-sets", json!({"name": "s", "cidrs": ["198.51.100.0/24"]})).await;
+    // In use by the default group's rule.
+    let groups = format!("/v1/projects/{}/security-groups", ground.project);
+    let security_group = ground.make(api, &groups, json!({"name": "g"})).await;
+    let default = api.call(Method::GET, &format!("{groups}?name=default"), Some(ground.token), None).await.must(200);
+    let at_default = format!("{groups}/{}/rules", default["items"][0]["id"].as_str().unwrap());
+    let refers = json!({"direction": "egress", "ethertype": "ipv4", "remote_group_id": security_group});
+    ground.make(api, &at_default, refers).await;
+    let rule = json!({"direction": "egress", "ethertype": "ipv4", "remote_address_set_id": set});
+    let rule = ground.make(api, &format!("{groups}/{security_group}/rules"), rule).await;
     let role = json!({"name": format!("r-{}", ground.project), "permissions": ["image.read"]});
     let role = ground.in_organization(api, "roles", role).await;
     let group = ground.in_organization(api, "groups", json!({"name": ground.project})).await;
@@ -294,6 +310,9 @@ async fn ids(api: &Api, ground: &Ground<'_>) -> Ids {
         ("network_id", network),
         ("subnet_id", subnet),
         ("port_id", port.as_str().unwrap().to_owned()),
+        ("security_group_id", security_group),
+        ("rule_id", rule),
+        ("address_set_id", set),
         ("ssh_key_id", ground.in_project(api, "ssh-keys", json!({"name": "ama", "public_key": KEY})).await),
         ("user_id", user(api, ground).await),
         ("group_id", group),

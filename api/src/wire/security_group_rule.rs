@@ -1,0 +1,227 @@
+//! Rules of security groups.
+
+use super::{LabelMap, description, label_map, labels, range};
+use crate::problem::{Faults, Problem};
+use iroko_model::security_group::{IcmpType, PortRange, Protocol, Remote, Rule, RuleParts};
+use iroko_model::{Invalid, Labels};
+use iroko_store::security_group_rule::SecurityGroupRule as Row;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// A protocol by name (`tcp`, `udp`, `icmp`, `icmpv6`, `sctp`) or by number.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(untagged)]
+#[schema(example = json!("tcp"))]
+pub enum ProtocolName {
+    /// Its number in the IP header.
+    Number(u8),
+    /// Its name, or its number as text.
+    Name(String),
+}
+
+impl TryFrom<ProtocolName> for Protocol {
+    type Error = Invalid;
+
+    fn try_from(wire: ProtocolName) -> Result<Self, Invalid> {
+        match wire {
+            ProtocolName::Number(number) => Ok(Self::new(number)),
+            ProtocolName::Name(name) => name.parse(),
+        }
+    }
+}
+
+/// Asks for a rule. It allows what fits all that it says; what no rule allows is dropped.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"direction": "ingress", "ethertype": "ipv4", "protocol": "tcp", "port_first": 80, "port_last": 80,
+    "remote_cidr": "0.0.0.0/0", "description": "HTTP"}))]
+pub struct SecurityGroupRuleCreate {
+    /// `ingress`: what the machine gets; `egress`: what it sends.
+    #[schema(pattern = "^(ingress|egress)$")]
+    pub direction: String,
+    /// `ipv4` or `ipv6`.
+    #[schema(pattern = "^(ipv4|ipv6)$")]
+    pub ethertype: String,
+    /// The protocol; any unless given.
+    #[serde(default)]
+    pub protocol: Option<ProtocolName>,
+    /// First destination port, of tcp, udp and sctp; any unless given.
+    #[serde(default)]
+    pub port_first: Option<u16>,
+    /// Last destination port; the first unless given.
+    #[serde(default)]
+    pub port_last: Option<u16>,
+    /// ICMP type, of icmp and icmpv6; any unless given.
+    #[serde(default)]
+    pub icmp_type: Option<u8>,
+    /// ICMP code; any unless given.
+    #[serde(default)]
+    pub icmp_code: Option<u8>,
+    /// The other end: an address of this range. At most one of the three.
+    #[serde(default)]
+    pub remote_cidr: Option<String>,
+    /// The other end: a port of this security group, on the same network.
+    #[serde(default)]
+    pub remote_group_id: Option<Uuid>,
+    /// The other end: an address of this set.
+    #[serde(default)]
+    pub remote_address_set_id: Option<Uuid>,
+    /// What it is for.
+    #[serde(default)]
+    #[schema(max_length = 255)]
+    pub description: Option<String>,
+    /// Labels.
+    #[serde(default)]
+    pub labels: Option<LabelMap>,
+}
+
+/// A checked request.
+#[derive(Debug)]
+pub struct CheckedRule {
+    /// What it says.
+    pub rule: Rule,
+    /// What it is for.
+    pub description: String,
+    /// Labels.
+    pub labels: Labels,
+}
+
+impl TryFrom<SecurityGroupRuleCreate> for CheckedRule {
+    type Error = Problem;
+
+    fn try_from(wire: SecurityGroupRuleCreate) -> Result<Self, Problem> {
+        let mut faults = Faults::default();
+        let direction = faults.take("/direction", wire.direction.parse());
+        let ethertype = faults.take("/ethertype", wire.ethertype.parse());
+        let protocol = faults.take("/protocol", wire.protocol.map(Protocol::try_from).transpose());
+        let ports = faults.take("/port_first", ports(wire.port_first, wire.port_last));
+        let icmp = faults.take("/icmp_type", icmp(wire.icmp_type, wire.icmp_code));
+        let remote = remote(wire.remote_cidr, wire.remote_group_id, wire.remote_address_set_id, &mut faults);
+        let description = faults.take("/description", description(wire.description.unwrap_or_default()));
+        let labels = faults.take("/labels", labels(wire.labels));
+        let parts = (direction.zip(ethertype)).zip(protocol.zip(ports)).zip(icmp.zip(remote));
+        let rule = parts.and_then(|(((direction, ethertype), (protocol, ports)), (icmp, remote))| {
+            let rule = Rule::try_from(RuleParts { direction, ethertype, protocol, ports, icmp, remote });
+            let pointer = rule.as_ref().err().map_or("", pointer_of);
+            faults.take(pointer, rule)
+        });
+        let checked = rule.zip(description).zip(labels);
+        faults.finish_with(checked.map(|((rule, description), labels)| Self { rule, description, labels }))
+    }
+}
+
+fn ports(first: Option<u16>, last: Option<u16>) -> Result<Option<PortRange>, Invalid> {
+    match (first, last) {
+        (None, None) => Ok(None),
+        (Some(from), last) => Ok(Some(PortRange { from, to: last.unwrap_or(from) })),
+        (None, Some(_)) => Err(Invalid::new("port_first_missing", "a range of ports has a first one, too")),
+    }
+}
+
+fn icmp(kind: Option<u8>, code: Option<u8>) -> Result<Option<IcmpType>, Invalid> {
+    match (kind, code) {
+        (None, None) => Ok(None),
+        (Some(kind), code) => Ok(Some(IcmpType { kind, code })),
+        (None, Some(_)) => Err(Invalid::new("icmp_type_missing", "an ICMP code belongs to a type: name it, too")),
+    }
+}
+
+fn remote(cidr: Option<String>, group: Option<Uuid>, set: Option<Uuid>, faults: &mut Faults) -> Option<Remote> {
+    match (cidr, group, set) {
+        (None, None, None) => Some(Remote::Any),
+        (Some(text), None, None) => faults.take("/remote_cidr", range(&text)).map(Remote::Cidr),
+        (None, Some(id), None) => Some(Remote::Group(id.into())),
+        (None, None, Some(id)) => Some(Remote::AddressSet(id.into())),
+        _ => {
+            let text =
+                "give one of remote_cidr, remote_group_id and remote_address_set_id; make another rule for the other";
+            faults.note("", Invalid::new("remote_several", text));
+            None
+        }
+    }
+}
+
+/// Which field a rule's fault is about.
+fn pointer_of(fault: &Invalid) -> &'static str {
+    match fault.rule {
+        "icmp_family" => "/protocol",
+        "ports_without_protocol" | "ports_reversed" => "/port_first",
+        "icmp_without_protocol" => "/icmp_type",
+        "cidr_host_bits" | "cidr_family" => "/remote_cidr",
+        _ => "",
+    }
+}
+
+/// A rule of a security group.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({"id": "0198c0de-0000-7000-8000-000000000021", "security_group_id": "0198c0de-0000-7000-8000-000000000020",
+    "direction": "ingress", "ethertype": "ipv4", "protocol": "tcp", "port_first": 80, "port_last": 80, "remote_cidr": "0.0.0.0/0",
+    "description": "HTTP", "labels": {}, "created_at": "2026-11-25T08:00:00Z"}))]
+pub struct SecurityGroupRule {
+    /// Its id.
+    pub id: Uuid,
+    /// Its group.
+    pub security_group_id: Uuid,
+    /// `ingress` or `egress`.
+    pub direction: String,
+    /// `ipv4` or `ipv6`.
+    pub ethertype: String,
+    /// The protocol, by name where it has one here, else by number; absent: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<String>,
+    /// First destination port; absent: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port_first: Option<u16>,
+    /// Last destination port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port_last: Option<u16>,
+    /// ICMP type; absent: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub icmp_type: Option<u8>,
+    /// ICMP code; absent: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub icmp_code: Option<u8>,
+    /// The other end: an address of this range.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote_cidr: Option<String>,
+    /// The other end: a port of this group, on the same network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote_group_id: Option<Uuid>,
+    /// The other end: an address of this set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote_address_set_id: Option<Uuid>,
+    /// What it is for.
+    pub description: String,
+    /// Labels.
+    pub labels: LabelMap,
+    /// When it was made.
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: OffsetDateTime,
+}
+
+impl From<Row> for SecurityGroupRule {
+    fn from(row: Row) -> Self {
+        let parts: &RuleParts = row.rule.as_ref();
+        let remote = parts.remote;
+        Self {
+            id: row.id,
+            security_group_id: row.security_group_id,
+            direction: parts.direction.to_string(),
+            ethertype: parts.ethertype.to_string(),
+            protocol: parts.protocol.map(|protocol| protocol.to_string()),
+            port_first: parts.ports.map(|ports| ports.from),
+            port_last: parts.ports.map(|ports| ports.to),
+            icmp_type: parts.icmp.map(|icmp| icmp.kind),
+            icmp_code: parts.icmp.and_then(|icmp| icmp.code),
+            remote_cidr: if let Remote::Cidr(range) = remote { Some(range.to_string()) } else { None },
+            remote_group_id: if let Remote::Group(id) = remote { Some(id.as_uuid()) } else { None },
+            remote_address_set_id: if let Remote::AddressSet(id) = remote { Some(id.as_uuid()) } else { None },
+            labels: label_map(&row.labels),
+            description: row.description,
+            created_at: row.created_at,
+        }
+    }
+}
