@@ -7,6 +7,7 @@ mod frame;
 mod groups;
 mod guest;
 mod lab;
+mod limits;
 mod passes;
 mod property;
 mod service;
