@@ -55,7 +55,15 @@ impl Flow {
 
 /// The table of the namespace that it was opened in.
 #[derive(Debug, Clone)]
-pub struct Conntrack(Arc<Mutex<Socket>>);
+pub struct Conntrack(Arc<Mutex<Channel>>);
+
+/// A socket that takes an answer only for the question it asked last, so that what is left of one
+/// that failed half-way is not taken for an answer to the next.
+#[derive(Debug)]
+struct Channel {
+    socket: Socket,
+    asked: u32,
+}
 
 impl Conntrack {
     /// Opens the table of this thread's namespace.
@@ -63,16 +71,16 @@ impl Conntrack {
         let mut socket = Socket::new(NETLINK_NETFILTER)?;
         socket.bind_auto()?;
         socket.connect(&SocketAddr::new(0, 0))?;
-        Ok(Self(Arc::new(Mutex::new(socket))))
+        Ok(Self(Arc::new(Mutex::new(Channel { socket, asked: 0 }))))
     }
 
     /// All flows in a zone; those of the host itself are in none. Blocks.
     pub fn flows(&self) -> io::Result<Vec<Flow>> {
-        let socket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        send(&socket, message(NetfilterProtoFamily::Unspec, ConntrackMessage::Get(vec![])), NLM_F_DUMP)?;
+        let mut channel = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        channel.ask(message(NetfilterProtoFamily::Unspec, ConntrackMessage::Get(vec![])), NLM_F_DUMP)?;
         let mut flows = Vec::new();
         loop {
-            for answer in receive(&socket)? {
+            for answer in channel.answers()? {
                 match answer.payload {
                     NetlinkPayload::Done(_) => return Ok(flows),
                     NetlinkPayload::Error(error) => return Err(error.to_io()),
@@ -92,15 +100,14 @@ impl Conntrack {
             ConntrackAttribute::CtaMark(if cut { CUT } else { 0 }),
             ConntrackAttribute::Other(DefaultNla::new(CTA_MARK_MASK, CUT.to_be_bytes().to_vec())),
         ]);
-        let socket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        send(&socket, message(family, change), NLM_F_ACK)?;
-        let refusal = receive(&socket)?.into_iter().find_map(|answer| match answer.payload {
-            NetlinkPayload::Error(error) if error.code.is_some() => Some(error.to_io()),
-            _ => None,
-        });
-        match refusal {
-            Some(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+        let mut channel = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        channel.ask(message(family, change), NLM_F_ACK)?;
+        loop {
+            for answer in channel.answers()? {
+                let NetlinkPayload::Error(error) = answer.payload else { continue };
+                let refusal = error.code.map(|_| error.to_io());
+                return refusal.filter(|error| error.kind() != io::ErrorKind::NotFound).map_or(Ok(()), Err);
+            }
         }
     }
 }
@@ -109,30 +116,34 @@ fn message(family: NetfilterProtoFamily, message: ConntrackMessage) -> Netfilter
     NetfilterMessage::new(NetfilterHeader::new(family, 0, 0), message)
 }
 
-fn send(socket: &Socket, message: NetfilterMessage, flags: u16) -> io::Result<()> {
-    let mut header = NetlinkHeader::default();
-    header.flags = NLM_F_REQUEST | flags;
-    let mut packet = NetlinkMessage::new(header, NetlinkPayload::from(message));
-    packet.finalize();
-    let mut bytes = vec![0; packet.buffer_len()];
-    packet.serialize(&mut bytes);
-    socket.send(&bytes, 0).map(drop)
-}
-
-/// The messages of one datagram.
-fn receive(socket: &Socket) -> io::Result<Vec<NetlinkMessage<NetfilterMessage>>> {
-    let (datagram, _) = socket.recv_from_full()?;
-    let mut messages = Vec::new();
-    let mut rest = datagram.as_slice();
-    while !rest.is_empty() {
-        let message = NetlinkMessage::<NetfilterMessage>::deserialize(rest)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
-        // Messages begin at multiples of four octets.
-        let length = (message.header.length as usize).next_multiple_of(4).max(4);
-        messages.push(message);
-        rest = rest.get(length..).unwrap_or_default();
+impl Channel {
+    fn ask(&mut self, message: NetfilterMessage, flags: u16) -> io::Result<()> {
+        self.asked = self.asked.wrapping_add(1);
+        let mut header = NetlinkHeader::default();
+        header.flags = NLM_F_REQUEST | flags;
+        header.sequence_number = self.asked;
+        let mut packet = NetlinkMessage::new(header, NetlinkPayload::from(message));
+        packet.finalize();
+        let mut bytes = vec![0; packet.buffer_len()];
+        packet.serialize(&mut bytes);
+        self.socket.send(&bytes, 0).map(drop)
     }
-    Ok(messages)
+
+    /// The answers in one datagram; none where it answers an older question.
+    fn answers(&self) -> io::Result<Vec<NetlinkMessage<NetfilterMessage>>> {
+        let (datagram, _) = self.socket.recv_from_full()?;
+        let mut messages = Vec::new();
+        let mut rest = datagram.as_slice();
+        while !rest.is_empty() {
+            let message = NetlinkMessage::<NetfilterMessage>::deserialize(rest)
+                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
+            // Messages begin at multiples of four octets.
+            let length = (message.header.length as usize).next_multiple_of(4).max(4);
+            messages.extend((message.header.sequence_number == self.asked).then_some(message));
+            rest = rest.get(length..).unwrap_or_default();
+        }
+        Ok(messages)
+    }
 }
 
 fn flow(message: NetfilterMessage) -> Option<Flow> {

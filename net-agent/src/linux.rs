@@ -167,7 +167,9 @@ impl Kernel for Linux {
 
     async fn mark(&self, flows: Vec<(Flow, bool)>) -> Result<(), KernelError> {
         let conntrack = self.conntrack.clone();
-        blocking(move || flows.iter().try_for_each(|(flow, cut)| conntrack.mark(flow, *cut))).await
+        // One that cannot be marked keeps no other from it.
+        let outcomes = move || flows.iter().map(|(flow, cut)| conntrack.mark(flow, *cut)).fold(Ok(()), Result::and);
+        blocking(outcomes).await
     }
 }
 

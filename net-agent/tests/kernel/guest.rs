@@ -41,7 +41,12 @@ impl Guest {
     }
 
     pub fn send(&mut self, frame: &[u8]) {
-        let packet = [&[0; VNET_HEADER], frame].concat();
+        self.send_with([0; VNET_HEADER], frame);
+    }
+
+    /// Sends what the host is to cut and checksum as the header says (`struct virtio_net_hdr`).
+    pub fn send_with(&mut self, header: [u8; VNET_HEADER], frame: &[u8]) {
+        let packet = [&header[..], frame].concat();
         let start = Instant::now();
         loop {
             match self.tap.write(&packet) {
