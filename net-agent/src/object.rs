@@ -53,6 +53,8 @@ pub enum Chain {
     Group(SecurityGroupId, Direction),
     /// What the groups of a tap's port allow together; all else is dropped.
     Port(String, Direction),
+    /// How much a tap may carry towards its machine or from it.
+    Limit(String, Direction),
 }
 
 /// An element of a set or map of the tables. See [`crate::firewall`] for what each set is for.
@@ -74,6 +76,10 @@ pub enum Element {
     TapGrouped(String),
     /// A tap all of whose groups are stateless.
     TapStateless(String),
+    /// Where frames from a tap are limited.
+    LimitFrom(String),
+    /// Where frames to a tap are limited.
+    LimitTo(String),
     /// The conntrack zone of a network.
     Zone(Vni),
     /// Where packets from a local port are judged.
@@ -190,7 +196,9 @@ impl Element {
             | Self::TapNdRange(tap, ..)
             | Self::TapOpen(tap)
             | Self::TapGrouped(tap)
-            | Self::TapStateless(tap) => Some(tap),
+            | Self::TapStateless(tap)
+            | Self::LimitFrom(tap)
+            | Self::LimitTo(tap) => Some(tap),
             Self::Zone(_) | Self::Sender(..) | Self::Receiver(..) | Self::Member(..) | Self::GroupMember(..) => None,
         }
     }
@@ -242,21 +250,37 @@ impl fmt::Display for Key {
     }
 }
 
-/// The chain's name: `in_` or `out_`, and the tap's name or the group's id without hyphens.
+/// The chain's name: `in_` or `out_`, and the tap's name or the group's id without hyphens; of a
+/// limit `limit_` before that.
 impl fmt::Display for Chain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Group(_, direction) | Self::Port(_, direction)) = self;
+        let (Self::Group(_, direction) | Self::Port(_, direction) | Self::Limit(_, direction)) = self;
+        if matches!(self, Self::Limit(..)) {
+            f.write_str("limit_")?;
+        }
         f.write_str(if *direction == Direction::Ingress { "in_" } else { "out_" })?;
         match self {
             Self::Group(group, _) => write!(f, "{}", group.as_uuid().simple()),
-            Self::Port(tap, _) => f.write_str(tap),
+            Self::Port(tap, _) | Self::Limit(tap, _) => f.write_str(tap),
         }
     }
 }
 
 impl Chain {
+    /// The family of the table that it is in.
+    pub const fn family(&self) -> &'static str {
+        match self {
+            Self::Group(..) | Self::Port(..) => "inet",
+            Self::Limit(..) => "bridge",
+        }
+    }
+
     /// The chain of this name; none where it is not one of ours that come and go.
     pub fn from_name(name: &str) -> Option<Self> {
+        if let Some(limit) = name.strip_prefix("limit_") {
+            let Self::Port(tap, direction) = Self::from_name(limit)? else { return None };
+            return Some(Self::Limit(tap, direction));
+        }
         let (direction, of) = match name.strip_prefix("in_") {
             Some(of) => (Direction::Ingress, of),
             None => (Direction::Egress, name.strip_prefix("out_")?),

@@ -59,7 +59,7 @@ const fn removal_rank(key: &Key) -> u8 {
         Key::Tap(_) => 0,
         Key::Base | Key::Element(_) => 2,
         // What is referred to goes after all that may refer to it.
-        Key::Chain(Chain::Port(..)) => 7,
+        Key::Chain(Chain::Port(..) | Chain::Limit(..)) => 7,
         Key::Chain(Chain::Group(..)) => 8,
         Key::MemberSets(_) | Key::AddressSet(_) => 9,
         Key::Dnsmasq(_) => 10,
@@ -76,7 +76,7 @@ const fn ensure_rank(key: &Key) -> u8 {
         Key::Base => 1,
         Key::MemberSets(_) | Key::AddressSet(_) => 3,
         Key::Chain(Chain::Group(..)) => 4,
-        Key::Chain(Chain::Port(..)) => 5,
+        Key::Chain(Chain::Port(..) | Chain::Limit(..)) => 5,
         Key::Element(_) => 6,
         Key::Bridge(_) => 20,
         Key::Vxlan(_) => 21,

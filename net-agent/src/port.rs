@@ -2,7 +2,7 @@
 
 use crate::desired::{HostFacts, Things, host_record, with_link_local};
 use crate::dhcp;
-use crate::firewall::group;
+use crate::firewall::{group, limit};
 use crate::object::{Chain, Element, Key, Value, link_local};
 use ipnetwork::IpNetwork;
 use iroko_agent_link::agent::Desired;
@@ -27,6 +27,7 @@ pub fn things(port: &PortSpec, network: &NetworkSpec, desired: &Desired, facts: 
     } else {
         things.push(present(Element::TapOpen(tap.clone())));
     }
+    things.extend(limits(port));
     if !network.subnets.is_empty() && !port.addresses.is_empty() {
         things.push((Key::Reservation(vni, port.id), Value::Text(dhcp::reservation(port))));
     }
@@ -72,6 +73,21 @@ pub fn ranges(port: &PortSpec) -> Vec<IpNetwork> {
         other.prefix() < range.prefix() && other.is_ipv4() == range.is_ipv4() && other.contains(range.ip())
     };
     all.iter().filter(|range| !all.iter().any(|other| is_inside(range, other))).copied().collect()
+}
+
+/// Where what it carries is limited, whether it is secured or not.
+fn limits(port: &PortSpec) -> Things {
+    let (limits, tap) = (&port.limits, || port.tap.clone());
+    let from = limit::chain(limits.egress_kbit_s, limits.egress_packets_s);
+    let to = limit::chain(limits.ingress_kbit_s, limits.ingress_packets_s);
+    [(from, Direction::Egress, Element::LimitFrom(tap())), (to, Direction::Ingress, Element::LimitTo(tap()))]
+        .into_iter()
+        .filter_map(|(rules, direction, element)| Some((rules?, Chain::Limit(tap(), direction), element)))
+        .flat_map(|(rules, chain, element)| {
+            let verdict = Value::Verdict(format!("jump {chain}"));
+            [(Key::Chain(chain), Value::Text(rules)), (Key::Element(element), verdict)]
+        })
+        .collect()
 }
 
 /// Where what it sends and gets is judged.

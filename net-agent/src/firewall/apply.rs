@@ -92,7 +92,7 @@ impl Nft {
     async fn list_chains(&self, chains: impl Iterator<Item = &Chain>) -> Result<Vec<Listing>, FirewallError> {
         let mut listings = Vec::new();
         for chain in chains {
-            let listing = self.run(&["-j", "list", "chain", "inet", "ik", &chain.to_string()], "").await?;
+            let listing = self.run(&["-j", "list", "chain", chain.family(), "ik", &chain.to_string()], "").await?;
             listings.push(listing::read(&listing)?);
         }
         Ok(listings)

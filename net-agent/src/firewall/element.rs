@@ -41,6 +41,8 @@ pub fn of_element(element: &Element, value: Option<&Value>) -> (Set, String, Opt
         Element::TapOpen(tap) => (set("bridge", "tap_open"), format!("\"{tap}\""), None),
         Element::TapGrouped(tap) => (set("bridge", "tap_grouped"), format!("\"{tap}\""), None),
         Element::TapStateless(tap) => (set("bridge", "tap_stateless"), format!("\"{tap}\""), None),
+        Element::LimitFrom(tap) => (set("bridge", "limits_from"), format!("\"{tap}\""), verdict(value)),
+        Element::LimitTo(tap) => (set("bridge", "limits_to"), format!("\"{tap}\""), verdict(value)),
         Element::Zone(vni) => {
             let zone = if let Some(Value::Zone(zone)) = value { Some(zone.to_string()) } else { None };
             (bridge("zones"), format!("\"{}\"", vni.bridge()), zone)
@@ -121,6 +123,8 @@ fn of_name(set: &str, name: &str, value: Option<&Json>) -> Option<(Element, Valu
             let zone = u16::try_from(value?.as_u64()?).ok()?;
             return Some((Element::Zone(vni_of(name, "ikbr")?), Value::Zone(zone)));
         }
+        "limits_from" => return Some((Element::LimitFrom(tap), to_verdict(value?))),
+        "limits_to" => return Some((Element::LimitTo(tap), to_verdict(value?))),
         "tap_open" => Element::TapOpen(tap),
         "tap_grouped" => Element::TapGrouped(tap),
         "tap_stateless" => Element::TapStateless(tap),

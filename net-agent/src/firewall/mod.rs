@@ -10,6 +10,7 @@ pub mod apply;
 mod element;
 pub mod group;
 mod kept;
+pub mod limit;
 pub mod listing;
 pub mod text;
 

@@ -10,7 +10,7 @@
 
 use super::element::{address_sets, member_sets};
 use super::{BASE, Set, of_element};
-use crate::object::{Element, Key, Value};
+use crate::object::{Chain, Element, Key, Value};
 use crate::plan::Action;
 use iroko_model::AddressSetId;
 use std::collections::BTreeMap;
@@ -87,13 +87,19 @@ fn write_chains(text: &mut String, actions: &[Action]) {
         })
     };
     for (chain, _) in chains() {
-        writeln!(text, "add chain inet ik {chain}\nflush chain inet ik {chain}").expect(EXPECT);
+        empty(text, chain);
     }
     for (chain, rules) in chains() {
         for rule in rules.lines() {
-            writeln!(text, "add rule inet ik {chain} {rule}").expect(EXPECT);
+            writeln!(text, "add rule {} ik {chain} {rule}", chain.family()).expect(EXPECT);
         }
     }
+}
+
+/// Makes a chain if it is not there, and empties it.
+fn empty(text: &mut String, chain: &Chain) {
+    let family = chain.family();
+    writeln!(text, "add chain {family} ik {chain}\nflush chain {family} ik {chain}").expect(EXPECT);
 }
 
 fn remove_chains(text: &mut String, actions: &[Action]) {
@@ -103,8 +109,8 @@ fn remove_chains(text: &mut String, actions: &[Action]) {
             _ => None,
         })
     };
-    chains().for_each(|chain| writeln!(text, "add chain inet ik {chain}\nflush chain inet ik {chain}").expect(EXPECT));
-    chains().for_each(|chain| writeln!(text, "delete chain inet ik {chain}").expect(EXPECT));
+    chains().for_each(|chain| empty(text, chain));
+    chains().for_each(|chain| writeln!(text, "delete chain {} ik {chain}", chain.family()).expect(EXPECT));
 }
 
 fn remove_sets(text: &mut String, actions: &[Action]) {

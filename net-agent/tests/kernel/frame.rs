@@ -99,6 +99,22 @@ pub fn ip4(protocol: u8, from: Ipv4Addr, to: Ipv4Addr, payload: &[u8]) -> Vec<u8
     [header, payload.to_vec()].concat()
 }
 
+/// An IPv4 packet in two fragments, the first with `first` octets of the payload.
+pub fn fragments4(packet: &[u8], first: usize) -> Vec<Vec<u8>> {
+    let (header, payload) = packet.split_at(20);
+    let part = |payload: &[u8], offset: usize, more: bool| {
+        let mut header = header.to_vec();
+        header[2..4].copy_from_slice(&u16::try_from(20 + payload.len()).unwrap().to_be_bytes());
+        let place = u16::try_from(offset / 8).unwrap() | if more { 0x2000 } else { 0 };
+        header[6..8].copy_from_slice(&place.to_be_bytes());
+        header[10..12].copy_from_slice(&[0, 0]);
+        let sum = checksum(&header);
+        header[10..12].copy_from_slice(&sum.to_be_bytes());
+        [&header, payload].concat()
+    };
+    vec![part(&payload[..first], 0, true), part(&payload[first..], first, false)]
+}
+
 /// An ICMPv6 message with its checksum.
 pub fn icmp6(from: Ipv6Addr, to: Ipv6Addr, message: &[u8]) -> Vec<u8> {
     let length = u16::try_from(message.len()).unwrap();

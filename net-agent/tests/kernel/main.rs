@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test's own tools may panic as its cases do")]
 
+mod attacks;
 mod frame;
 mod groups;
 mod guest;
 mod lab;
+mod limits;
 mod passes;
 mod property;
 mod service;
