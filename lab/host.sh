@@ -36,7 +36,12 @@ done
 ip address add "$address" dev eth0
 ip link set eth0 up
 
-"$here/supervise.sh" libvirtd "$dir" libvirtd --config /etc/libvirt/libvirtd.conf --pid-file /run/libvirtd.pid &
+# As a service manager would before it starts libvirtd.
+cat >"$dir/libvirtd.sh" <<START
+"$programs/iroko-compute-agent" forget-lost-starts || true
+exec libvirtd --config /etc/libvirt/libvirtd.conf --pid-file /run/libvirtd.pid
+START
+"$here/supervise.sh" libvirtd "$dir" sh "$dir/libvirtd.sh" &
 "$here/supervise.sh" net-agent "$dir" "$programs/iroko-net-agent" --config "$dir/etc/net-agent.toml" &
 "$here/supervise.sh" compute-agent "$dir" "$programs/iroko-compute-agent" --config "$dir/etc/compute-agent.toml" &
 while true; do wait -n || true; done

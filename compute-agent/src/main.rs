@@ -1,12 +1,14 @@
-//! `iroko-compute-agent`.
+//! `iroko-compute-agent`. With the word `forget-lost-starts`, and nothing else, it does what must be done each
+//! time before libvirtd starts, and ends ([`lost_start`]).
 
 use anyhow::Context;
 use iroko_agent_link::agent::{LinkConfig, ReadyPorts, start};
 use iroko_agent_link::wire::{AgentKind, SessionRequest};
+use iroko_compute_agent::capacity;
 use iroko_compute_agent::config::Config;
-use iroko_compute_agent::{capacity, hypervisor::libvirt::LibvirtHypervisor};
+use iroko_compute_agent::hypervisor::libvirt::{LibvirtHypervisor, lost_start};
 use serde::Deserialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +31,15 @@ fn default_ready_ports_dir() -> PathBuf {
 }
 
 fn main() -> anyhow::Result<()> {
+    if std::env::args().skip(1).eq(["forget-lost-starts"]) {
+        for path in lost_start::forget(Path::new(lost_start::STATUS_DIR))? {
+            eprintln!(
+                "{}: libvirtd was killed while it started this; forgotten, so that it can be started again",
+                path.display()
+            );
+        }
+        return Ok(());
+    }
     iroko_daemon::run("iroko-compute-agent", |file: File, shutdown| Box::pin(serve(file, shutdown)))
 }
 

@@ -186,6 +186,18 @@ async fn a_real_guest_lives_through_everything() {
     host.until_seen(&spec, ObservedState::Running).await;
     host.until("the third boot", &spec, || host.boots(&spec) == 3).await;
 
+    // The daemon dies in the one moment of a start that it cannot find out of by itself.
+    host.kill_agent().await;
+    let domain = host.daemon.domains();
+    host.daemon.lose_start(&domain);
+    assert_eq!(host.daemon.state(&domain), "paused", "this libvirtd no longer loses starts: drop forget-lost-starts");
+    host.daemon.tidy();
+    host.daemon.kill_libvirtd();
+    assert_eq!(host.daemon.state(&domain), "shut off");
+    host.start_agent();
+    host.until_seen(&spec, ObservedState::Running).await;
+    host.until("the fourth boot", &spec, || host.boots(&spec) == 4).await;
+
     (spec.generation, spec.power) = (3, Power::Stopped);
     host.want(&spec);
     host.until_seen(&spec, ObservedState::Stopped).await;

@@ -5,7 +5,7 @@
 //! impossible port does not keep all others waiting.
 
 use crate::kernel::{Kernel, KernelError};
-use crate::object::{Key, State, Value, vni_of};
+use crate::object::{Chain, Key, State, Value, vni_of};
 use crate::plan::Action;
 use futures::future::BoxFuture;
 use std::collections::HashMap;
@@ -76,7 +76,7 @@ pub fn note(action: &Action, observed: &mut State) {
     match action {
         Action::Ensure(key, value) => {
             if *key == Key::Base {
-                observed.retain(|key, _| !matches!(key, Key::Element(_)));
+                observed.retain(|key, _| !key.is_filter());
             }
             observed.insert(key.clone(), value.clone());
         }
@@ -121,5 +121,9 @@ fn prerequisite(action: &Action, failures: &Failures) -> Option<Key> {
 }
 
 fn is_filter_of(key: &Key, tap: &str) -> bool {
-    matches!(key, Key::Element(element) if element.tap() == Some(tap))
+    match key {
+        Key::Element(element) => element.tap() == Some(tap),
+        Key::Chain(Chain::Port(of, _)) => of == tap,
+        _ => false,
+    }
 }

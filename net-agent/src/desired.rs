@@ -6,12 +6,15 @@
 
 use crate::dhcp;
 use crate::object::{self, Element, Key, State, Value, link_local};
+use crate::port;
+use crate::security_group as groups;
 use ipnetwork::IpNetwork;
 use iroko_agent_link::agent::Desired;
 use iroko_agent_link::wire::{NetworkSpec, ObjectKey, PeerSpec, PortSpec};
-use iroko_model::{HostId, MacAddress, NetworkId, PortId, Vni};
+use iroko_model::{HostId, MacAddress, NetworkId, PortId, SecurityGroupId, Vni};
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// What of this host shapes what is wanted on it.
 #[derive(Debug, Clone)]
@@ -32,11 +35,14 @@ pub struct Wanted {
     /// All of it.
     pub state: State,
     contributions: HashMap<ObjectKey, Contribution>,
+    /// How many objects contribute each thing, where it is more than one.
+    shared: HashMap<Key, u32>,
 }
 
 #[derive(Debug)]
 struct Contribution {
-    network: NetworkId,
+    /// The network whose change may change these things.
+    network: Option<NetworkId>,
     keys: Vec<Key>,
 }
 
@@ -57,7 +63,7 @@ impl Wanted {
         let mut touched = HashSet::new();
         for object in &objects {
             if let Some(old) = self.contributions.remove(object) {
-                old.keys.iter().for_each(|key| drop(self.state.remove(key)));
+                old.keys.iter().for_each(|key| self.release(key));
                 touched.extend(old.keys);
             }
         }
@@ -69,8 +75,10 @@ impl Wanted {
 
     /// Keys of what a port needs before a guest may use it: its own things and its network's.
     pub fn keys_of_port(&self, port: &PortSpec) -> impl Iterator<Item = &Key> {
+        let groups = port.security_group_ids.iter().flatten().map(|group| ObjectKey::SecurityGroup(*group));
         [ObjectKey::Port(port.id), ObjectKey::Network(port.network_id)]
             .into_iter()
+            .chain(groups)
             .filter_map(|object| self.contributions.get(&object))
             .flat_map(|contribution| &contribution.keys)
     }
@@ -81,61 +89,138 @@ impl Wanted {
             all.insert(*object);
             match object {
                 ObjectKey::Network(network) => {
-                    let known = self.contributions.iter().filter(|(_, old)| old.network == *network);
+                    let known = self.contributions.iter().filter(|(_, old)| old.network == Some(*network));
                     all.extend(known.map(|(object, _)| *object));
                     all.extend(objects_of_network(*network, desired));
                 }
                 ObjectKey::Port(port) => {
                     all.extend(desired.ports.get(port).map(|spec| ObjectKey::Peer(spec.network_id, *port)));
-                    let old = self.contributions.get(object).map(|old| ObjectKey::Peer(old.network, *port));
-                    all.extend(old);
+                    let old = self.contributions.get(object).and_then(|old| old.network);
+                    all.extend(old.map(|network| ObjectKey::Peer(network, *port)));
+                    all.extend(self.groups_not_told(*port, desired));
+                    all.extend(sharing_macs(*port, old, desired));
                 }
                 ObjectKey::Peer(_, port) => drop(all.insert(ObjectKey::Port(*port))),
-                _ => {}
+                ObjectKey::SecurityGroup(group) => all.extend(self.ports_that_turn(*group, desired)),
+                ObjectKey::AddressSet(set) => all.extend(groups::referring_to(*set, desired)),
+                ObjectKey::Member(..) => {}
+                ObjectKey::Instance(_) | ObjectKey::Unknown => {}
             }
         }
         all
     }
 
+    /// Ports that begin or cease to keep state because of this group.
+    fn ports_that_turn(&self, group: SecurityGroupId, desired: &Desired) -> Vec<ObjectKey> {
+        let turns = |spec: &&Arc<PortSpec>| {
+            let groups = spec.security_group_ids.as_deref().unwrap_or_default();
+            let was = self.state.contains_key(&Key::Element(Element::TapStateless(spec.tap.clone())));
+            spec.is_secured && groups.contains(&group) && was != port::is_stateless(groups, desired)
+        };
+        desired.ports.values().filter(turns).map(|spec| ObjectKey::Port(spec.id)).collect()
+    }
+
+    /// Groups of a port that have no chains yet, for the port's own chains jump to them.
+    fn groups_not_told(&self, port: PortId, desired: &Desired) -> Vec<ObjectKey> {
+        let groups = desired.ports.get(&port).and_then(|spec| spec.security_group_ids.as_ref()).into_iter().flatten();
+        let keys = groups.map(|group| ObjectKey::SecurityGroup(*group));
+        keys.filter(|key| !self.contributions.contains_key(key)).collect()
+    }
+
     fn add(&mut self, object: ObjectKey, desired: &Desired, facts: &HostFacts) -> Vec<Key> {
         let Some((network, things)) = contribution(object, desired, facts) else { return Vec::new() };
         let keys: Vec<Key> = things.iter().map(|(key, _)| key.clone()).collect();
-        self.state.extend(things);
+        things.into_iter().for_each(|(key, value)| self.claim(key, value));
         self.contributions.insert(object, Contribution { network, keys: keys.clone() });
         keys
     }
+
+    fn claim(&mut self, key: Key, value: Value) {
+        match self.state.get_mut(&key) {
+            None => drop(self.state.insert(key, value)),
+            Some(known) => {
+                *known = preferred(known, value);
+                *self.shared.entry(key).or_insert(1) += 1;
+            }
+        }
+    }
+
+    fn release(&mut self, key: &Key) {
+        match self.shared.get_mut(key) {
+            None => drop(self.state.remove(key)),
+            Some(2) => drop(self.shared.remove(key)),
+            Some(more) => *more -= 1,
+        }
+    }
+}
+
+/// Of two ports of a host with the same further MAC address one judges what it sends and gets,
+/// whatever the order in which they are looked at.
+fn preferred(known: &Value, new: Value) -> Value {
+    match (known, &new) {
+        (Value::Verdict(known), Value::Verdict(other)) if known < other => Value::Verdict(known.clone()),
+        _ => new,
+    }
+}
+
+/// Other local ports of the port's network, old or new, that use MAC addresses beside their own.
+fn sharing_macs(port: PortId, old: Option<NetworkId>, desired: &Desired) -> Vec<ObjectKey> {
+    let new = desired.ports.get(&port).map(|spec| spec.network_id);
+    let shares = |spec: &PortSpec| {
+        let here = Some(spec.network_id) == old || Some(spec.network_id) == new;
+        here && spec.allowed_address_pairs.iter().any(|pair| pair.mac.is_some())
+    };
+    desired.ports.values().filter(|spec| shares(spec)).map(|spec| ObjectKey::Port(spec.id)).collect()
 }
 
 fn all_objects(desired: &Desired) -> Vec<ObjectKey> {
     // Peers before ports: where a port has just moved here, what is local counts.
     let peers = desired.peers.iter().flat_map(|(network, of)| of.keys().map(|port| ObjectKey::Peer(*network, *port)));
     let networks = desired.networks.keys().map(|id| ObjectKey::Network(*id));
-    peers.chain(networks).chain(desired.ports.keys().map(|id| ObjectKey::Port(*id))).collect()
+    let groups = desired.security_groups.keys().map(|id| ObjectKey::SecurityGroup(*id));
+    let of_ports = desired.ports.values().flat_map(|port| port.security_group_ids.iter().flatten());
+    let not_told = of_ports.filter(|id| !desired.security_groups.contains_key(id)).collect::<HashSet<_>>();
+    let not_told = not_told.into_iter().map(|id| ObjectKey::SecurityGroup(*id));
+    let members = desired.members.iter().flat_map(|(group, of)| of.keys().map(|port| ObjectKey::Member(*group, *port)));
+    let sets = desired.address_sets.keys().map(|id| ObjectKey::AddressSet(*id));
+    let ports = desired.ports.keys().map(|id| ObjectKey::Port(*id));
+    peers.chain(networks).chain(ports).chain(groups).chain(not_told).chain(members).chain(sets).collect()
 }
 
 fn objects_of_network(network: NetworkId, desired: &Desired) -> Vec<ObjectKey> {
     let peers = desired.peers.get(&network).into_iter().flat_map(|of| of.keys());
     let ports = desired.ports.values().filter(|port| port.network_id == network);
-    peers.map(|port| ObjectKey::Peer(network, *port)).chain(ports.map(|port| ObjectKey::Port(port.id))).collect()
+    let members = desired.members.values().flat_map(HashMap::values).filter(|member| member.network_id == network);
+    let members = members.map(|member| ObjectKey::Member(member.group_id, member.port_id));
+    let peers = peers.map(|port| ObjectKey::Peer(network, *port));
+    peers.chain(ports.map(|port| ObjectKey::Port(port.id))).chain(members).collect()
 }
 
-type Things = Vec<(Key, Value)>;
+/// Things and how they are to be.
+pub type Things = Vec<(Key, Value)>;
 
-fn contribution(object: ObjectKey, desired: &Desired, facts: &HostFacts) -> Option<(NetworkId, Things)> {
+fn contribution(object: ObjectKey, desired: &Desired, facts: &HostFacts) -> Option<(Option<NetworkId>, Things)> {
     match object {
-        ObjectKey::Network(id) => Some((id, network_things(desired.networks.get(&id)?, facts))),
+        ObjectKey::Network(id) => Some((Some(id), network_things(desired.networks.get(&id)?, facts))),
         ObjectKey::Port(id) => {
             let port = desired.ports.get(&id)?;
             let network = desired.networks.get(&port.network_id)?;
-            Some((network.id, port_things(port, network, facts)))
+            Some((Some(network.id), port::things(port, network, desired, facts)))
         }
         ObjectKey::Peer(network, port) => {
             let peer = desired.peers.get(&network)?.get(&port)?;
             let network = desired.networks.get(&network)?;
             let elsewhere = peer.host_id != facts.host_id && !desired.ports.contains_key(&port);
-            elsewhere.then(|| (network.id, peer_things(peer, network)))
+            elsewhere.then(|| (Some(network.id), peer_things(peer, network)))
         }
-        _ => None,
+        ObjectKey::SecurityGroup(id) => groups::group_things(id, desired).map(|things| (None, things)),
+        ObjectKey::Member(group, port) => {
+            let member = desired.members.get(&group)?.get(&port)?;
+            let network = desired.networks.get(&member.network_id);
+            Some((Some(member.network_id), groups::member_things(member, network.map(|network| network.vni))))
+        }
+        ObjectKey::AddressSet(id) => desired.address_sets.get(&id).map(|set| (None, groups::set_things(set))),
+        ObjectKey::Instance(_) | ObjectKey::Unknown => None,
     }
 }
 
@@ -159,7 +244,7 @@ fn network_things(network: &NetworkSpec, facts: &HostFacts) -> Things {
 /// A network's conntrack zone: its VNI in 16 bits, 0 left to the host itself. Two networks whose
 /// VNIs differ by a multiple of 65535 share one, which is harmless unless they also share
 /// addresses *and* ports of a connection at one moment on one host.
-fn zone(vni: Vni) -> u16 {
+pub fn zone(vni: Vni) -> u16 {
     u16::try_from((vni.get() - 1) % 0xffff + 1).expect("a remainder of 65535, plus one, has 16 bits")
 }
 
@@ -170,27 +255,6 @@ fn service_addresses(network: &NetworkSpec) -> Vec<IpNetwork> {
     let mut addresses: Vec<_> = network.subnets.iter().map(with_prefix).collect();
     addresses.sort();
     addresses
-}
-
-fn port_things(port: &PortSpec, network: &NetworkSpec, facts: &HostFacts) -> Things {
-    let (vni, tap) = (network.vni, &port.tap);
-    let mut things = vec![
-        (Key::Element(Element::TapMac(tap.clone(), port.mac)), Value::Present),
-        (Key::Tap(tap.clone()), Value::Tap { vni, mtu: network.mtu, owner: facts.tap_owner }),
-        (Key::Forward(vni, port.mac), Value::Device(tap.clone())),
-    ];
-    for ip in with_link_local(&port.addresses, port.mac) {
-        let elements = [Element::TapIp(tap.clone(), ip), Element::PortIp(vni, ip), Element::Member(vni, ip)];
-        things.extend(elements.map(|element| (Key::Element(element), Value::Present)));
-        if let IpAddr::V6(v6) = ip {
-            things.push((Key::Element(Element::TapNd(tap.clone(), v6)), Value::Present));
-        }
-    }
-    if !network.subnets.is_empty() && !port.addresses.is_empty() {
-        things.push((Key::Reservation(vni, port.id), Value::Text(dhcp::reservation(port))));
-    }
-    things.extend(host_record(network, port.id, &port.addresses, port.hostname.as_str()));
-    things
 }
 
 fn peer_things(peer: &PeerSpec, network: &NetworkSpec) -> Things {
@@ -207,13 +271,14 @@ fn peer_things(peer: &PeerSpec, network: &NetworkSpec) -> Things {
     things
 }
 
-fn host_record(network: &NetworkSpec, port: PortId, addresses: &[IpAddr], hostname: &str) -> Option<(Key, Value)> {
+/// The line of the DNS server for a machine that has a name there.
+pub fn host_record(network: &NetworkSpec, port: PortId, addresses: &[IpAddr], hostname: &str) -> Option<(Key, Value)> {
     let named = !network.subnets.is_empty() && !addresses.is_empty();
     named.then(|| (Key::HostRecord(network.vni, port), Value::Text(dhcp::host_record(addresses, hostname))))
 }
 
 /// A machine's addresses, and the link-local one it needs for IPv6, where it has any.
-fn with_link_local(addresses: &[IpAddr], mac: MacAddress) -> impl Iterator<Item = IpAddr> {
+pub fn with_link_local(addresses: &[IpAddr], mac: MacAddress) -> impl Iterator<Item = IpAddr> {
     let six = addresses.iter().any(IpAddr::is_ipv6);
     addresses.iter().copied().chain(six.then(|| link_local(mac).into()))
 }

@@ -1,5 +1,6 @@
 //! What the reconciler asks of a kernel: the real one, or one in memory.
 
+use crate::conntrack::Flow;
 use crate::object::{Key, State};
 use crate::plan::Action;
 use std::io;
@@ -23,6 +24,9 @@ pub enum KernelError {
     /// The DHCP and DNS servers.
     #[error("the DHCP and DNS server could not be set up")]
     Dhcp(#[source] crate::dhcp::DhcpError),
+    /// The table of flows.
+    #[error("the table of flows could not be read or marked")]
+    Flows(#[source] io::Error),
     /// Anything about files under `/proc` and `/run`.
     #[error("{what}")]
     File {
@@ -68,4 +72,14 @@ pub trait Kernel: Send + Sync {
 
     /// Carries out one action that is not about the filter. Doing it twice is like doing it once.
     async fn act(&self, action: &Action) -> Result<(), KernelError>;
+
+    /// Reads all flows of our networks. A kernel without traffic has none.
+    async fn flows(&self) -> Result<Vec<Flow>, KernelError> {
+        Ok(Vec::new())
+    }
+
+    /// Marks each of these flows as cut, or not.
+    async fn mark(&self, _flows: Vec<(Flow, bool)>) -> Result<(), KernelError> {
+        Ok(())
+    }
 }

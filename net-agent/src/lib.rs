@@ -21,6 +21,8 @@
 
 pub mod apply;
 pub mod config;
+pub mod conntrack;
+pub mod cut;
 pub mod desired;
 pub mod dhcp;
 pub mod fake;
@@ -31,7 +33,9 @@ pub mod linux;
 pub mod object;
 mod observed;
 pub mod plan;
+mod port;
 pub mod reconcile;
+mod security_group;
 mod underlay;
 pub mod verify;
 

@@ -1,6 +1,7 @@
 //! The real kernel of this host, in the network namespace of the thread that opens it.
 
 use crate::config::Config;
+use crate::conntrack::{Conntrack, Flow};
 use crate::dhcp::{DhcpError, Dnsmasq, Files};
 use crate::firewall::apply::Nft;
 use crate::kernel::{Kernel, KernelError};
@@ -12,6 +13,7 @@ use crate::observed;
 use crate::plan::Action;
 use iroko_model::{MacAddress, Vni};
 use std::fs;
+use std::io;
 use std::path::PathBuf;
 
 /// Off, so that only bridges that ask for it themselves (ours) pass the host's IP filter.
@@ -24,6 +26,7 @@ pub struct Linux {
     netlink: Netlink,
     nft: Nft,
     dnsmasq: Dnsmasq,
+    conntrack: Conntrack,
     netns_dir: PathBuf,
 }
 
@@ -38,6 +41,7 @@ impl Linux {
             netlink: Netlink::open()?,
             nft: Nft::new(&config.nft, &config.run_dir),
             dnsmasq: Dnsmasq::new(&config.dnsmasq, &config.netns_dir, files),
+            conntrack: Conntrack::open().map_err(|error| LinkError::Transport(error.to_string()))?,
             netns_dir: config.netns_dir.clone(),
         })
     }
@@ -83,7 +87,9 @@ impl Linux {
             Key::Neighbour(vni, ip) => forwarding::remove(netlink, Entry::Neighbour(*vni, *ip, None)).await?,
             Key::Reservation(..) | Key::HostRecord(..) => self.dnsmasq.files.remove_record(key)?,
             Key::Dnsmasq(vni) => self.dnsmasq.remove(*vni).await?,
-            Key::Base | Key::Element(_) => return Err(ActError::Nonsense),
+            Key::Base | Key::Element(_) | Key::Chain(_) | Key::MemberSets(_) | Key::AddressSet(_) => {
+                return Err(ActError::Nonsense);
+            }
         }
         Ok(())
     }
@@ -153,6 +159,22 @@ impl Kernel for Linux {
             ActError::Nonsense => KernelError::Nonsense(action.to_string()),
         })
     }
+
+    async fn flows(&self) -> Result<Vec<Flow>, KernelError> {
+        let conntrack = self.conntrack.clone();
+        blocking(move || conntrack.flows()).await
+    }
+
+    async fn mark(&self, flows: Vec<(Flow, bool)>) -> Result<(), KernelError> {
+        let conntrack = self.conntrack.clone();
+        blocking(move || flows.iter().try_for_each(|(flow, cut)| conntrack.mark(flow, *cut))).await
+    }
+}
+
+/// Netlink without waiting would only make the kernel's answer to a dump harder to read.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, KernelError> {
+    let joined = tokio::task::spawn_blocking(work).await;
+    joined.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(KernelError::Flows)
 }
 
 fn sysctls_are_right() -> bool {

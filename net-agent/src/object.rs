@@ -5,7 +5,8 @@
 //! [`Value::Wrong`], which equals nothing wanted.
 
 use ipnetwork::IpNetwork;
-use iroko_model::{MacAddress, PortId, Vni};
+use iroko_model::security_group::Direction;
+use iroko_model::{AddressSetId, MacAddress, PortId, SecurityGroupId, Vni};
 use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -15,6 +16,12 @@ use std::net::{IpAddr, Ipv6Addr};
 pub enum Key {
     /// The two nftables tables without their elements, and the host's bridge sysctls.
     Base,
+    /// A chain that judges what one port sends or gets, or what one group allows.
+    Chain(Chain),
+    /// The two sets of a group's members, one a family.
+    MemberSets(SecurityGroupId),
+    /// The two sets of an address set, one a family, with all their ranges.
+    AddressSet(AddressSetId),
     /// One element of one of the tables' sets and maps.
     Element(Element),
     /// The bridge of a network.
@@ -39,6 +46,15 @@ pub enum Key {
     Dnsmasq(Vni),
 }
 
+/// A chain that comes and goes. See [`crate::firewall`] for what is in it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Chain {
+    /// What a group allows: a rule a rule.
+    Group(SecurityGroupId, Direction),
+    /// What the groups of a tap's port allow together; all else is dropped.
+    Port(String, Direction),
+}
+
 /// An element of a set or map of the tables. See [`crate::firewall`] for what each set is for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Element {
@@ -48,12 +64,26 @@ pub enum Element {
     TapIp(String, IpAddr),
     /// An IPv6 address a tap may advertise as its own.
     TapNd(String, Ipv6Addr),
+    /// Further addresses that a tap may use.
+    TapRange(String, IpNetwork),
+    /// Further addresses that a tap may advertise as its own, first and last.
+    TapNdRange(String, Ipv6Addr, Ipv6Addr),
+    /// A tap without any enforcement.
+    TapOpen(String),
+    /// A tap whose port belongs to groups: what is sent to many is not for it.
+    TapGrouped(String),
+    /// A tap all of whose groups are stateless.
+    TapStateless(String),
     /// The conntrack zone of a network.
     Zone(Vni),
-    /// Where packets to an address of a local port are judged.
-    PortIp(Vni, IpAddr),
+    /// Where packets from a local port are judged.
+    Sender(Vni, MacAddress),
+    /// Where packets to a local port are judged.
+    Receiver(Vni, MacAddress),
     /// An address of a member of a network, local or not.
     Member(Vni, IpAddr),
+    /// An address of a member of a group, local or not.
+    GroupMember(SecurityGroupId, Vni, IpAddr),
 }
 
 /// How a thing is to be, or is.
@@ -65,6 +95,10 @@ pub enum Value {
     Present,
     /// A conntrack zone.
     Zone(u16),
+    /// What an element of a verdict map says, as nft writes it.
+    Verdict(String),
+    /// Ranges of addresses, first and last, sorted, apart from each other.
+    Ranges(Vec<(IpAddr, IpAddr)>),
     /// A bridge.
     Bridge {
         /// Its MTU.
@@ -117,7 +151,7 @@ impl Key {
     /// A thing that cannot outlive another: when the parent goes, the kernel removes it too.
     pub fn parent(&self) -> Option<Self> {
         match self {
-            Self::Element(_) => Some(Self::Base),
+            Self::Element(_) | Self::Chain(_) | Self::MemberSets(_) | Self::AddressSet(_) => Some(Self::Base),
             Self::Tunnel(vni, _) => Some(Self::Vxlan(*vni)),
             Self::Forward(vni, _) | Self::Neighbour(vni, _) => Some(Self::Bridge(*vni)),
             Self::Base
@@ -141,7 +175,7 @@ impl Key {
 
     /// True for what nftables holds.
     pub const fn is_filter(&self) -> bool {
-        matches!(self, Self::Base | Self::Element(_))
+        matches!(self, Self::Base | Self::Element(_) | Self::Chain(_) | Self::MemberSets(_) | Self::AddressSet(_))
     }
 }
 
@@ -149,8 +183,15 @@ impl Element {
     /// The tap this element is about.
     pub fn tap(&self) -> Option<&str> {
         match self {
-            Self::TapMac(tap, _) | Self::TapIp(tap, _) | Self::TapNd(tap, _) => Some(tap),
-            Self::Zone(_) | Self::PortIp(..) | Self::Member(..) => None,
+            Self::TapMac(tap, _)
+            | Self::TapIp(tap, _)
+            | Self::TapNd(tap, _)
+            | Self::TapRange(tap, _)
+            | Self::TapNdRange(tap, ..)
+            | Self::TapOpen(tap)
+            | Self::TapGrouped(tap)
+            | Self::TapStateless(tap) => Some(tap),
+            Self::Zone(_) | Self::Sender(..) | Self::Receiver(..) | Self::Member(..) | Self::GroupMember(..) => None,
         }
     }
 }
@@ -172,6 +213,8 @@ impl Value {
             (Self::Wrong { remake, .. }, _) => *remake,
             (Self::Vxlan { local: old, .. }, Self::Vxlan { local: new, .. }) => old != new,
             (Self::Tap { owner: Some(_), .. }, Self::Tap { owner: None, .. }) => true,
+            (Self::Verdict(old), Self::Verdict(new)) => old != new,
+            (Self::Zone(old), Self::Zone(new)) => old != new,
             _ => false,
         }
     }
@@ -181,6 +224,9 @@ impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Base => f.write_str("nftables tables"),
+            Self::Chain(chain) => write!(f, "nftables chain {chain}"),
+            Self::MemberSets(group) => write!(f, "nftables sets of the members of {group}"),
+            Self::AddressSet(set) => write!(f, "nftables sets of the address set {set}"),
             Self::Element(element) => write!(f, "nftables {element:?}"),
             Self::Bridge(vni) => write!(f, "bridge {}", vni.bridge()),
             Self::Vxlan(vni) => write!(f, "VXLAN device {}", vni.vxlan()),
@@ -193,6 +239,32 @@ impl fmt::Display for Key {
             Self::HostRecord(vni, port) => write!(f, "DNS record of {port} on {}", vni.bridge()),
             Self::Dnsmasq(vni) => write!(f, "dnsmasq of {}", vni.bridge()),
         }
+    }
+}
+
+/// The chain's name: `in_` or `out_`, and the tap's name or the group's id without hyphens.
+impl fmt::Display for Chain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Group(_, direction) | Self::Port(_, direction)) = self;
+        f.write_str(if *direction == Direction::Ingress { "in_" } else { "out_" })?;
+        match self {
+            Self::Group(group, _) => write!(f, "{}", group.as_uuid().simple()),
+            Self::Port(tap, _) => f.write_str(tap),
+        }
+    }
+}
+
+impl Chain {
+    /// The chain of this name; none where it is not one of ours that come and go.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let (direction, of) = match name.strip_prefix("in_") {
+            Some(of) => (Direction::Ingress, of),
+            None => (Direction::Egress, name.strip_prefix("out_")?),
+        };
+        if of.starts_with("ikt") {
+            return Some(Self::Port(of.to_owned(), direction));
+        }
+        (of.len() == 32).then(|| of.parse().ok())?.map(|group| Self::Group(group, direction))
     }
 }
 

@@ -3,7 +3,8 @@
 //! Order of a plan, each step able to rely on those before it:
 //!
 //! ```text
-//!   taps away > filter (one transaction: additions and removals) > servers, records, cables,
+//!   taps away > filter (one transaction: tables, elements away, sets, chains of groups, chains of
+//!   ports, elements, chains and sets away) > servers, records, cables,
 //!   forwarding, VXLAN devices and bridges away > bridges > VXLAN devices > taps > services >
 //!   forwarding > records > servers started or reloaded
 //! ```
@@ -11,7 +12,7 @@
 //! A tap thus comes up only after its filter, and a filter goes only after its tap; in between an
 //! unknown tap is dropped. A state that is right gives an empty plan.
 
-use crate::object::{Key, State, Value};
+use crate::object::{Chain, Key, State, Value};
 use iroko_model::Vni;
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -57,19 +58,26 @@ const fn removal_rank(key: &Key) -> u8 {
     match key {
         Key::Tap(_) => 0,
         Key::Base | Key::Element(_) => 2,
-        Key::Dnsmasq(_) => 3,
-        Key::Reservation(..) | Key::HostRecord(..) => 4,
-        Key::Service(_) => 5,
-        Key::Tunnel(..) | Key::Forward(..) | Key::Neighbour(..) => 6,
-        Key::Vxlan(_) => 7,
-        Key::Bridge(_) => 8,
+        // What is referred to goes after all that may refer to it.
+        Key::Chain(Chain::Port(..)) => 7,
+        Key::Chain(Chain::Group(..)) => 8,
+        Key::MemberSets(_) | Key::AddressSet(_) => 9,
+        Key::Dnsmasq(_) => 10,
+        Key::Reservation(..) | Key::HostRecord(..) => 11,
+        Key::Service(_) => 12,
+        Key::Tunnel(..) | Key::Forward(..) | Key::Neighbour(..) => 13,
+        Key::Vxlan(_) => 14,
+        Key::Bridge(_) => 15,
     }
 }
 
 const fn ensure_rank(key: &Key) -> u8 {
     match key {
         Key::Base => 1,
-        Key::Element(_) => 2,
+        Key::MemberSets(_) | Key::AddressSet(_) => 3,
+        Key::Chain(Chain::Group(..)) => 4,
+        Key::Chain(Chain::Port(..)) => 5,
+        Key::Element(_) => 6,
         Key::Bridge(_) => 20,
         Key::Vxlan(_) => 21,
         Key::Tap(_) => 22,

@@ -13,6 +13,7 @@
 
 use crate::apply;
 use crate::config::Config;
+use crate::cut::{self, Judge};
 use crate::desired::{HostFacts, Wanted};
 use crate::kernel::{Kernel, KernelError};
 use crate::object::{Key, State};
@@ -97,6 +98,8 @@ pub struct Reconciler {
     /// What the last full pass read, and what was done since. None: must be read first.
     observed: Option<State>,
     outstanding: Outstanding,
+    /// Whether flows that may have to be cut were not judged.
+    flows_unjudged: bool,
     reported: HashSet<PortId>,
 }
 
@@ -118,6 +121,7 @@ impl Reconciler {
             wanted: Wanted::default(),
             observed: None,
             outstanding: Outstanding::new(),
+            flows_unjudged: false,
             reported: HashSet::new(),
         }
     }
@@ -145,9 +149,12 @@ impl Reconciler {
         self.outstanding.retain(|key, _| !touched.contains(key));
         self.outstanding.extend(verify::outstanding(&failures));
         self.observed = Some(observed);
+        if actions.iter().any(cut::concerns) {
+            self.cut().await;
+        }
         let ports = self.concerned_ports(keys);
         self.report(&ports);
-        PassReport { full: false, actions: actions.len(), outstanding: !self.outstanding.is_empty() }
+        PassReport { full: false, actions: actions.len(), outstanding: self.is_outstanding() }
     }
 
     async fn full(&mut self) -> PassReport {
@@ -163,10 +170,35 @@ impl Reconciler {
                 self.outstanding = [(Key::Base, error.chain())].into();
             }
         }
+        self.cut().await;
         let ports: Vec<_> = self.desired.read().ports.values().cloned().collect();
         self.report(&ports);
         self.forget_ports();
-        PassReport { full: true, actions, outstanding: !self.outstanding.is_empty() }
+        PassReport { full: true, actions, outstanding: self.is_outstanding() }
+    }
+
+    fn is_outstanding(&self) -> bool {
+        self.flows_unjudged || !self.outstanding.is_empty()
+    }
+
+    /// Cuts the flows that the rules no longer allow, and lets those go on that they allow again.
+    async fn cut(&mut self) {
+        let judge = Judge::new(&self.desired.read());
+        let outcome = match self.kernel.flows().await {
+            Ok(flows) => {
+                let changes = judge.changes(flows);
+                let cut = changes.iter().filter(|(_, cut)| *cut).count();
+                if !changes.is_empty() {
+                    tracing::info!(cut, restored = changes.len() - cut, "established flows follow the rules");
+                }
+                self.kernel.mark(changes).await
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = &outcome {
+            tracing::error!(error = error.chain(), "established flows could not be judged");
+        }
+        self.flows_unjudged = outcome.is_err();
     }
 
     /// Plans, applies and reads again until nothing differs, a round changes nothing for the

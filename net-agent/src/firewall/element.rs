@@ -1,56 +1,85 @@
 //! Elements: which set each is in, how it is written, and how it is read back.
 
 use crate::object::{Element, Value, vni_of};
-use iroko_model::Vni;
+use ipnetwork::IpNetwork;
+use iroko_model::{AddressSetId, SecurityGroupId, Vni};
 use serde_json::Value as Json;
+use std::borrow::Cow;
+use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
+use std::str::FromStr;
 
 /// A set or map of the tables.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Set {
     /// Family of its table, `bridge` or `inet`.
     pub family: &'static str,
     /// Its name.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
 }
 
 const fn set(family: &'static str, name: &'static str) -> Set {
-    Set { family, name }
+    Set { family, name: Cow::Borrowed(name) }
 }
-
-const TAP_MAC: Set = set("bridge", "tap_mac");
-const TAP_IP4: Set = set("bridge", "tap_ip4");
-const TAP_IP6: Set = set("bridge", "tap_ip6");
-const TAP_ND: Set = set("bridge", "tap_nd");
-const ZONES: Set = set("inet", "zones");
-const PORTS4: Set = set("inet", "ports4");
-const PORTS6: Set = set("inet", "ports6");
-const MEMBERS4: Set = set("inet", "members4");
-const MEMBERS6: Set = set("inet", "members6");
-
-/// All sets and maps.
-pub const SETS: [Set; 9] = [TAP_MAC, TAP_IP4, TAP_IP6, TAP_ND, ZONES, PORTS4, PORTS6, MEMBERS4, MEMBERS6];
 
 /// Where an element belongs, its key and, in a map, its value.
 pub fn of_element(element: &Element, value: Option<&Value>) -> (Set, String, Option<String>) {
-    let by_family = |ip: &IpAddr, four, six| if ip.is_ipv4() { four } else { six };
+    let by_family = |four: bool, a, b| set("bridge", if four { a } else { b });
+    let bridge = |name| set("inet", name);
     match element {
-        Element::TapMac(tap, mac) => (TAP_MAC, format!("\"{tap}\" . {mac}"), None),
-        Element::TapIp(tap, ip) => (by_family(ip, TAP_IP4, TAP_IP6), format!("\"{tap}\" . {ip}"), None),
-        Element::TapNd(tap, ip) => (TAP_ND, format!("\"{tap}\" . {:#x}", u128::from(*ip)), None),
+        Element::TapMac(tap, mac) => (set("bridge", "tap_mac"), format!("\"{tap}\" . {mac}"), None),
+        Element::TapIp(tap, ip) => (by_family(ip.is_ipv4(), "tap_ip4", "tap_ip6"), format!("\"{tap}\" . {ip}"), None),
+        Element::TapNd(tap, ip) => (set("bridge", "tap_nd"), format!("\"{tap}\" . {:#x}", u128::from(*ip)), None),
+        Element::TapRange(tap, range) => {
+            (by_family(range.is_ipv4(), "tap_range4", "tap_range6"), format!("\"{tap}\" . {range}"), None)
+        }
+        Element::TapNdRange(tap, first, last) => {
+            let (first, last) = (u128::from(*first), u128::from(*last));
+            let range = if first == last { format!("{first:#x}") } else { format!("{first:#x}-{last:#x}") };
+            (set("bridge", "tap_nd_range"), format!("\"{tap}\" . {range}"), None)
+        }
+        Element::TapOpen(tap) => (set("bridge", "tap_open"), format!("\"{tap}\""), None),
+        Element::TapGrouped(tap) => (set("bridge", "tap_grouped"), format!("\"{tap}\""), None),
+        Element::TapStateless(tap) => (set("bridge", "tap_stateless"), format!("\"{tap}\""), None),
         Element::Zone(vni) => {
             let zone = if let Some(Value::Zone(zone)) = value { Some(zone.to_string()) } else { None };
-            (ZONES, format!("\"{}\"", vni.bridge()), zone)
+            (bridge("zones"), format!("\"{}\"", vni.bridge()), zone)
         }
-        Element::PortIp(vni, ip) => {
-            (by_family(ip, PORTS4, PORTS6), bridge_and(*vni, ip), Some("goto members".to_owned()))
+        Element::Sender(vni, mac) => (bridge("senders"), bridge_and(*vni, mac), verdict(value)),
+        Element::Receiver(vni, mac) => (bridge("receivers"), bridge_and(*vni, mac), verdict(value)),
+        Element::Member(vni, ip) => {
+            (bridge(if ip.is_ipv4() { "members4" } else { "members6" }), bridge_and(*vni, ip), None)
         }
-        Element::Member(vni, ip) => (by_family(ip, MEMBERS4, MEMBERS6), bridge_and(*vni, ip), None),
+        Element::GroupMember(group, vni, ip) => {
+            let [four, six] = member_sets(*group);
+            let name = Cow::Owned(if ip.is_ipv4() { four } else { six });
+            (Set { family: "inet", name }, bridge_and(*vni, ip), None)
+        }
     }
 }
 
-fn bridge_and(vni: Vni, ip: &IpAddr) -> String {
-    format!("\"{}\" . {ip}", vni.bridge())
+fn bridge_and(vni: Vni, address: &impl fmt::Display) -> String {
+    format!("\"{}\" . {address}", vni.bridge())
+}
+
+fn verdict(value: Option<&Value>) -> Option<String> {
+    if let Some(Value::Verdict(verdict)) = value { Some(verdict.clone()) } else { None }
+}
+
+/// Names of a group's sets of members, IPv4 and IPv6.
+pub fn member_sets(group: SecurityGroupId) -> [String; 2] {
+    [4, 6].map(|family| format!("g{family}_{}", group.as_uuid().simple()))
+}
+
+/// Names of an address set's sets, IPv4 and IPv6.
+pub fn address_sets(set: AddressSetId) -> [String; 2] {
+    [4, 6].map(|family| format!("a{family}_{}", set.as_uuid().simple()))
+}
+
+/// The UUID in the name of a set that comes and goes, `g4_...` or `a6_...`.
+pub fn id_in<T: FromStr>(name: &str, kind: char) -> Option<T> {
+    let rest = name.strip_prefix(kind)?.strip_prefix(['4', '6'])?.strip_prefix('_')?;
+    (rest.len() == 32).then(|| rest.parse().ok())?
 }
 
 /// Reads an element as nft lists it in JSON; none where it is not one of ours.
@@ -59,25 +88,79 @@ pub fn to_element(set: &str, item: &Json) -> Option<(Element, Value)> {
         Json::Array(pair) => (pair.first()?, pair.get(1)),
         other => (other, None),
     };
-    if set == ZONES.name {
-        let zone = u16::try_from(value?.as_u64()?).ok()?;
-        return Some((Element::Zone(vni_of(key.as_str()?, "ikbr")?), Value::Zone(zone)));
+    if let Some(name) = key.as_str() {
+        return of_name(set, name, value);
     }
     let parts = key.get("concat")?.as_array()?;
     let (device, address) = (parts.first()?.as_str()?, parts.get(1)?);
     let tap = || device.to_owned();
     let bridge = || vni_of(device, "ikbr");
     let ip = || address.as_str()?.parse::<IpAddr>().ok();
+    let mac = || address.as_str()?.parse().ok();
     let element = match set {
-        "tap_mac" => Element::TapMac(tap(), address.as_str()?.parse().ok()?),
+        "tap_mac" => Element::TapMac(tap(), mac()?),
         "tap_ip4" | "tap_ip6" => Element::TapIp(tap(), ip()?),
         "tap_nd" => Element::TapNd(tap(), number(address)?),
-        "ports4" | "ports6" => Element::PortIp(bridge()?, ip()?),
+        "tap_range4" | "tap_range6" => Element::TapRange(tap(), prefix(address)?),
+        "tap_nd_range" => {
+            let (first, last) = ends(address, number)?;
+            Element::TapNdRange(tap(), first, last)
+        }
+        "senders" => return Some((Element::Sender(bridge()?, mac()?), to_verdict(value?))),
+        "receivers" => return Some((Element::Receiver(bridge()?, mac()?), to_verdict(value?))),
         "members4" | "members6" => Element::Member(bridge()?, ip()?),
+        _ => Element::GroupMember(id_in(set, 'g')?, bridge()?, ip()?),
+    };
+    Some((element, Value::Present))
+}
+
+fn of_name(set: &str, name: &str, value: Option<&Json>) -> Option<(Element, Value)> {
+    let tap = name.to_owned();
+    let element = match set {
+        "zones" => {
+            let zone = u16::try_from(value?.as_u64()?).ok()?;
+            return Some((Element::Zone(vni_of(name, "ikbr")?), Value::Zone(zone)));
+        }
+        "tap_open" => Element::TapOpen(tap),
+        "tap_grouped" => Element::TapGrouped(tap),
+        "tap_stateless" => Element::TapStateless(tap),
         _ => return None,
     };
-    let expected = value.is_none_or(|value| value.pointer("/goto/target").and_then(Json::as_str) == Some("members"));
-    Some((element, if expected { Value::Present } else { Value::wrong(format!("leads to {value:?}")) }))
+    Some((element, Value::Present))
+}
+
+/// `{"goto": {"target": "members"}}` is `goto members`, `{"accept": null}` is `accept`.
+fn to_verdict(json: &Json) -> Value {
+    let words = json.as_object().and_then(|object| object.iter().next()).map(|(verb, body)| {
+        let target = body.get("target").and_then(Json::as_str);
+        target.map_or_else(|| verb.clone(), |target| format!("{verb} {target}"))
+    });
+    Value::Verdict(words.unwrap_or_else(|| json.to_string()))
+}
+
+fn prefix(json: &Json) -> Option<IpNetwork> {
+    if let Some(one) = json.as_str() {
+        return one.parse::<IpAddr>().ok().map(IpNetwork::from);
+    }
+    let prefix = json.get("prefix")?;
+    let length = u8::try_from(prefix.get("len")?.as_u64()?).ok()?;
+    IpNetwork::new(prefix.get("addr")?.as_str()?.parse().ok()?, length).ok()
+}
+
+fn ends<T: Copy>(json: &Json, read: impl Fn(&Json) -> Option<T>) -> Option<(T, T)> {
+    match json.get("range").and_then(Json::as_array) {
+        Some(range) => Some((read(range.first()?)?, read(range.get(1)?)?)),
+        None => read(json).map(|one| (one, one)),
+    }
+}
+
+/// Reads an element of an address set: first and last address.
+pub fn to_range(json: &Json) -> Option<(IpAddr, IpAddr)> {
+    if json.get("prefix").is_some() {
+        let range = prefix(json)?;
+        return Some((range.network(), range.broadcast()));
+    }
+    ends(json, |end| end.as_str()?.parse().ok())
 }
 
 /// nft lists a raw number as text in hexadecimal where it has more than 64 bits.

@@ -1,16 +1,19 @@
 //! The packet filter: two nftables tables of ours, and the elements in their sets and maps.
 //!
 //! `base.nft` is the text of the tables and explains itself. This module turns actions into one
-//! transaction ([`text`]), runs it ([`apply`]) and reads back what there is ([`listing`]). The
-//! tables count as right when they list exactly as they did just after they were written, which
-//! holds for any version of nft and notices every hand.
+//! transaction ([`text`]), runs it ([`apply`]) and reads back what there is ([`listing`]). Tables and
+//! chains count as right while they list exactly as they did just after they were written ([`kept`]),
+//! which holds for any version of nft and notices every hand. What stands in a port's and a group's
+//! chain is in [`group`].
 
 pub mod apply;
 mod element;
+pub mod group;
+mod kept;
 pub mod listing;
 pub mod text;
 
-pub use element::{SETS, Set, of_element, to_element};
+pub use element::{Set, of_element, to_element};
 
 use std::io;
 use std::sync::LazyLock;

@@ -1,13 +1,26 @@
 //! Actions -> one nft transaction. Pure.
 //!
-//! Removals are written as `add` and `delete`, so that an element that is already gone does not
-//! fail the whole.
+//! ```text
+//!   tables > elements away > sets > chains made and emptied > their rules > elements >
+//!   chains emptied and away > sets away
+//! ```
+//!
+//! so that nothing is named before it is there, and nothing goes while it is named. Removals are
+//! written as `add` and `delete`, so that what is already gone does not fail the whole.
 
+use super::element::{address_sets, member_sets};
 use super::{BASE, Set, of_element};
 use crate::object::{Element, Key, Value};
 use crate::plan::Action;
+use iroko_model::AddressSetId;
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::net::IpAddr;
+
+const EXPECT: &str = "a string takes all text";
+/// Declarations of the sets that come and go, IPv4 and IPv6.
+const MEMBERS: [&str; 2] = ["type ifname . ipv4_addr;", "type ifname . ipv6_addr;"];
+const ADDRESSES: [&str; 2] = ["type ipv4_addr; flags interval;", "type ipv6_addr; flags interval;"];
 
 /// The transaction of these actions; empty for none.
 pub fn transaction(actions: &[Action]) -> String {
@@ -20,13 +33,90 @@ pub fn transaction(actions: &[Action]) -> String {
     }
     let mut batches = Batches::default();
     actions.iter().for_each(|action| batches.take(action));
-    batches.write(&mut text);
+    batches.write_away(&mut text);
+    write_sets(&mut text, actions);
+    write_chains(&mut text, actions);
+    batches.write_new(&mut text);
+    remove_chains(&mut text, actions);
+    remove_sets(&mut text, actions);
     text
 }
 
 fn remove_tables() -> String {
     let per_family = |family| format!("add table {family} ik\ndelete table {family} ik\n");
     per_family("bridge") + &per_family("inet")
+}
+
+fn write_sets(text: &mut String, actions: &[Action]) {
+    for action in actions {
+        match action {
+            Action::Ensure(Key::MemberSets(group), _) => declare(text, &member_sets(*group), MEMBERS),
+            Action::Ensure(Key::AddressSet(set), Value::Ranges(ranges)) => write_addresses(text, *set, ranges),
+            _ => {}
+        }
+    }
+}
+
+fn declare(text: &mut String, names: &[String; 2], types: [&str; 2]) {
+    for (name, declaration) in names.iter().zip(types) {
+        writeln!(text, "add set inet ik {name} {{ {declaration} }}").expect(EXPECT);
+    }
+}
+
+fn write_addresses(text: &mut String, set: AddressSetId, ranges: &[(IpAddr, IpAddr)]) {
+    let names = address_sets(set);
+    declare(text, &names, ADDRESSES);
+    for (name, four) in names.iter().zip([true, false]) {
+        writeln!(text, "flush set inet ik {name}").expect(EXPECT);
+        let item = |(first, last): &(IpAddr, IpAddr)| {
+            if first == last { first.to_string() } else { format!("{first}-{last}") }
+        };
+        let items: Vec<String> = ranges.iter().filter(|range| range.0.is_ipv4() == four).map(item).collect();
+        if !items.is_empty() {
+            writeln!(text, "add element inet ik {name} {{ {} }}", items.join(", ")).expect(EXPECT);
+        }
+    }
+}
+
+/// All chains first, for they jump to each other.
+fn write_chains(text: &mut String, actions: &[Action]) {
+    let chains = || {
+        actions.iter().filter_map(|action| match action {
+            Action::Ensure(Key::Chain(chain), Value::Text(rules)) => Some((chain, rules)),
+            _ => None,
+        })
+    };
+    for (chain, _) in chains() {
+        writeln!(text, "add chain inet ik {chain}\nflush chain inet ik {chain}").expect(EXPECT);
+    }
+    for (chain, rules) in chains() {
+        for rule in rules.lines() {
+            writeln!(text, "add rule inet ik {chain} {rule}").expect(EXPECT);
+        }
+    }
+}
+
+fn remove_chains(text: &mut String, actions: &[Action]) {
+    let chains = || {
+        actions.iter().filter_map(|action| match action {
+            Action::Remove(Key::Chain(chain), _) => Some(chain),
+            _ => None,
+        })
+    };
+    chains().for_each(|chain| writeln!(text, "add chain inet ik {chain}\nflush chain inet ik {chain}").expect(EXPECT));
+    chains().for_each(|chain| writeln!(text, "delete chain inet ik {chain}").expect(EXPECT));
+}
+
+fn remove_sets(text: &mut String, actions: &[Action]) {
+    for action in actions {
+        let (names, types) = match action {
+            Action::Remove(Key::MemberSets(group), _) => (member_sets(*group), MEMBERS),
+            Action::Remove(Key::AddressSet(set), _) => (address_sets(*set), ADDRESSES),
+            _ => continue,
+        };
+        declare(text, &names, types);
+        names.iter().for_each(|name| writeln!(text, "delete set inet ik {name}").expect(EXPECT));
+    }
 }
 
 /// Elements by set: nft takes a thousand in one command as quickly as one.
@@ -39,40 +129,38 @@ struct Batches {
 impl Batches {
     fn take(&mut self, action: &Action) {
         match action {
-            Action::Ensure(Key::Element(element), value) => self.put(element, value),
-            Action::Remove(Key::Element(element), value) => self.remove(element, value),
+            Action::Ensure(Key::Element(element), value) => put(&mut self.new, element, value),
+            Action::Remove(Key::Element(element), value) => put(&mut self.away, element, value),
             Action::Ensure(..) | Action::Remove(..) | Action::Reload(_) => {}
         }
     }
 
-    fn put(&mut self, element: &Element, value: &Value) {
-        let (set, key, data) = of_element(element, Some(value));
-        self.new.entry(set).or_default().push((key, data));
-    }
-
-    fn remove(&mut self, element: &Element, value: &Value) {
-        let (set, key, data) = of_element(element, Some(value));
-        self.away.entry(set).or_default().push((key, data));
-    }
-
-    fn write(&self, text: &mut String) {
+    fn write_away(&self, text: &mut String) {
         for (set, elements) in &self.away {
-            command(text, "add", *set, elements);
+            command(text, "add", set, elements);
             let keys: Vec<_> = elements.iter().map(|(key, _)| (key.clone(), None)).collect();
-            command(text, "delete", *set, &keys);
+            command(text, "delete", set, &keys);
         }
+    }
+
+    fn write_new(&self, text: &mut String) {
         for (set, elements) in &self.new {
-            command(text, "add", *set, elements);
+            command(text, "add", set, elements);
         }
     }
 }
 
-fn command(text: &mut String, verb: &str, set: Set, elements: &[(String, Option<String>)]) {
+fn put(batch: &mut BTreeMap<Set, Vec<(String, Option<String>)>>, element: &Element, value: &Value) {
+    let (set, key, data) = of_element(element, Some(value));
+    batch.entry(set).or_default().push((key, data));
+}
+
+fn command(text: &mut String, verb: &str, set: &Set, elements: &[(String, Option<String>)]) {
     let item = |(key, data): &(String, Option<String>)| match data {
         Some(data) => format!("{key} : {data}"),
         None => key.clone(),
     };
     let items: Vec<String> = elements.iter().map(item).collect();
     let Set { family, name } = set;
-    writeln!(text, "{verb} element {family} ik {name} {{ {} }}", items.join(", ")).expect("a string takes all text");
+    writeln!(text, "{verb} element {family} ik {name} {{ {} }}", items.join(", ")).expect(EXPECT);
 }

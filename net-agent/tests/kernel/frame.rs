@@ -55,6 +55,38 @@ pub fn tcp4(from: (Ipv4Addr, u16), to: (Ipv4Addr, u16), numbers: (u32, u32), fla
     ip4(6, from.0, to.0, &segment)
 }
 
+/// The same over IPv6.
+pub fn tcp6(from: (Ipv6Addr, u16), to: (Ipv6Addr, u16), numbers: (u32, u32), flags: u8) -> Vec<u8> {
+    let mut segment = [&from.1.to_be_bytes()[..], &to.1.to_be_bytes()].concat();
+    segment.extend(numbers.0.to_be_bytes());
+    segment.extend(numbers.1.to_be_bytes());
+    segment.extend([0x50, flags, 0xff, 0xff, 0, 0, 0, 0]);
+    let pseudo = [&from.0.octets()[..], &to.0.octets(), &[0, 0, 0, 20, 0, 0, 0, 6], &segment].concat();
+    let sum = checksum(&pseudo);
+    segment[16..18].copy_from_slice(&sum.to_be_bytes());
+    ip6(6, from.0, to.0, &segment)
+}
+
+/// The first chunk of an SCTP association (RFC 9260), with its CRC32c.
+pub fn sctp_init(from: u16, to: u16) -> Vec<u8> {
+    let head = [from.to_be_bytes(), to.to_be_bytes()].concat();
+    let chunk = [&[1, 0, 0, 20, 0, 0, 0, 1, 0, 0, 255, 255, 0, 1, 0, 1][..], &[0, 0, 0, 1]].concat();
+    let mut packet = [&head[..], &[0; 8], &chunk].concat();
+    let crc = packet.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0x82f6_3b78 } else { crc >> 1 })
+    });
+    packet[8..12].copy_from_slice(&(!crc).to_le_bytes());
+    packet
+}
+
+/// An ICMP message with its checksum.
+pub fn icmp4(from: Ipv4Addr, to: Ipv4Addr, message: &[u8]) -> Vec<u8> {
+    let mut body = message.to_vec();
+    let sum = checksum(message);
+    body[2..4].copy_from_slice(&sum.to_be_bytes());
+    ip4(1, from, to, &body)
+}
+
 pub fn ip4(protocol: u8, from: Ipv4Addr, to: Ipv4Addr, payload: &[u8]) -> Vec<u8> {
     let length = u16::try_from(20 + payload.len()).unwrap();
     let mut header = vec![0x45, 0];
@@ -87,7 +119,7 @@ pub fn udp6(from: (Ipv6Addr, u16), to: (Ipv6Addr, u16), payload: &[u8]) -> Vec<u
     ip6(17, from.0, to.0, &datagram)
 }
 
-fn ip6(next: u8, from: Ipv6Addr, to: Ipv6Addr, payload: &[u8]) -> Vec<u8> {
+pub fn ip6(next: u8, from: Ipv6Addr, to: Ipv6Addr, payload: &[u8]) -> Vec<u8> {
     let length = u16::try_from(payload.len()).unwrap();
     [&[0x60, 0, 0, 0][..], &length.to_be_bytes(), &[next, 255], &from.octets(), &to.octets(), payload].concat()
 }

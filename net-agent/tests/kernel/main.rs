@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test's own tools may panic as its cases do")]
 
 mod frame;
+mod groups;
 mod guest;
 mod lab;
 mod passes;
+mod property;
 mod service;
 mod traffic;

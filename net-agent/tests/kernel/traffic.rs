@@ -176,7 +176,7 @@ fn the_host_is_out_of_reach() {
     let across = Across::new(0x206);
     let (mut one, mut two) = across.guests();
     let bridge: MacAddress = "0a:69:6b:00:02:06".parse().unwrap();
-    let before = across.hosts.0.sh("nft list table bridge ik | grep -c 'iifname \"ik\\*\" drop'");
+    let before = across.hosts.0.sh("nft list table bridge ik | grep -c 'counter name \"to_host\" drop'");
     assert_eq!(before.trim(), "1");
     let IpAddr::V4(vtep) = across.hosts.0.vtep else { unreachable!("the lab's VTEPs are IPv4") };
     one.send(&ethernet(bridge, one.mac, 0x0800, &udp4((one.ip, 7000), (vtep, 4789), b"tunnel")));

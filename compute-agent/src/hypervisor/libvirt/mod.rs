@@ -1,12 +1,13 @@
 //! The real hypervisor: libvirt, behind a fence.
 //!
 //! [`fence`] owns the threads that may block and their connections, [`domain`] the verbs on one
-//! connection, [`events`] the hints. Nothing of libvirt's types leaves this folder.
+//! connection, [`events`] the hints, [`lost_start`] what is mended before the daemon starts. Nothing of libvirt's types leaves this folder.
 
 mod connection;
 mod domain;
 mod events;
 mod fence;
+pub mod lost_start;
 
 pub use fence::FenceError;
 

@@ -1,0 +1,111 @@
+//! What a port on this host needs: a tap, where it is found, and its filter. Pure.
+
+use crate::desired::{HostFacts, Things, host_record, with_link_local};
+use crate::dhcp;
+use crate::firewall::group;
+use crate::object::{Chain, Element, Key, Value, link_local};
+use ipnetwork::IpNetwork;
+use iroko_agent_link::agent::Desired;
+use iroko_agent_link::wire::{NetworkSpec, PortSpec};
+use iroko_model::security_group::Direction;
+use iroko_model::{MacAddress, SecurityGroupId, Vni};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+/// All of it.
+pub fn things(port: &PortSpec, network: &NetworkSpec, desired: &Desired, facts: &HostFacts) -> Things {
+    let (vni, tap) = (network.vni, &port.tap);
+    let mut things = vec![
+        (Key::Tap(tap.clone()), Value::Tap { vni, mtu: network.mtu, owner: facts.tap_owner }),
+        (Key::Forward(vni, port.mac), Value::Device(tap.clone())),
+    ];
+    let members = with_link_local(&port.addresses, port.mac).map(|ip| Element::Member(vni, ip));
+    things.extend(members.map(present));
+    if port.is_secured {
+        things.extend(addresses(port).into_iter().map(present));
+        things.extend(judges(port, vni, desired));
+    } else {
+        things.push(present(Element::TapOpen(tap.clone())));
+    }
+    if !network.subnets.is_empty() && !port.addresses.is_empty() {
+        things.push((Key::Reservation(vni, port.id), Value::Text(dhcp::reservation(port))));
+    }
+    things.extend(host_record(network, port.id, &port.addresses, port.hostname.as_str()));
+    things
+}
+
+fn present(element: Element) -> (Key, Value) {
+    (Key::Element(element), Value::Present)
+}
+
+/// The addresses that the tap may use.
+fn addresses(port: &PortSpec) -> Vec<Element> {
+    let tap = || port.tap.clone();
+    let mut elements: Vec<Element> = macs(port).into_iter().map(|mac| Element::TapMac(tap(), mac)).collect();
+    for ip in with_link_local(&port.addresses, port.mac) {
+        elements.push(Element::TapIp(tap(), ip));
+        if let IpAddr::V6(v6) = ip {
+            elements.push(Element::TapNd(tap(), v6));
+        }
+    }
+    for range in ranges(port) {
+        elements.push(Element::TapRange(tap(), range));
+        if let IpNetwork::V6(v6) = range {
+            elements.push(Element::TapNdRange(tap(), v6.network(), v6.broadcast()));
+        }
+    }
+    elements
+}
+
+/// Its own MAC address and those of its allowed address pairs.
+pub fn macs(port: &PortSpec) -> BTreeSet<MacAddress> {
+    port.allowed_address_pairs.iter().filter_map(|pair| pair.mac).chain([port.mac]).collect()
+}
+
+/// Its allowed address pairs' ranges, and the link-local addresses that their MAC addresses form;
+/// without those that are inside of others, for nft takes none that overlap.
+pub fn ranges(port: &PortSpec) -> Vec<IpNetwork> {
+    let formed = port.allowed_address_pairs.iter().filter(|pair| pair.cidr.is_ipv6()).filter_map(|pair| pair.mac);
+    let formed = formed.map(|mac| IpNetwork::from(IpAddr::V6(link_local(mac))));
+    let all: BTreeSet<IpNetwork> = port.allowed_address_pairs.iter().map(|pair| pair.cidr).chain(formed).collect();
+    let is_inside = |range: &IpNetwork, other: &IpNetwork| {
+        other.prefix() < range.prefix() && other.is_ipv4() == range.is_ipv4() && other.contains(range.ip())
+    };
+    all.iter().filter(|range| !all.iter().any(|other| is_inside(range, other))).copied().collect()
+}
+
+/// Where what it sends and gets is judged.
+fn judges(port: &PortSpec, vni: Vni, desired: &Desired) -> Things {
+    let Some(groups) = &port.security_group_ids else {
+        return verdicts(port, vni, "accept".to_owned(), "goto members".to_owned());
+    };
+    let mut groups = groups.clone();
+    groups.sort_unstable();
+    groups.dedup();
+    let chain = |direction| Chain::Port(port.tap.clone(), direction);
+    let [sends, gets] = [Direction::Egress, Direction::Ingress].map(chain);
+    let mut things = verdicts(port, vni, format!("goto {sends}"), format!("goto {gets}"));
+    things.push((Key::Chain(sends), Value::Text(group::port_chain(&groups, Direction::Egress))));
+    things.push((Key::Chain(gets), Value::Text(group::port_chain(&groups, Direction::Ingress))));
+    things.push(present(Element::TapGrouped(port.tap.clone())));
+    if is_stateless(&groups, desired) {
+        things.push(present(Element::TapStateless(port.tap.clone())));
+    }
+    things
+}
+
+fn verdicts(port: &PortSpec, vni: Vni, sends: String, gets: String) -> Things {
+    let of_mac = |mac| {
+        [
+            (Key::Element(Element::Sender(vni, mac)), Value::Verdict(sends.clone())),
+            (Key::Element(Element::Receiver(vni, mac)), Value::Verdict(gets.clone())),
+        ]
+    };
+    macs(port).into_iter().flat_map(of_mac).collect()
+}
+
+/// A port keeps no state where all its groups are stateless; one stateful group makes it stateful.
+pub fn is_stateless(groups: &[SecurityGroupId], desired: &Desired) -> bool {
+    let stateless = |group| desired.security_groups.get(group).is_some_and(|spec| !spec.is_stateful);
+    !groups.is_empty() && groups.iter().all(stateless)
+}
