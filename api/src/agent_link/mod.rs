@@ -8,6 +8,7 @@ mod member;
 mod networks;
 mod ring;
 pub mod routes;
+mod security;
 mod tls;
 
 pub use tls::server_config;

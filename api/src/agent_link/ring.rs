@@ -5,6 +5,7 @@
 
 use iroko_agent_link::wire::{AgentKind, Change, ObjectKey};
 use iroko_model::{HostId, InstanceId, NetworkId};
+use iroko_store::desired::Need;
 use std::collections::{HashMap, HashSet, VecDeque};
 
 /// Entries kept.
@@ -17,6 +18,8 @@ pub enum What {
     Change(Change),
     /// The host has its first port on the network: network and all its peers are to be sent.
     Join(NetworkId),
+    /// The host begins to need it: all of it is to be sent.
+    Begin(Need),
     /// The machine's console log is wanted.
     Console(InstanceId),
 }
@@ -28,6 +31,8 @@ pub enum Scope {
     Host(HostId),
     /// All hosts of a network.
     Network(NetworkId),
+    /// All hosts that need it.
+    Need(Need),
 }
 
 #[derive(Debug)]
@@ -47,12 +52,14 @@ pub struct Ring {
     floor: i64,
     members: HashMap<HostId, HashSet<NetworkId>>,
     hosts: HashMap<NetworkId, HashSet<HostId>>,
+    needs: HashMap<HostId, HashSet<Need>>,
+    needed_by: HashMap<Need, HashSet<HostId>>,
 }
 
 /// What a host has not seen yet.
 #[derive(Debug, Default)]
 pub struct News {
-    /// Changes and joins, in order; of an object only the last.
+    /// Changes, joins and beginnings, in order; of an object only the last.
     pub what: Vec<What>,
     /// Wanted console logs.
     pub consoles: Vec<InstanceId>,
@@ -102,11 +109,25 @@ impl Ring {
         }
     }
 
+    /// Notes all that a host needs of security groups.
+    pub fn set_needs(&mut self, host: HostId, needs: HashSet<Need>) {
+        for old in self.needs.remove(&host).unwrap_or_default() {
+            remove(&mut self.needed_by, &old, &host);
+        }
+        for need in &needs {
+            self.needed_by.entry(*need).or_default().insert(host);
+        }
+        if !needs.is_empty() {
+            self.needs.insert(host, needs);
+        }
+    }
+
     /// Hosts that an entry of this scope concerns.
     pub fn hosts_of(&self, scope: Scope) -> Vec<HostId> {
         match scope {
             Scope::Host(host) => vec![host],
             Scope::Network(network) => self.hosts.get(&network).into_iter().flatten().copied().collect(),
+            Scope::Need(need) => self.needed_by.get(&need).into_iter().flatten().copied().collect(),
         }
     }
 
@@ -116,6 +137,8 @@ impl Ring {
         if kind == AgentKind::Net {
             let networks = self.members.get(&host).into_iter().flatten();
             entries.extend(networks.flat_map(|network| self.since(Scope::Network(*network), revision)));
+            let needs = self.needs.get(&host).into_iter().flatten();
+            entries.extend(needs.flat_map(|need| self.since(Scope::Need(*need), revision)));
             entries.sort_unstable_by_key(|entry| entry.order);
         }
         let mut news = News::default();
@@ -124,6 +147,12 @@ impl Ring {
             match &entry.what {
                 What::Console(id) => news.consoles.push(*id),
                 What::Join(network) => supersede(&mut news.what, &mut last, ObjectKey::Network(*network), entry),
+                // The last one counts: what stands between two of them is in it.
+                What::Begin(need) => {
+                    news.what.retain(|what| !matches!(what, What::Begin(earlier) if earlier == need));
+                    last.clear();
+                    news.what.push(entry.what.clone());
+                }
                 What::Change(change) => supersede(&mut news.what, &mut last, change.key(), entry),
             }
         }
@@ -158,7 +187,7 @@ const fn kind_of(what: &What) -> AgentKind {
         What::Console(_) | What::Change(Change::Set(Object::Instance(_)) | Change::Gone(ObjectKey::Instance(_))) => {
             AgentKind::Compute
         }
-        What::Join(_) | What::Change(_) => AgentKind::Net,
+        What::Join(_) | What::Begin(_) | What::Change(_) => AgentKind::Net,
     }
 }
 

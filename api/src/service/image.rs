@@ -13,6 +13,7 @@ use iroko_model::{ImageId, Invalid, ProjectId};
 use iroko_store::Wake;
 use iroko_store::authority::Scope;
 use iroko_store::image::{self, Image as Row, ImageDeletion, NewImage, Uploaded};
+use iroko_store::request;
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -67,8 +68,15 @@ pub async fn upload(app: &App, project: ProjectId, id: ImageId, body: BodyDataSt
     app.store.commit_aside(tx).await?;
     // A task of its own: when the sender is gone this request ends where it waits, and the record
     // must be given back all the same.
-    let app = app.clone();
-    let task = tokio::spawn(async move { take(&app, project, &record, upload, body).await });
+    let (app, about) = (app.clone(), request::current());
+    let task = tokio::spawn(async move {
+        let work = take(&app, project, &record, upload, body);
+        // Its audit record is part of its own commit, whoever waits for the answer.
+        match about {
+            Some(about) => request::within(about, work).await,
+            None => work.await,
+        }
+    });
     task.await.map_err(|error| Problem::internal(&error))?
 }
 

@@ -84,6 +84,8 @@ async fn every_change_is_recorded_and_every_refusal(_: PgPoolOptions, connect: P
     ];
     assert_eq!(told, wanted);
     assert!(!Value::Array(all.clone()).to_string().contains("the secret"), "no secret is in it");
+    let uploaded = all[1]["changes"].as_array().unwrap().last().unwrap();
+    assert_eq!((&uploaded["noun"], &uploaded["after"]["status"]), (&json!("image"), &json!("active")), "{uploaded}");
     let stop = &all[5];
     assert_eq!(stop["request_id"].as_str(), stopped.headers["x-request-id"].to_str().ok());
     assert_eq!(

@@ -7,12 +7,13 @@ use iroko_model::InstanceId;
 use iroko_store::change::change_trim;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use std::time::{Duration, Instant};
 
-/// Most octets of one small object on the wire.
-const SMALL: usize = 700;
+/// Most octets of two small objects on the wire.
+const SMALL: usize = 1000;
 
 fn octets(reply: &DesiredReply) -> usize {
     serde_json::to_vec(reply).unwrap().len()
@@ -25,6 +26,10 @@ fn held(agent: &Agent) -> Value {
     let mut objects: Vec<String> = peers.iter().map(|peer| serde_json::to_string(peer).unwrap()).collect();
     objects.extend(desired.networks.values().map(|n| serde_json::to_string(n).unwrap()));
     objects.extend(desired.ports.values().map(|p| serde_json::to_string(p).unwrap()));
+    let members = desired.members.values().flat_map(|members| members.values());
+    objects.extend(members.map(|m| serde_json::to_string(m).unwrap()));
+    objects.extend(desired.security_groups.values().map(|g| serde_json::to_string(g).unwrap()));
+    objects.extend(desired.address_sets.values().map(|s| serde_json::to_string(s).unwrap()));
     objects.extend(desired.instances.values().map(|i| serde_json::to_string(i).unwrap()));
     objects.sort();
     json!(objects)
@@ -87,10 +92,14 @@ async fn a_delta_is_as_large_as_the_change(_: PgPoolOptions, connect: PgConnectO
         }
         let id = run_on(&api, &ground, &near).await;
         let (to_near, to_far, to_compute) = (delta(&mut near).await, delta(&mut far).await, delta(&mut compute).await);
-        let [Change::Set(Object::Peer(peer))] = &to_far.changes[..] else { panic!("{to_far:?}") };
+        let [Change::Set(Object::Peer(peer)), Change::Set(Object::Member(member))] = &to_far.changes[..] else {
+            panic!("{to_far:?}")
+        };
+        assert_eq!((member.port_id, &member.addresses), (peer.port_id, &peer.addresses));
         assert_eq!((peer.host_id, peer.vtep.to_string()), (near.host(), "192.0.2.1".to_owned()));
         let ports = to_near.changes.iter().filter(|change| matches!(change, Change::Set(Object::Port(_)))).count();
-        assert!(ports == 1 && to_near.changes.len() <= 2, "its port, and the same as a peer to ignore: {to_near:?}");
+        let others = to_near.changes.len() - ports;
+        assert!(ports == 1 && others <= 2, "its port, the same as a peer to ignore, and as a member: {to_near:?}");
         let [Change::Set(Object::Instance(spec))] = &to_compute.changes[..] else { panic!("{to_compute:?}") };
         assert_eq!(spec.id, id);
         assert!(octets(&to_far) < SMALL, "{} octets", octets(&to_far));
@@ -138,7 +147,9 @@ async fn unknown_revisions_get_everything(_: PgPoolOptions, connect: PgConnectOp
     let (epoch, number) = net.desired.revision.rsplit_once(':').unwrap();
     for after in ["", "x", &format!("other.1.1:{number}"), &format!("{epoch}:0"), &format!("{epoch}:x")] {
         let reply = net.link.desired(after).await.unwrap();
-        assert!(reply.full && reply.changes.len() == 2, "after {after:?}: {reply:?}");
+        let is_group = |change: &&Change| matches!(change.key(), ObjectKey::SecurityGroup(_) | ObjectKey::Member(..));
+        let groups = reply.changes.iter().filter(is_group).count();
+        assert!(reply.full && reply.changes.len() == 4 && groups == 2, "after {after:?}: {reply:?}");
     }
     run_on(&api, &ground, &net).await;
     delta(&mut net).await;
@@ -204,7 +215,7 @@ async fn a_restart_costs_no_full_answer_also_after_a_quiet_time(_: PgPoolOptions
         run_on(&api, &ground, &net).await;
         for agent in [&mut compute, &mut net] {
             let reply = delta(agent).await;
-            assert!(reply.changes.len() <= 2, "quiet {quiet}: {reply:?}");
+            assert!(reply.changes.len() <= 3, "quiet {quiet}: {reply:?}");
             follow(agent).await;
         }
     }
@@ -224,9 +235,98 @@ async fn a_restart_costs_no_full_answer_also_after_a_quiet_time(_: PgPoolOptions
     assert_eq!(held(&net), json!([]));
 }
 
+/// Groups, rules and address sets of a tenant that changes them at random.
+struct Rules {
+    groups: Vec<String>,
+    rules: Vec<String>,
+    sets: Vec<String>,
+    random: StdRng,
+}
+
+impl Rules {
+    async fn new(api: &Api) -> Self {
+        let mut rules = Self { groups: vec![], rules: vec![], sets: vec![], random: StdRng::seed_from_u64(815) };
+        let default = api.get("security-groups?name=default").await.must(200);
+        rules.groups.push(default["items"][0]["id"].as_str().unwrap().to_owned());
+        for number in 0..4 {
+            let name = format!("g{number}");
+            rules.groups.push(api.post("security-groups", json!({"name": name})).await.made());
+            let cidrs = [format!("198.51.{number}.0/24")];
+            rules.sets.push(api.post("address-sets", json!({"name": name, "cidrs": cidrs})).await.made());
+        }
+        rules
+    }
+
+    fn one(&mut self, of: fn(&Self) -> &Vec<String>) -> String {
+        let at = self.random.random_range(0..of(self).len());
+        of(self)[at].clone()
+    }
+
+    fn some_groups(&mut self) -> Vec<String> {
+        let (groups, random) = (&self.groups, &mut self.random);
+        groups.iter().filter(|_| random.random_bool(0.4)).cloned().collect()
+    }
+
+    async fn change(&mut self, api: &Api) {
+        match self.random.random_range(0..10) {
+            0..5 => {
+                let at = format!("security-groups/{}/rules", self.one(|r| &r.groups));
+                let mut rule =
+                    json!({"direction": "ingress", "ethertype": "ipv4", "protocol": self.random.random_range(0..2)});
+                match self.random.random_range(0..5) {
+                    0 => {}
+                    1 => rule["remote_address_set_id"] = json!(self.one(|r| &r.sets)),
+                    _ => rule["remote_group_id"] = json!(self.one(|r| &r.groups)),
+                }
+                let made = api.post(&at, rule).await;
+                // The group may have it already.
+                assert!([201, 409].contains(&made.status), "{made:?}");
+                if made.status == 201 {
+                    self.rules.push(format!("{at}/{}", made.made()));
+                }
+            }
+            5..8 if !self.rules.is_empty() => {
+                let at = self.random.random_range(0..self.rules.len());
+                api.delete(&self.rules.swap_remove(at)).await.must(204);
+            }
+            8 => {
+                let (at, third) = (format!("address-sets/{}", self.one(|r| &r.sets)), self.random.random_range(0..99));
+                let body = json!({"cidrs": [format!("203.0.{third}.0/24"), "2001:db8::/32"]});
+                api.call(Method::PATCH, &api.at(&at), Some(&api.member), Some(body)).await.must(200);
+            }
+            _ => {
+                let at = format!("security-groups/{}", self.one(|r| &r.groups));
+                let body = json!({"stateful": self.random.random_bool(0.5)});
+                api.call(Method::PATCH, &api.at(&at), Some(&api.member), Some(body)).await.must(200);
+            }
+        }
+    }
+
+    /// Puts a machine's port into other groups.
+    async fn regroup(&mut self, api: &Api, id: InstanceId) {
+        let port = port_of(api, id).await;
+        let body = json!({"security_group_ids": self.some_groups()});
+        api.call(Method::PATCH, &api.at(&format!("ports/{port}")), Some(&api.member), Some(body)).await.must(200);
+    }
+
+    /// A machine on a host, in some groups.
+    async fn run_on(&mut self, api: &Api, ground: &Ground, agent: &Agent) -> InstanceId {
+        let mut request = ground.request("vm");
+        request["interfaces"][0]["security_group_ids"] = json!(self.some_groups());
+        let id = api.post("instances", request).await.made().parse().unwrap();
+        place(api, id, agent.host()).await;
+        id
+    }
+}
+
+async fn port_of(api: &Api, id: InstanceId) -> String {
+    let found = api.get(&format!("ports?instance_id={id}")).await.must(200);
+    found["items"][0]["id"].as_str().unwrap().to_owned()
+}
+
 #[sqlx::test(migrations = "../store/migrations")]
 async fn whatever_happens_deltas_lead_to_what_there_is(_: PgPoolOptions, connect: PgConnectOptions) {
-    const STEPS: usize = 120;
+    const STEPS: usize = 240;
     let mut api = Api::start(&connect).await;
     let mut agents = Vec::new();
     for number in 1..=3 {
@@ -238,6 +338,7 @@ async fn whatever_happens_deltas_lead_to_what_there_is(_: PgPoolOptions, connect
     let second = Ground { flavor, image, network: api.network("10.1.0.0/24").await };
     let grounds = [first, second];
     let mut random = StdRng::seed_from_u64(4711);
+    let mut rules = Rules::new(&api).await;
     let (mut running, mut next_range): (Vec<InstanceId>, u32) = (Vec::new(), 0);
     let mut full = 0;
     for agent in &mut agents {
@@ -245,15 +346,20 @@ async fn whatever_happens_deltas_lead_to_what_there_is(_: PgPoolOptions, connect
     }
     for _ in 0..STEPS {
         match random.random_range(0..100) {
-            0..40 => {
+            0..22 => {
                 let host = &agents[random.random_range(0..agents.len())];
-                running.push(run_on(&api, &grounds[random.random_range(0..2)], host).await);
+                running.push(rules.run_on(&api, &grounds[random.random_range(0..2)], host).await);
             }
-            40..70 if !running.is_empty() => {
+            22..38 if !running.is_empty() => {
                 let id = running.swap_remove(random.random_range(0..running.len()));
                 vanish(&api, id).await;
             }
-            70..78 if !running.is_empty() => {
+            38..60 => rules.change(&api).await,
+            60..72 if !running.is_empty() => {
+                let id = running[random.random_range(0..running.len())];
+                rules.regroup(&api, id).await;
+            }
+            72..78 if !running.is_empty() => {
                 let id = running[random.random_range(0..running.len())];
                 api.act(&format!("instances/{id}/reboot")).await.must(202);
             }
@@ -281,9 +387,93 @@ async fn whatever_happens_deltas_lead_to_what_there_is(_: PgPoolOptions, connect
             }
         }
     }
-    assert!(running.len() > 3, "the world is not empty");
+    assert!(running.len() > 3 && !rules.rules.is_empty(), "the world is not empty");
     for agent in &mut agents {
         follow(agent).await;
     }
     assert_eq!(full, 0, "nobody was so far behind as to need everything");
+    let told = |of: fn(&Agent) -> usize| agents.iter().map(of).sum::<usize>();
+    let (groups, members) = (told(|a| a.desired.security_groups.len()), told(|a| a.desired.members.len()));
+    assert!(groups > 0 && members > 0 && told(|a| a.desired.address_sets.len()) > 0, "{groups}, {members}");
+}
+
+#[sqlx::test(migrations = "../store/migrations")]
+async fn what_changes_of_groups_goes_to_those_who_need_it(_: PgPoolOptions, connect: PgConnectOptions) {
+    let api = Api::start(&connect).await;
+    let (_, mut web_host) = Agent::pair(&api, "host-1", "192.0.2.1").await;
+    let (_, mut lb_host) = Agent::pair(&api, "host-2", "192.0.2.2").await;
+    let ground = api.ground("10.0.0.0/24").await;
+    let group = async |name: &str| api.post("security-groups", json!({"name": name})).await.made();
+    let (web, lb) = (group("web").await, group("lb").await);
+    let set = api.post("address-sets", json!({"name": "s", "cidrs": ["198.51.100.0/24"]})).await.made();
+    let vm = async |group: &str, agent: &Agent| {
+        let mut request = ground.request("vm");
+        request["interfaces"][0]["security_group_ids"] = json!([group]);
+        let id = api.post("instances", request).await.made().parse().unwrap();
+        place(&api, id, agent.host()).await;
+        id
+    };
+    let rule = async |more: Value| {
+        let mut body = json!({"direction": "ingress", "ethertype": "ipv4"});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let at = format!("security-groups/{web}/rules");
+        format!("{at}/{}", api.post(&at, body).await.made())
+    };
+    let mut balancers = Vec::new();
+    for _ in 0..3 {
+        balancers.push(vm(&lb, &lb_host).await);
+    }
+    let first: InstanceId = vm(&web, &web_host).await;
+    for agent in [&mut web_host, &mut lb_host] {
+        catch_up(&api, agent).await;
+        assert_eq!((agent.desired.security_groups.len(), agent.desired.members.len()), (1, 0), "no rule refers to any");
+    }
+    // A rule that refers to nobody is one group for the hosts with a port in it.
+    rule(json!({"protocol": "tcp", "port_first": 80})).await;
+    let told = delta(&mut web_host).await;
+    assert!(
+        matches!(&told.changes[..], [Change::Set(Object::SecurityGroup(spec))] if spec.rules.len() == 1),
+        "{told:?}"
+    );
+    // One that refers to a group brings its members, one that refers to a set brings that.
+    let refers = rule(json!({"remote_group_id": lb})).await;
+    delta(&mut web_host).await;
+    assert_eq!(web_host.desired.members[&lb.parse().unwrap()].len(), 3);
+    rule(json!({"remote_address_set_id": set})).await;
+    delta(&mut web_host).await;
+    assert_eq!(web_host.desired.address_sets.len(), 1);
+    // Another member is one object for the host that refers to the group.
+    catch_up(&api, &mut lb_host).await;
+    vm(&lb, &lb_host).await;
+    let told = delta(&mut web_host).await;
+    let keys: Vec<ObjectKey> = told.changes.iter().map(Change::key).collect();
+    assert!(matches!(keys[..], [ObjectKey::Peer(..), ObjectKey::Member(..)]), "{told:?}");
+    let told = delta(&mut lb_host).await;
+    assert!(!told.changes.iter().any(|c| matches!(c.key(), ObjectKey::Member(..))), "it refers to none: {told:?}");
+    // A second machine in the group where one is: nothing of the groups is told again.
+    let second = vm(&web, &web_host).await;
+    let told = delta(&mut web_host).await;
+    let keys: Vec<ObjectKey> = told.changes.iter().map(Change::key).collect();
+    assert!(matches!(keys[..], [ObjectKey::Port(_), ObjectKey::Peer(..)]), "{told:?}");
+    // A member that leaves the group, without leaving its host.
+    let port = port_of(&api, balancers[0]).await;
+    let none = Some(json!({"security_group_ids": []}));
+    api.call(Method::PATCH, &api.at(&format!("ports/{port}")), Some(&api.member), none).await.must(200);
+    let told = delta(&mut web_host).await;
+    assert!(told.changes.iter().any(|c| matches!(c, Change::Gone(ObjectKey::Member(..)))), "{told:?}");
+    assert_eq!(web_host.desired.members[&lb.parse().unwrap()].len(), 3);
+    // A changed set.
+    let cidrs = Some(json!({"cidrs": ["203.0.113.0/24"]}));
+    api.call(Method::PATCH, &api.at(&format!("address-sets/{set}")), Some(&api.member), cidrs).await.must(200);
+    let told = delta(&mut web_host).await;
+    assert!(matches!(&told.changes[..], [Change::Set(Object::AddressSet(spec))] if spec.generation == 2), "{told:?}");
+    // Without the rule nobody needs the members; without ports nobody needs anything.
+    api.delete(&refers).await.must(204);
+    delta(&mut web_host).await;
+    assert!(web_host.desired.members.is_empty());
+    for id in [first, second] {
+        vanish(&api, id).await;
+    }
+    follow(&mut web_host).await;
+    assert_eq!(held(&web_host), json!([]));
 }
