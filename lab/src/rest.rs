@@ -96,6 +96,11 @@ impl Rest {
         self.must(Method::POST, path, Some(body)).await
     }
 
+    /// Changes something.
+    pub async fn patch(&self, path: &str, body: &Value) -> Result<Value> {
+        self.must(Method::PATCH, path, Some(body)).await
+    }
+
     /// Deletes.
     pub async fn delete(&self, path: &str) -> Result<()> {
         self.must(Method::DELETE, path, None).await.map(drop)

@@ -30,7 +30,7 @@ pub async fn of(lab: &Lab, host: &Host) -> Result<HostTraces> {
     let taps = devices.split_whitespace().filter(|name| name.starts_with("ikt")).map(str::to_owned).collect();
     let vni = |name: &str| u32::from_str_radix(name.strip_prefix("ikbr")?, 16).ok();
     let networks = devices.split_whitespace().filter_map(vni).collect();
-    Ok(HostTraces { host_id, domains, disks, taps, networks })
+    Ok(HostTraces { host_id, domains, disks, taps, networks, groups: None })
 }
 
 /// Waits until every invariant holds, on all hosts and in the database; else says which do not.

@@ -12,7 +12,7 @@ use iroko_compute_agent::capacity;
 use iroko_model::{HostId, Resources};
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -108,6 +108,7 @@ impl Place {
             verify_period_s: self.settings.verify_period_s,
             ..Default::default()
         };
+        *self.hardware.held.lock().unwrap_or_else(PoisonError::into_inner) = link.desired.clone();
         let kernel = Arc::new(self.hardware.kernel);
         let agent =
             iroko_net_agent::run(config, host_id, link.desired, link.reporter, self.hardware.ready, kernel, shutdown);

@@ -1,6 +1,6 @@
 //! What a simulated host is made of, apart from its agents: it survives them.
 
-use iroko_agent_link::agent::ReadyPorts;
+use iroko_agent_link::agent::{DesiredHandle, ReadyPorts};
 use iroko_compute_agent::faults::Faults;
 use iroko_compute_agent::hypervisor::DomainState;
 use iroko_compute_agent::hypervisor::fake::FakeHypervisor;
@@ -8,8 +8,8 @@ use iroko_compute_agent::{Hypervisor, Storage, storage::fake::FakeStorage};
 use iroko_model::HostId;
 use iroko_net_agent::Fake;
 use iroko_net_agent::object::Key;
-use iroko_store::invariant::HostTraces;
-use std::sync::Arc;
+use iroko_store::invariant::{GroupTraces, HostTraces};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long the host's own operations take.
@@ -36,6 +36,8 @@ pub struct Hardware {
     pub ready: ReadyPorts,
     /// Disturbs hypervisor and storage.
     pub faults: Arc<Faults>,
+    /// What the running net-agent was told.
+    pub held: Arc<Mutex<DesiredHandle>>,
 }
 
 impl Hardware {
@@ -50,6 +52,7 @@ impl Hardware {
             kernel,
             ready: ReadyPorts::in_memory(),
             faults,
+            held: Arc::default(),
         }
     }
 
@@ -70,6 +73,18 @@ impl Hardware {
         self.kernel.fail_always(None);
     }
 
+    /// What its net-agent holds of security groups.
+    fn groups(&self) -> GroupTraces {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let held = held.read();
+        let members = held.members.values().flat_map(|members| members.values());
+        GroupTraces {
+            groups: held.security_groups.values().map(|spec| (spec.id.as_uuid(), spec.generation)).collect(),
+            members: members.map(|spec| (spec.group_id.as_uuid(), spec.port_id.as_uuid())).collect(),
+            address_sets: held.address_sets.values().map(|spec| (spec.id.as_uuid(), spec.generation)).collect(),
+        }
+    }
+
     /// What is on it, for the checker.
     pub async fn traces(&self, host_id: HostId) -> anyhow::Result<HostTraces> {
         let domains = self.hypervisor.list().await?;
@@ -81,6 +96,7 @@ impl Hardware {
             Key::Bridge(vni) | Key::Vxlan(vni) | Key::Service(vni) | Key::Dnsmasq(vni) => Some(vni.get()),
             _ => None,
         });
-        Ok(HostTraces { host_id, domains, disks, taps: taps.collect(), networks: networks.collect() })
+        let (taps, networks) = (taps.collect(), networks.collect());
+        Ok(HostTraces { host_id, domains, disks, taps, networks, groups: Some(self.groups()) })
     }
 }

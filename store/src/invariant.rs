@@ -4,6 +4,10 @@
 //! found wrong in words; nothing found means all is well. What a constraint of the schema holds (unique
 //! addresses, MAC addresses, taps and VNIs) is not repeated here.
 
+mod security;
+
+pub use security::GroupTraces;
+
 use crate::error::Result;
 use crate::tx::Conn;
 use ipnetwork::IpNetwork;
@@ -24,6 +28,8 @@ pub struct HostTraces {
     pub taps: HashSet<String>,
     /// VNIs of the networks that are there.
     pub networks: HashSet<u32>,
+    /// What its net-agent holds of security groups, where that can be asked.
+    pub groups: Option<GroupTraces>,
 }
 
 #[derive(Debug)]
@@ -121,6 +127,7 @@ pub async fn violations(conn: &mut Conn, hosts: &[HostTraces]) -> Result<Vec<Str
         taps_are_those_of_bound_ports(&seen, host, &mut found);
         networks_are_those_of_bound_ports(&seen, host, &mut found);
     }
+    security::hosts_know_what_they_need(conn, hosts, &mut found).await?;
     Ok(found)
 }
 

@@ -103,21 +103,30 @@ pub fn entry(need: Need, now: Option<&Change>) -> Vec<(Scope, What)> {
 
 /// What hosts are to be told that begin to need something: read once for all who ask at the same time.
 #[derive(Debug, Default)]
-pub struct Begun(Mutex<(i64, HashMap<Need, Arc<Vec<Change>>>)>);
+pub struct Begun(Mutex<Kept>);
+
+/// All of each need.
+type Told = HashMap<Need, Arc<Vec<Change>>>;
+
+#[derive(Debug, Default)]
+struct Kept {
+    watermark: i64,
+    told: Told,
+}
 
 impl Begun {
     /// All of these, at least as new as the watermark.
-    pub async fn told(&self, store: &Store, watermark: i64, needs: &[Need]) -> Result<HashMap<Need, Arc<Vec<Change>>>> {
+    pub async fn told(&self, store: &Store, watermark: i64, needs: &[Need]) -> Result<Told> {
         let mut kept = self.0.lock().await;
-        if kept.0 < watermark {
-            *kept = (watermark, HashMap::new());
+        if kept.watermark < watermark {
+            *kept = Kept { watermark, told: Told::new() };
         }
-        let missing: Vec<Need> = needs.iter().filter(|need| !kept.1.contains_key(*need)).copied().collect();
+        let missing: Vec<Need> = needs.iter().filter(|need| !kept.told.contains_key(*need)).copied().collect();
         if !missing.is_empty() {
             let read = read(&mut store.connection().await?, &missing).await?;
-            kept.1.extend(read.into_iter().map(|(need, changes)| (need, Arc::new(changes))));
+            kept.told.extend(read.into_iter().map(|(need, changes)| (need, Arc::new(changes))));
         }
-        let told = |need: &Need| Some((*need, kept.1.get(need)?.clone()));
+        let told = |need: &Need| Some((*need, kept.told.get(need)?.clone()));
         Ok(needs.iter().filter_map(told).collect())
     }
 }

@@ -5,3 +5,4 @@ mod fixture;
 mod kill;
 mod main_job;
 mod outage;
+mod security_group;

@@ -1,7 +1,7 @@
 //! Each invariant fails where it should: a world that is well is broken in one way at a time.
 
 use iroko_model::{HostId, InstanceId};
-use iroko_store::invariant::{HostTraces, violations};
+use iroko_store::invariant::{GroupTraces, HostTraces, violations};
 use sqlx::PgPool;
 use std::collections::{HashMap, HashSet};
 
@@ -33,6 +33,10 @@ const WELL: &str = "
         SELECT network_id, ('10.0.0.' || (9 + nic))::inet, '01a20000-0000-7000-8000-0000000000a3', id
         FROM (SELECT network_id, id, row_number() OVER () AS nic FROM port) AS p;";
 
+/// Puts the ports into the default group.
+const GROUPED: &str = "INSERT INTO port_security_group (project_id, port_id, security_group_id)
+    SELECT p.project_id, p.id, g.id FROM port p JOIN security_group g ON g.project_id = p.project_id AND g.is_default";
+
 fn id(text: &str) -> InstanceId {
     text.parse().unwrap()
 }
@@ -45,6 +49,7 @@ fn traces() -> HostTraces {
         disks: HashSet::from([id(RUNS), id(OFF)]),
         taps: HashSet::from(["tap1".to_owned(), "tap2".to_owned()]),
         networks: HashSet::from([5000]),
+        groups: Some(GroupTraces::default()),
     }
 }
 
@@ -80,6 +85,8 @@ async fn every_invariant_of_the_database_can_fail(pool: PgPool) {
         ("UPDATE ip_allocation SET network_id = gen_random_uuid()", "is not one to give out"),
         ("UPDATE host SET memory_mib = 255", "gives away more than it has"),
         ("UPDATE instance SET vcpus = 2", "gives away more than it has"),
+        (GROUPED, "lacks the security groups"),
+        (GROUPED, "lacks the members"),
     ];
     for (statement, wanted) in table {
         let found = broken_by(&pool, statement, &[traces()]).await;
@@ -93,7 +100,25 @@ async fn every_invariant_of_the_database_can_fail(pool: PgPool) {
 async fn every_invariant_of_a_host_can_fail(pool: PgPool) {
     sqlx::raw_sql(WELL).execute(&pool).await.unwrap();
     type Break = fn(&mut HostTraces);
-    let table: [(Break, &str); 11] = [
+    let table: [(Break, &str); 14] = [
+        (
+            |host| {
+                host.groups.as_mut().unwrap().groups.insert((NETWORK.parse().unwrap(), 1));
+            },
+            "keeps the security groups",
+        ),
+        (
+            |host| {
+                host.groups.as_mut().unwrap().members.insert((NETWORK.parse().unwrap(), NETWORK.parse().unwrap()));
+            },
+            "keeps the members",
+        ),
+        (
+            |host| {
+                host.groups.as_mut().unwrap().address_sets.insert((NETWORK.parse().unwrap(), 1));
+            },
+            "keeps the address sets",
+        ),
         (
             |host| {
                 host.domains.remove(&id(RUNS));

@@ -1,0 +1,79 @@
+//! Security groups between real guests on two hosts: members of the default group talk, a group without
+//! rules refuses, a rule opens one port, and taking it away closes it again.
+
+use crate::fixture::Fixture;
+use crate::needs_lab;
+use anyhow::{Result, ensure};
+use iroko_lab::rest::text;
+use iroko_lab::traces::settled;
+use iroko_lab::{Guest, Lab, Tenant};
+use serde_json::json;
+use std::time::Duration;
+
+/// What hosts and guests do about a change.
+const SOON: Duration = Duration::from_secs(30);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_open_and_close_what_they_say() {
+    needs_lab!();
+    let fixture = Fixture::new(2).await;
+    fixture.run(scenario(&fixture.lab)).await;
+}
+
+async fn scenario(lab: &Lab) -> Result<()> {
+    let tenant = Tenant::new(lab).await?;
+    let network = tenant.network("archives", "10.32.0.0/24").await?;
+    let (a, b) = (tenant.create("alpha", &network).await?, tenant.create("beta", &network).await?);
+    let (alpha, beta) = (tenant.guest(lab, &a).await?, tenant.guest(lab, &b).await?);
+    ensure!(alpha.host.name() != beta.host.name(), "both are on {}", alpha.host.name());
+    alpha.until_up().await?;
+    beta.until_up().await?;
+    let (web, ping) = (format!("timeout 4 wget -q -O - http://{}/", beta.ip), format!("ping -c 2 -W 2 {}", beta.ip));
+
+    // Both are in the default group.
+    alpha.until(&web, SOON).await?;
+    alpha.must(&ping).await?;
+
+    // In a group without rules nothing reaches beta; what it needs to have an address still does.
+    let groups = format!("{}/security-groups", tenant.at);
+    let group = text(&tenant.rest.post(&groups, &json!({"name": "web"})).await?, "/id")?.to_owned();
+    let port = tenant.rest.get(&tenant.path(&b)).await?;
+    let port = format!("{}/ports/{}", tenant.at, text(&port, "/interfaces/0/port_id")?);
+    tenant.rest.patch(&port, &json!({"security_group_ids": [group]})).await?;
+    refused(&alpha, &web).await?;
+    refused(&alpha, &ping).await?;
+    ensure!(!beta.sh(&format!("ping -c 1 -W 2 {}", alpha.ip)).await?.0, "what no rule lets out is dropped");
+    beta.must("nslookup alpha.internal | grep -q 10.32.0").await?;
+
+    // A rule opens one port and nothing else.
+    let rules = format!("{groups}/{group}/rules");
+    let rule = json!({"direction": "ingress", "ethertype": "ipv4", "protocol": "tcp", "port_first": 80});
+    let rule = text(&tenant.rest.post(&rules, &rule).await?, "/id")?.to_owned();
+    alpha.until(&web, SOON).await?;
+    refused(&alpha, &ping).await?;
+
+    // Without it the port is closed.
+    tenant.rest.delete(&format!("{rules}/{rule}")).await?;
+    refused(&alpha, &web).await?;
+
+    // By the group of the other end.
+    let default = tenant.rest.get(&format!("{groups}?name=default")).await?;
+    let members =
+        json!({"direction": "ingress", "ethertype": "ipv4", "remote_group_id": text(&default, "/items/0/id")?});
+    tenant.rest.post(&rules, &members).await?;
+    alpha.until(&web, SOON).await?;
+    alpha.until(&ping, SOON).await?;
+    settled(lab).await?;
+
+    for id in [&a, &b] {
+        tenant.delete(id).await?;
+        tenant.until(id, "deleted").await?;
+    }
+    tenant.delete_network(&network).await?;
+    settled(lab).await
+}
+
+/// Waits until a command in a guest fails.
+async fn refused(guest: &Guest, command: &str) -> Result<()> {
+    guest.until(&format!("! {command}"), SOON).await.map(drop)
+}
