@@ -243,11 +243,11 @@ fn misconfigured() -> Problem {
 
 /// What the caller learns of a provider's failure; the rest is for the log.
 fn told(error: OidcError) -> Problem {
-    if let OidcError::Refused(code) = &error {
-        if matches!(code.as_str(), "authorization_pending" | "slow_down") {
-            let text = "the person has not logged in yet; wait as long as Retry-After says, then ask again";
-            return Problem::with(Kind::AuthorizationPending, text);
-        }
+    if let OidcError::Refused(code) = &error
+        && matches!(code.as_str(), "authorization_pending" | "slow_down")
+    {
+        let text = "the person has not logged in yet; wait as long as Retry-After says, then ask again";
+        return Problem::with(Kind::AuthorizationPending, text);
     }
     tracing::warn!(error = %iroko_daemon::chain(&error), request_id = %crate::problem::request_id(), "a log-in by an identity provider failed");
     match error {

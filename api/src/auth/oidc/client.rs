@@ -246,7 +246,7 @@ fn encoded(text: &str) -> String {
 
 /// Sends a request and reads its answer, as far as it is not too large.
 async fn answer<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, OidcError> {
-    let mut response = request.header("accept", "application/json").send().await.map_err(|error| cause(error))?;
+    let mut response = request.header("accept", "application/json").send().await.map_err(cause)?;
     let status = response.status();
     let mut body = Vec::new();
     while let Some(piece) = response.chunk().await.map_err(OidcError::Silent)? {

@@ -48,7 +48,8 @@ pub fn username(prefix: &str, claim: &str, claims: &Claims) -> Option<String> {
 fn is(value: &Value, wanted: &str) -> bool {
     match value {
         Value::String(text) => text == wanted,
-        Value::Bool(_) | Value::Number(_) => value.to_string() == wanted,
+        Value::Bool(is_so) => wanted == if *is_so { "true" } else { "false" },
+        Value::Number(number) => number.to_string() == wanted,
         _ => false,
     }
 }
