@@ -21,6 +21,11 @@ struct Template {
     own: usize,
 }
 
+/// Longer texts, in octets, stay English: they repeat at length what a caller sent.
+const TEXT_MAX: usize = 2048;
+/// How deep texts of the catalogue stand in each other.
+const DEPTH_MAX: usize = 2;
+
 static FRENCH: LazyLock<Templates> = LazyLock::new(|| Templates::of(CATALOGUE));
 
 impl Templates {
@@ -36,7 +41,12 @@ impl Templates {
         Self { all: RegexSet::new(patterns).unwrap_or_else(|_| RegexSet::empty()), each }
     }
 
-    fn translate(&self, english: &str) -> Option<String> {
+    /// `depth`: how many more levels of parts may be texts of the catalogue. Parts hold what callers send:
+    /// without a bound on both, a text that imitates templates within templates would keep a processor busy.
+    fn translate(&self, english: &str, depth: usize) -> Option<String> {
+        if english.len() > TEXT_MAX {
+            return None;
+        }
         let fitting = self.all.matches(english).into_iter().filter_map(|index| self.each.get(index));
         let template = fitting.max_by_key(|template| template.own)?;
         let parts = template.english.captures(english)?;
@@ -45,8 +55,8 @@ impl Templates {
         while let Some((before, number, after)) = next_part(rest) {
             french.push_str(before);
             let part = parts.get(number + 1).map_or("", |part| part.as_str());
-            // A part may be a text of the catalogue itself.
-            french.push_str(&self.translate(part).unwrap_or_else(|| part.to_owned()));
+            let told = depth.checked_sub(1).and_then(|depth| self.translate(part, depth));
+            french.push_str(told.as_deref().unwrap_or(part));
             rest = after;
         }
         french.push_str(rest);
@@ -56,7 +66,7 @@ impl Templates {
 
 /// The French of a text of a refusal; none where the catalogue has no template for it.
 pub fn french(english: &str) -> Option<String> {
-    FRENCH.translate(english)
+    FRENCH.translate(english, DEPTH_MAX)
 }
 
 /// A template as a regular expression, and how much of it is fixed.
@@ -133,6 +143,14 @@ mod tests {
                     "le quota api_requests_per_minute (projet) est de 8, pour tous ses appelants ensemble ; attendez le temps indiqué par Retry-After, ou demandez davantage à qui est au-dessus (projet)",
                 ),
             ),
+            // What a caller sent looks like more of the same; it is not followed further down.
+            (
+                "a is not an IP address is not an IP address is not an IP address is not an IP address",
+                Some(
+                    "a is not an IP address n'est pas une adresse IP n'est pas une adresse IP n'est pas une adresse IP",
+                ),
+            ),
+            (&"x".repeat(3000), None),
             ("quite something else", None),
             ("", None),
         ] {
