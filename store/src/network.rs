@@ -28,6 +28,8 @@ pub struct Network {
     pub mtu: i32,
     /// Labels.
     pub labels: Value,
+    /// Grows with each change.
+    pub generation: i64,
     /// When it was made.
     pub created_at: OffsetDateTime,
 }
@@ -69,7 +71,7 @@ async fn insert_with(conn: &mut Conn, new: &NewNetwork<'_>, vni: u32) -> Result<
         Network,
         "INSERT INTO network (id, project_id, name, vni, mtu, labels) VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT (vni) DO NOTHING
-         RETURNING id, name, vni, mtu, labels, created_at",
+         RETURNING id, name, vni, mtu, labels, generation, created_at",
         NetworkId::new().as_uuid(),
         new.project_id.as_uuid(),
         new.name.as_str(),
@@ -92,7 +94,7 @@ async fn lowest_gap(conn: &mut Conn, vnis: &std::ops::RangeInclusive<u32>) -> Re
 pub async fn network_get(conn: &mut Conn, project_id: ProjectId, id: NetworkId) -> Result<Option<Network>> {
     Ok(sqlx::query_as!(
         Network,
-        "SELECT id, name, vni, mtu, labels, created_at FROM network WHERE project_id = $1 AND id = $2",
+        "SELECT id, name, vni, mtu, labels, generation, created_at FROM network WHERE project_id = $1 AND id = $2",
         project_id.as_uuid(),
         id.as_uuid()
     )
@@ -109,7 +111,7 @@ pub async fn network_list(
 ) -> Result<Page<Network>> {
     let rows = sqlx::query_as!(
         Network,
-        "SELECT id, name, vni, mtu, labels, created_at FROM network
+        "SELECT id, name, vni, mtu, labels, generation, created_at FROM network
          WHERE project_id = $1 AND ($2::uuid IS NULL OR id > $2)
            AND ($4::text IS NULL OR name = $4) AND ($5::jsonb IS NULL OR labels @> $5)
          ORDER BY id LIMIT $3 + 1",

@@ -36,7 +36,7 @@ impl TryFrom<NetworkCreate> for (Name, Labels) {
 /// A tenant network: a layer-2 segment of its own across all hosts.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"id": "0198c0de-0000-7000-8000-000000000005", "name": "archives", "mtu": 1450, "labels": {},
-    "created_at": "2026-11-23T08:00:00Z"}))]
+    "generation": 2, "created_at": "2026-11-23T08:00:00Z"}))]
 pub struct Network {
     /// Its id.
     pub id: Uuid,
@@ -46,6 +46,8 @@ pub struct Network {
     pub mtu: i32,
     /// Labels.
     pub labels: LabelMap,
+    /// Grows with each change, also of its subnets.
+    pub generation: i64,
     /// When it was made.
     #[serde(with = "time::serde::rfc3339")]
     #[schema(value_type = String, format = DateTime)]
@@ -55,6 +57,13 @@ pub struct Network {
 impl From<Row> for Network {
     fn from(row: Row) -> Self {
         let labels = label_map(&row.labels);
-        Self { id: row.id, name: row.name, mtu: row.mtu, labels, created_at: row.created_at }
+        Self {
+            id: row.id,
+            name: row.name,
+            mtu: row.mtu,
+            labels,
+            generation: row.generation,
+            created_at: row.created_at,
+        }
     }
 }

@@ -111,6 +111,15 @@ async fn validators_spare_transfers_and_guard_changes(_: PgPoolOptions, connect:
     with(Method::POST, format!("{at}/start"), IF_MATCH, "*").await.must(202);
     let tag = api.get(&at).await.headers[ETAG].to_str().unwrap().to_owned();
     with(Method::DELETE, at.clone(), IF_MATCH, &tag).await.must(202);
+    // Each noun that compares shows what it compares.
+    let network = format!("networks/{}", api.post("networks", json!({"name": "n"})).await.made());
+    let stale = api.get(&network).await.headers[ETAG].to_str().unwrap().to_owned();
+    let body = json!({"network_id": &network[9..], "name": "s", "cidr": "10.9.0.0/24"});
+    let subnet = api.post("subnets", body).await.made();
+    with(Method::DELETE, network.clone(), IF_MATCH, &stale).await.problem("precondition-failed", 412);
+    api.delete(&format!("subnets/{subnet}")).await.must(204);
+    let tag = api.get(&network).await.headers[ETAG].to_str().unwrap().to_owned();
+    with(Method::DELETE, network, IF_MATCH, &tag).await.must(204);
     // An operation that does not compare says so, and does nothing.
     let subnet = api.get("subnets").await.must(200)["items"][0]["id"].as_str().unwrap().to_owned();
     let refused = with(Method::DELETE, format!("subnets/{subnet}"), IF_MATCH, "\"1-0\"").await;
