@@ -104,7 +104,7 @@ impl Wanted {
                 ObjectKey::SecurityGroup(group) => all.extend(self.ports_that_turn(*group, desired)),
                 ObjectKey::AddressSet(set) => all.extend(groups::referring_to(*set, desired)),
                 ObjectKey::Member(..) => {}
-                ObjectKey::Instance(_) | ObjectKey::Unknown => {}
+                ObjectKey::Instance(_) | ObjectKey::Members(..) | ObjectKey::Unknown => {}
             }
         }
         all
@@ -220,7 +220,7 @@ fn contribution(object: ObjectKey, desired: &Desired, facts: &HostFacts) -> Opti
             Some((Some(member.network_id), groups::member_things(member, network.map(|network| network.vni))))
         }
         ObjectKey::AddressSet(id) => desired.address_sets.get(&id).map(|set| (None, groups::set_things(set))),
-        ObjectKey::Instance(_) | ObjectKey::Unknown => None,
+        ObjectKey::Instance(_) | ObjectKey::Members(..) | ObjectKey::Unknown => None,
     }
 }
 

@@ -33,7 +33,7 @@ pub struct Desired {
     /// Groups of ports on this host. A port may name a group that is not told yet: one that allows
     /// nothing.
     pub security_groups: HashMap<SecurityGroupId, Arc<SecurityGroupSpec>>,
-    /// Members of groups that rules refer to, by group; of whatever network.
+    /// Members of groups that rules refer to, by group, on networks where a port here has such a rule.
     pub members: HashMap<SecurityGroupId, HashMap<PortId, Arc<MemberSpec>>>,
     /// Address sets that rules refer to.
     pub address_sets: HashMap<AddressSetId, Arc<AddressSetSpec>>,
@@ -74,7 +74,7 @@ impl Desired {
         }
         for change in &reply.changes {
             if !reply.full {
-                dirty.keys.insert(change.key());
+                self.note(change.key(), &mut dirty.keys);
             }
             self.apply_one(change);
         }
@@ -85,6 +85,26 @@ impl Desired {
         self.revision.clone_from(&reply.revision);
         self.known = true;
         dirty
+    }
+
+    /// Notes the objects that a change names; of several at once those that are held.
+    fn note(&self, key: ObjectKey, dirty: &mut HashSet<ObjectKey>) {
+        let ObjectKey::Members(group, network) = key else {
+            dirty.insert(key);
+            return;
+        };
+        let members = self.members.get(&group).into_iter().flatten();
+        let here = members.filter(|(_, member)| member.network_id == network);
+        dirty.extend(here.map(|(port, _)| ObjectKey::Member(group, *port)));
+    }
+
+    fn forget_members(&mut self, group: SecurityGroupId, network: NetworkId) {
+        if let Some(members) = self.members.get_mut(&group) {
+            members.retain(|_, member| member.network_id != network);
+            if members.is_empty() {
+                self.members.remove(&group);
+            }
+        }
     }
 
     /// False where a port is wanted on a network that is not: something was not told. What is right
@@ -112,6 +132,7 @@ impl Desired {
             Change::Set(Object::AddressSet(spec)) => drop(self.address_sets.insert(spec.id, spec.clone())),
             Change::Gone(ObjectKey::SecurityGroup(id)) => drop(self.security_groups.remove(id)),
             Change::Gone(ObjectKey::Member(group, id)) => remove_inner(&mut self.members, group, id),
+            Change::Gone(ObjectKey::Members(group, network)) => self.forget_members(*group, *network),
             Change::Gone(ObjectKey::AddressSet(id)) => drop(self.address_sets.remove(id)),
             Change::Set(Object::Unknown) | Change::Gone(ObjectKey::Unknown) => {}
         }

@@ -86,6 +86,8 @@ pub enum ObjectKey {
     SecurityGroup(SecurityGroupId),
     /// A member of a group.
     Member(SecurityGroupId, PortId),
+    /// All members of a group that are on a network; what is told of them afterwards is all.
+    Members(SecurityGroupId, NetworkId),
     /// An address set.
     AddressSet(AddressSetId),
     /// A kind that a newer control plane knows; ignored.
@@ -153,6 +155,7 @@ impl<'de> Deserialize<'de> for ObjectKey {
             "peer" => body(spec).map(|(network, port)| Self::Peer(network, port)),
             "security_group" => body(spec).map(Self::SecurityGroup),
             "member" => body(spec).map(|(group, port)| Self::Member(group, port)),
+            "members" => body(spec).map(|(group, network)| Self::Members(group, network)),
             "address_set" => body(spec).map(Self::AddressSet),
             _ => Ok(Self::Unknown),
         }
@@ -188,6 +191,7 @@ mod tests {
             ObjectKey::Peer(NetworkId::new(), PortId::new()),
             ObjectKey::SecurityGroup(SecurityGroupId::new()),
             ObjectKey::Member(SecurityGroupId::new(), PortId::new()),
+            ObjectKey::Members(SecurityGroupId::new(), NetworkId::new()),
             ObjectKey::AddressSet(AddressSetId::new()),
         ] {
             let text = serde_json::to_string(&Change::Gone(key)).unwrap();

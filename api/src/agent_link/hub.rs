@@ -311,7 +311,7 @@ impl Loaded {
             match need {
                 Need::Group(id) => loaded.groups.extend(told.into_iter().map(|set| (id.as_uuid(), set))),
                 Need::AddressSet(id) => loaded.address_sets.extend(told.into_iter().map(|set| (id.as_uuid(), set))),
-                Need::Members(_) => {}
+                Need::Members(..) => {}
             }
         }
         loaded.needs = security::needs(conn, rows, from).await?;

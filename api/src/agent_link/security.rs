@@ -9,11 +9,15 @@
 //! is steady: a port in a group, and a rule of that, of none of which the outbox holds a change since
 //! before the batch. Whoever stands anywhere in the batch, or behind it, then either has it or gets it, and
 //! is told twice at worst. It is told where the batch last speaks of the host.
+//!
+//! What a host needs is read with a batch and so may be newer than it: a host that ceases to need something
+//! and begins again can miss what changed in between without ever having dropped what it held. Members are
+//! therefore begun by forgetting those that were told before.
 
 use super::hub::Loaded;
 use super::ring::{Ring, Scope, What};
 use iroko_agent_link::wire::{Change, Object, ObjectKey};
-use iroko_model::{HostId, SecurityGroupId};
+use iroko_model::{HostId, NetworkId, SecurityGroupId};
 use iroko_store::change::{Change as Row, ChangeKind};
 use iroko_store::desired::{self, HostNeed, Need};
 use iroko_store::{Connection, Result, Store};
@@ -84,6 +88,8 @@ pub fn begins(rows: &[Row], needs: &Needs) -> HashMap<usize, Vec<(HostId, Need)>
 /// those it is in now.
 pub fn member_entries(row: &Row, loaded: &Loaded) -> Vec<(Scope, What)> {
     let bound = loaded.ports.get(&row.object_id);
+    let network = row.network_id.map(NetworkId::from).or_else(|| bound.map(|bound| bound.port.network_id));
+    let Some(network) = network else { return Vec::new() };
     let now = bound.into_iter().flat_map(|bound| bound.groups()).copied();
     let groups: HashSet<SecurityGroupId> = row.refs.iter().map(|id| (*id).into()).chain(now).collect();
     let entry = |group: SecurityGroupId| {
@@ -91,7 +97,7 @@ pub fn member_entries(row: &Row, loaded: &Loaded) -> Vec<(Scope, What)> {
             Some(member) => Change::Set(Object::Member(member)),
             None => Change::Gone(ObjectKey::Member(group, row.object_id.into())),
         };
-        (Scope::Need(Need::Members(group)), What::Change(change))
+        (Scope::Need(Need::Members(group, network)), What::Change(change))
     };
     groups.into_iter().map(entry).collect()
 }
@@ -124,11 +130,21 @@ impl Begun {
         let missing: Vec<Need> = needs.iter().filter(|need| !kept.told.contains_key(*need)).copied().collect();
         if !missing.is_empty() {
             let read = read(&mut store.connection().await?, &missing).await?;
-            kept.told.extend(read.into_iter().map(|(need, changes)| (need, Arc::new(changes))));
+            kept.told.extend(read.into_iter().map(|(need, changes)| (need, Arc::new(anew(need, changes)))));
         }
         let told = |need: &Need| Some((*need, kept.told.get(need)?.clone()));
         Ok(needs.iter().filter_map(told).collect())
     }
+}
+
+/// All of a need, for a host that may hold what it was told of it before.
+fn anew(need: Need, all: Vec<Change>) -> Vec<Change> {
+    let forget = match need {
+        Need::Members(group, network) => Some(Change::Gone(ObjectKey::Members(group, network))),
+        // One object: told again it takes its own place.
+        Need::Group(_) | Need::AddressSet(_) => None,
+    };
+    forget.into_iter().chain(all).collect()
 }
 
 /// These, as new as the database.
@@ -136,16 +152,19 @@ pub async fn read(conn: &mut Connection, needs: &[Need]) -> Result<HashMap<Need,
     let mut told: HashMap<Need, Vec<Change>> = needs.iter().map(|need| (*need, Vec::new())).collect();
     let pick = |of: fn(&Need) -> Option<Uuid>| needs.iter().filter_map(of).collect::<Vec<Uuid>>();
     let groups = pick(|need| if let Need::Group(id) = need { Some(id.as_uuid()) } else { None });
-    let members = pick(|need| if let Need::Members(id) = need { Some(id.as_uuid()) } else { None });
     let sets = pick(|need| if let Need::AddressSet(id) = need { Some(id.as_uuid()) } else { None });
     if !groups.is_empty() {
         for spec in desired::security_group_specs(conn, &groups).await? {
             told.entry(Need::Group(spec.id)).or_default().push(Change::Set(Object::SecurityGroup(spec)));
         }
     }
+    let members = |need: &Need| if let Need::Members(group, network) = need { Some((*group, *network)) } else { None };
+    let members: Vec<_> = needs.iter().filter_map(members).collect();
     if !members.is_empty() {
         for spec in desired::member_specs(conn, &members).await? {
-            told.entry(Need::Members(spec.group_id)).or_default().push(Change::Set(Object::Member(spec)));
+            told.entry(Need::Members(spec.group_id, spec.network_id))
+                .or_default()
+                .push(Change::Set(Object::Member(spec)));
         }
     }
     if !sets.is_empty() {
@@ -169,7 +188,7 @@ mod tests {
     fn a_need_that_is_not_steady_is_told_where_the_batch_last_speaks_of_the_host() {
         let (a, b) = (HostId::new(), HostId::new());
         let (group, remote) = (SecurityGroupId::new(), SecurityGroupId::new());
-        let (is_in, refers) = (Need::Group(group), Need::Members(remote));
+        let (is_in, refers) = (Need::Group(group), Need::Members(remote, NetworkId::new()));
         let needs: Needs = HashMap::from([
             (a, HashMap::from([(is_in, true), (refers, false)])),
             (b, HashMap::from([(is_in, false), (refers, false)])),

@@ -6,7 +6,7 @@ use crate::security_group_rule::columns;
 use crate::tx::Conn;
 use ipnetwork::IpNetwork;
 use iroko_agent_link::wire::{AddressSetSpec, MemberSpec, RuleSpec, SecurityGroupSpec};
-use iroko_model::{AddressSetId, HostId, MacAddress, SecurityGroupId};
+use iroko_model::{AddressSetId, HostId, MacAddress, NetworkId, SecurityGroupId};
 use mac_address::MacAddress as SqlMac;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,8 +17,8 @@ use uuid::Uuid;
 pub enum Need {
     /// A group that one of its ports is in: the rules.
     Group(SecurityGroupId),
-    /// A group that a rule of those refers to: the members.
-    Members(SecurityGroupId),
+    /// A group that a rule of those refers to: the members on the network of that port.
+    Members(SecurityGroupId, NetworkId),
     /// An address set that a rule of those refers to.
     AddressSet(AddressSetId),
 }
@@ -43,37 +43,43 @@ pub async fn needs(conn: &mut Conn, hosts: &[Uuid], groups: &[Uuid], from: i64) 
                UNION SELECT i.host_id FROM port_security_group m JOIN port p ON p.id = m.port_id JOIN instance i ON i.id = p.instance_id
                WHERE m.security_group_id = ANY ($2) AND i.host_id IS NOT NULL
            ), grp AS (
-               SELECT t.host, m.security_group_id AS id,
+               SELECT t.host, p.network_id AS network, m.security_group_id AS id,
                       bool_or(p.id NOT IN (SELECT c.object_id FROM change c WHERE c.kind = 'port' AND c.revision >= $3)) AS steady
                FROM touched t JOIN instance i ON i.host_id = t.host JOIN port p ON p.instance_id = i.id
-               JOIN port_security_group m ON m.port_id = p.id GROUP BY t.host, m.security_group_id
+               JOIN port_security_group m ON m.port_id = p.id GROUP BY t.host, p.network_id, m.security_group_id
            ), ruled AS (
                SELECT c.object_id AS id, unnest(c.refs) AS ref FROM change c WHERE c.kind = 'security_group' AND c.revision >= $3
            ), need AS (
-               SELECT host, 'group' AS kind, id, steady FROM grp
+               SELECT host, 'group' AS kind, id, NULL::uuid AS network, steady FROM grp
                UNION ALL
                SELECT g.host, CASE WHEN r.remote_group_id IS NULL THEN 'address_set' ELSE 'members' END,
                       coalesce(r.remote_group_id, r.remote_address_set_id),
+                      CASE WHEN r.remote_group_id IS NOT NULL THEN g.network END,
                       g.steady AND NOT EXISTS (SELECT FROM ruled WHERE ruled.id = g.id
                                                AND ruled.ref = coalesce(r.remote_group_id, r.remote_address_set_id))
                FROM grp g JOIN security_group_rule r ON r.security_group_id = g.id
                WHERE num_nonnulls(r.remote_group_id, r.remote_address_set_id) > 0
            )
-           SELECT host AS "host!", kind AS "kind!", id AS "id!", bool_or(steady) AS "steady!" FROM need GROUP BY host, kind, id"#,
+           SELECT host AS "host!", kind AS "kind!", id AS "id!", network, bool_or(steady) AS "steady!"
+           FROM need GROUP BY host, kind, id, network"#,
         hosts,
         groups,
         from
     )
     .fetch_all(conn)
     .await?;
-    let need = |kind: &str, id: Uuid| match kind {
-        "group" => Need::Group(id.into()),
-        "members" => Need::Members(id.into()),
+    let need = |kind: &str, id: Uuid, network: Option<Uuid>| match (kind, network) {
+        ("members", Some(network)) => Need::Members(id.into(), network.into()),
+        ("group", _) => Need::Group(id.into()),
         _ => Need::AddressSet(id.into()),
     };
     Ok(rows
         .into_iter()
-        .map(|row| HostNeed { host_id: row.host.into(), need: need(&row.kind, row.id), steady: row.steady })
+        .map(|row| HostNeed {
+            host_id: row.host.into(),
+            need: need(&row.kind, row.id, row.network),
+            steady: row.steady,
+        })
         .collect())
 }
 
@@ -114,14 +120,20 @@ pub async fn security_group_specs(conn: &mut Conn, ids: &[Uuid]) -> Result<Vec<A
     Ok(groups.into_iter().map(|row| Arc::new(spec(row.id, row.generation, row.stateful))).collect())
 }
 
-/// The members of groups: ports that are bound to a host.
-pub async fn member_specs(conn: &mut Conn, groups: &[Uuid]) -> Result<Vec<Arc<MemberSpec>>> {
+/// The members of groups, each on a network: ports that are bound to a host.
+pub async fn member_specs(conn: &mut Conn, of: &[(SecurityGroupId, NetworkId)]) -> Result<Vec<Arc<MemberSpec>>> {
+    let (groups, networks): (Vec<Uuid>, Vec<Uuid>) =
+        of.iter().map(|(group, network)| (group.as_uuid(), network.as_uuid())).unzip();
     let rows = sqlx::query!(
         r#"SELECT m.security_group_id, p.id, p.network_id, p.mac,
                   ARRAY(SELECT a.address FROM ip_allocation a WHERE a.port_id = p.id ORDER BY family(a.address)) AS "addresses!"
-           FROM port_security_group m JOIN port p ON p.id = m.port_id JOIN instance i ON i.id = p.instance_id
-           WHERE m.security_group_id = ANY ($1) AND i.host_id IS NOT NULL"#,
-        groups
+           FROM unnest($1::uuid[], $2::uuid[]) AS wanted (security_group_id, network_id)
+           JOIN port_security_group m ON m.security_group_id = wanted.security_group_id
+           JOIN port p ON p.id = m.port_id AND p.network_id = wanted.network_id
+           JOIN instance i ON i.id = p.instance_id
+           WHERE i.host_id IS NOT NULL"#,
+        &groups,
+        &networks
     )
     .fetch_all(conn)
     .await?;

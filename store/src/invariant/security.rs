@@ -41,7 +41,7 @@ async fn wanted(conn: &mut Conn, host: &HostTraces) -> Result<GroupTraces> {
     for of_host in needs {
         match of_host.need {
             Need::Group(id) => groups.push(id.as_uuid()),
-            Need::Members(id) => members.push(id.as_uuid()),
+            Need::Members(group, network) => members.push((group, network)),
             Need::AddressSet(id) => sets.push(id.as_uuid()),
         }
     }
