@@ -147,6 +147,7 @@ pub async fn bound_ports(conn: &mut Conn, which: Ports<'_>) -> Result<Vec<BoundP
         r#"SELECT p.id, p.network_id, p.instance_id AS "instance_id!", p.generation, p.tap, p.mac, i.hostname,
                   ARRAY(SELECT m.security_group_id FROM port_security_group m WHERE m.port_id = p.id ORDER BY 1) AS "groups!",
                   p.port_security_enabled, p.allowed_address_pairs AS "allowed_address_pairs: Json<Vec<AddressPair>>",
+                  port_limits(i.ingress_kbit_s, i.egress_kbit_s, i.ingress_packets_s, i.egress_packets_s) AS "limits!: Json<PortLimits>",
                   i.host_id AS "host_id!", h.vtep, ARRAY(SELECT a.address FROM ip_allocation a WHERE a.port_id = p.id ORDER BY family(a.address)) AS "addresses!"
            FROM port p JOIN instance i ON i.id = p.instance_id JOIN host h ON h.id = i.host_id
            WHERE ($1::uuid[] IS NULL OR p.id = ANY($1)) AND ($2::uuid[] IS NULL OR p.network_id = ANY($2))"#,
@@ -172,7 +173,7 @@ pub async fn bound_ports(conn: &mut Conn, which: Ports<'_>) -> Result<Vec<BoundP
                 security_group_ids: Some(row.groups.into_iter().map(Into::into).collect()),
                 is_secured: row.port_security_enabled,
                 allowed_address_pairs: row.allowed_address_pairs.0,
-                limits: PortLimits::default(),
+                limits: row.limits.0,
             });
             let host_id = HostId::from(row.host_id);
             let peer = row.vtep.map(|vtep| {

@@ -10,6 +10,7 @@ use crate::port::PortAddress;
 use crate::tx::Conn;
 use iroko_model::host::Architecture;
 use iroko_model::instance::{Facts, Power, Status, status};
+use iroko_model::port::PortLimits;
 use iroko_model::{FlavorId, Hostname, ImageId, InstanceId, Labels, Name, ProjectId};
 use serde::Deserialize;
 use serde_json::Value;
@@ -51,6 +52,8 @@ pub struct Instance {
     pub memory_mib: i32,
     /// Disk in GiB.
     pub disk_gib: i32,
+    /// How much each of its ports may carry.
+    pub limits: Json<PortLimits>,
     /// The image its disk starts from.
     pub image_id: Uuid,
     /// Wanted power state.
@@ -164,6 +167,7 @@ pub async fn instance_get(
         r#"SELECT i.id, i.project_id, i.name, i.hostname, i.labels, i.flavor_id, i.vcpus, i.memory_mib, i.disk_gib, i.image_id,
                   i.power, i.generation, i.reboots, i.host_id, i.placement_reason, i.fault, i.observed_state, i.observed_reason,
                   i.observed_reboots, i.ran_at, i.created_at, i.deleted_at,
+                  port_limits(i.ingress_kbit_s, i.egress_kbit_s, i.ingress_packets_s, i.egress_packets_s) AS "limits!: Json<PortLimits>",
                   (i.host_id IS NOT NULL AND coalesce(h.seen_at < now() - make_interval(secs => $3), true)) AS "host_unreachable!",
                   (SELECT project_is_suspended($1)) AS "suspended!",
                   (SELECT coalesce(json_agg(json_build_object('port_id', p.id, 'network_id', p.network_id, 'mac', p.mac,
@@ -209,6 +213,7 @@ pub async fn instance_list(
         r#"SELECT i.id, i.project_id, i.name, i.hostname, i.labels, i.flavor_id, i.vcpus, i.memory_mib, i.disk_gib, i.image_id,
                   i.power, i.generation, i.reboots, i.host_id, i.placement_reason, i.fault, i.observed_state, i.observed_reason,
                   i.observed_reboots, i.ran_at, i.created_at, i.deleted_at,
+                  port_limits(i.ingress_kbit_s, i.egress_kbit_s, i.ingress_packets_s, i.egress_packets_s) AS "limits!: Json<PortLimits>",
                   (i.host_id IS NOT NULL AND coalesce(h.seen_at < now() - make_interval(secs => $6), true)) AS "host_unreachable!",
                   (SELECT project_is_suspended($1)) AS "suspended!",
                   (SELECT coalesce(json_agg(json_build_object('port_id', p.id, 'network_id', p.network_id, 'mac', p.mac,

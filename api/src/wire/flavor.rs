@@ -2,6 +2,7 @@
 
 use super::{LabelMap, label_map, labels};
 use crate::problem::{Faults, Problem};
+use iroko_model::port::{PortLimits, limit};
 use iroko_model::{Invalid, Labels, Name};
 use iroko_store::flavor::{Flavor as Row, Size};
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,8 @@ use uuid::Uuid;
 /// Asks for a flavor.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({"name": "small", "vcpus": 1, "memory_mib": 1024, "disk_gib": 10}))]
+#[schema(example = json!({"name": "small", "vcpus": 1, "memory_mib": 1024, "disk_gib": 10,
+    "network_limits": {"ingress_kbit_s": 1000000, "egress_kbit_s": 1000000}}))]
 pub struct FlavorCreate {
     /// Unique name, 1 to 128 characters.
     #[schema(min_length = 1, max_length = 128)]
@@ -26,6 +28,9 @@ pub struct FlavorCreate {
     /// Disk in GiB, 1 to 1048576.
     #[schema(minimum = 1, maximum = 1048576)]
     pub disk_gib: i32,
+    /// Most that each interface of a machine may carry; without it, as much as the host can.
+    #[serde(default)]
+    pub network_limits: Option<NetworkLimits>,
     /// Labels.
     #[serde(default)]
     pub labels: Option<LabelMap>,
@@ -48,16 +53,64 @@ impl TryFrom<FlavorCreate> for (Name, Size, Labels) {
                 faults.note(pointer, Invalid::new("size_range", text));
             }
         }
-        let size = Size { vcpus: wire.vcpus, memory_mib: wire.memory_mib, disk_gib: wire.disk_gib };
+        let limits = limits(wire.network_limits.unwrap_or_default(), &mut faults);
+        let size = Size { vcpus: wire.vcpus, memory_mib: wire.memory_mib, disk_gib: wire.disk_gib, limits };
         let (name, labels) = faults.finish().map(|()| name.zip(labels))?.ok_or_else(|| Problem::fields(vec![]))?;
         Ok((name, size, labels))
+    }
+}
+
+/// Most that an interface may carry; what is over it is dropped. Directions are the machine's. What is left out is not limited.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"ingress_kbit_s": 1000000, "egress_kbit_s": 1000000, "egress_packets_s": 100000}))]
+pub struct NetworkLimits {
+    /// Towards the machine, in kbit/s (1000 bits a second), 1 to 100000000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 100000000)]
+    pub ingress_kbit_s: Option<i32>,
+    /// From the machine, in kbit/s (1000 bits a second), 1 to 100000000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 100000000)]
+    pub egress_kbit_s: Option<i32>,
+    /// Towards the machine, in packets a second, 1 to 100000000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 100000000)]
+    pub ingress_packets_s: Option<i32>,
+    /// From the machine, in packets a second, 1 to 100000000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1, maximum = 100000000)]
+    pub egress_packets_s: Option<i32>,
+}
+
+impl From<PortLimits> for NetworkLimits {
+    fn from(limits: PortLimits) -> Self {
+        let shown = |limit: Option<u32>| limit.and_then(|limit| i32::try_from(limit).ok());
+        Self {
+            ingress_kbit_s: shown(limits.ingress_kbit_s),
+            egress_kbit_s: shown(limits.egress_kbit_s),
+            ingress_packets_s: shown(limits.ingress_packets_s),
+            egress_packets_s: shown(limits.egress_packets_s),
+        }
+    }
+}
+
+fn limits(wire: NetworkLimits, faults: &mut Faults) -> PortLimits {
+    let mut read = |field: &str, value: Option<i32>| {
+        faults.take(&format!("/network_limits/{field}"), value.map(limit).transpose()).flatten()
+    };
+    PortLimits {
+        ingress_kbit_s: read("ingress_kbit_s", wire.ingress_kbit_s),
+        egress_kbit_s: read("egress_kbit_s", wire.egress_kbit_s),
+        ingress_packets_s: read("ingress_packets_s", wire.ingress_packets_s),
+        egress_packets_s: read("egress_packets_s", wire.egress_packets_s),
     }
 }
 
 /// A size an instance can have.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"id": "0198c0de-0000-7000-8000-000000000002", "name": "small", "vcpus": 1, "memory_mib": 1024,
-    "disk_gib": 10, "labels": {}, "created_at": "2026-11-23T08:00:00Z"}))]
+    "disk_gib": 10, "network_limits": {"ingress_kbit_s": 1000000, "egress_kbit_s": 1000000}, "labels": {}, "created_at": "2026-11-23T08:00:00Z"}))]
 pub struct Flavor {
     /// Its id.
     pub id: Uuid,
@@ -69,6 +122,8 @@ pub struct Flavor {
     pub memory_mib: i32,
     /// Disk in GiB.
     pub disk_gib: i32,
+    /// Most that each interface may carry.
+    pub network_limits: NetworkLimits,
     /// Labels.
     pub labels: LabelMap,
     /// When it was made.
@@ -80,7 +135,7 @@ pub struct Flavor {
 impl From<Row> for Flavor {
     fn from(row: Row) -> Self {
         let labels = label_map(&row.labels);
-        let Row { id, name, vcpus, memory_mib, disk_gib, created_at, .. } = row;
-        Self { id, name, vcpus, memory_mib, disk_gib, labels, created_at }
+        let Row { id, name, vcpus, memory_mib, disk_gib, limits, created_at, .. } = row;
+        Self { id, name, vcpus, memory_mib, disk_gib, network_limits: limits.0.into(), labels, created_at }
     }
 }

@@ -1,5 +1,6 @@
 //! Instances.
 
+use super::flavor::NetworkLimits;
 use super::security_group::group_ids;
 use super::{LabelMap, label_map, labels};
 use crate::problem::{Faults, Problem};
@@ -212,7 +213,7 @@ impl From<InterfaceRow> for Interface {
 /// A virtual machine.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"id": "0198c0de-0000-7000-8000-000000000008", "name": "web-1", "hostname": "web-1", "status": "running",
-    "flavor_id": "0198c0de-0000-7000-8000-000000000002", "vcpus": 1, "memory_mib": 1024, "disk_gib": 10,
+    "flavor_id": "0198c0de-0000-7000-8000-000000000002", "vcpus": 1, "memory_mib": 1024, "disk_gib": 10, "network_limits": {"ingress_kbit_s": 1000000},
     "image_id": "0198c0de-0000-7000-8000-000000000004",
     "interfaces": [{"port_id": "0198c0de-0000-7000-8000-000000000007", "network_id": "0198c0de-0000-7000-8000-000000000005",
         "mac_address": "02:7c:11:22:33:44", "ip_addresses": ["10.20.0.17"]}],
@@ -237,6 +238,8 @@ pub struct Instance {
     pub memory_mib: i32,
     /// Disk in GiB.
     pub disk_gib: i32,
+    /// Most that each interface may carry, from the flavor as it was when the machine was made.
+    pub network_limits: NetworkLimits,
     /// The image its disk started from.
     pub image_id: Uuid,
     /// The host it is on; shown to operators only.
@@ -269,6 +272,7 @@ impl Instance {
             vcpus: row.vcpus,
             memory_mib: row.memory_mib,
             disk_gib: row.disk_gib,
+            network_limits: row.limits.0.into(),
             image_id: row.image_id,
             interfaces: row.interfaces.0.into_iter().map(Interface::from).collect(),
             generation: row.generation,

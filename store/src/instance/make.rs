@@ -3,11 +3,13 @@
 
 use super::{Instance, Interface, NewInstance};
 use crate::error::Result;
+use crate::flavor::{Size, limit_column};
 use crate::port::{self, PortAddress};
 use crate::subnet::Subnet;
 use crate::tx::Conn;
 use ipnetwork::IpNetwork;
 use iroko_model::address::tap_name;
+use iroko_model::port::PortLimits;
 use iroko_model::{FlavorId, ImageId, MacAddress, NetworkId, PortId, ProjectId};
 use mac_address::MacAddress as SqlMac;
 use serde::Deserialize;
@@ -20,7 +22,7 @@ use uuid::Uuid;
 #[derive(Debug)]
 pub struct Parts {
     /// What the flavor gives.
-    pub size: Option<crate::flavor::Size>,
+    pub size: Option<Size>,
     /// The image; it cannot be deleted until the transaction ends.
     pub image: Option<PartImage>,
     /// A line for each key asked for, in that order.
@@ -71,6 +73,7 @@ pub async fn instance_parts(
                SELECT status, architecture, virtual_size_bytes FROM image WHERE project_id = $1 AND id = $3 FOR KEY SHARE
            )
            SELECT f.vcpus AS "vcpus?", f.memory_mib AS "memory_mib?", f.disk_gib AS "disk_gib?",
+                  port_limits(f.ingress_kbit_s, f.egress_kbit_s, f.ingress_packets_s, f.egress_packets_s) AS "limits!: Json<PortLimits>",
                   m.status AS "status?", m.architecture AS "architecture?", m.virtual_size_bytes AS "virtual_size_bytes?",
                   quota_is_set() AS "is_limited!",
                   ARRAY(SELECT g.id FROM security_group g WHERE g.project_id = $1 AND g.id = ANY ($6)) AS "security_groups!",
@@ -92,7 +95,9 @@ pub async fn instance_parts(
     .fetch_one(conn)
     .await?;
     let size = match (row.vcpus, row.memory_mib, row.disk_gib) {
-        (Some(vcpus), Some(memory_mib), Some(disk_gib)) => Some(crate::flavor::Size { vcpus, memory_mib, disk_gib }),
+        (Some(vcpus), Some(memory_mib), Some(disk_gib)) => {
+            Some(Size { vcpus, memory_mib, disk_gib, limits: row.limits.0 })
+        }
         _ => None,
     };
     let image = row.status.zip(row.architecture).map(|(status, architecture)| PartImage {
@@ -206,8 +211,9 @@ pub async fn instance_make(conn: &mut Conn, new: &NewInstance<'_>, nics: &[NewNi
     let row = sqlx::query!(
         r#"WITH made AS (
                INSERT INTO instance (id, project_id, name, hostname, labels, flavor_id, vcpus, memory_mib, disk_gib,
-                                     image_id, architecture, ssh_keys, user_data, power)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'running') RETURNING created_at
+                                     image_id, architecture, ssh_keys, user_data, power,
+                                     ingress_kbit_s, egress_kbit_s, ingress_packets_s, egress_packets_s)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'running', $25, $26, $27, $28) RETURNING created_at
            ), plugged AS (
                INSERT INTO port (id, project_id, network_id, instance_id, nic_index, mac, tap)
                SELECT p.id, $2, p.network_id, $1, p.nic_index, p.mac, p.tap
@@ -247,7 +253,11 @@ pub async fn instance_make(conn: &mut Conn, new: &NewInstance<'_>, nics: &[NewNi
         &columns.in_subnet,
         &columns.offered,
         &columns.member,
-        &columns.of_group
+        &columns.of_group,
+        limit_column(new.size.limits.ingress_kbit_s),
+        limit_column(new.size.limits.egress_kbit_s),
+        limit_column(new.size.limits.ingress_packets_s),
+        limit_column(new.size.limits.egress_packets_s)
     )
     .fetch_one(&mut *conn)
     .await?;
@@ -280,6 +290,7 @@ fn as_made(new: &NewInstance<'_>, created_at: OffsetDateTime, interfaces: Vec<In
         vcpus: new.size.vcpus,
         memory_mib: new.size.memory_mib,
         disk_gib: new.size.disk_gib,
+        limits: Json(new.size.limits),
         image_id: new.image_id.as_uuid(),
         power: "running".to_owned(),
         generation: 1,

@@ -3,6 +3,7 @@
 use iroko_agent_link::wire::{AgentKind, SessionRequest};
 use iroko_model::host::Architecture;
 use iroko_model::image::DiskFormat;
+use iroko_model::port::PortLimits;
 use iroko_model::subnet::SubnetPlan;
 use iroko_model::{
     FlavorId, HostId, Hostname, ImageId, InstanceId, Labels, MacAddress, Name, NetworkId, PortId, ProjectId, Resources,
@@ -219,8 +220,8 @@ pub fn session(agent: AgentKind, capacity: Resources) -> SessionRequest {
 }
 
 /// A size with as many GiB of disk and times 64 MiB of memory as processors.
-pub const fn size(vcpus: i32) -> Size {
-    Size { vcpus, memory_mib: vcpus * 64, disk_gib: vcpus }
+pub fn size(vcpus: i32) -> Size {
+    Size { vcpus, memory_mib: vcpus * 64, disk_gib: vcpus, limits: PortLimits::default() }
 }
 
 /// The room for `vcpus` processors' worth of [`size`].
