@@ -151,11 +151,18 @@ impl Hub {
             let Some((news, watermark)) = self.news(host, kind, after) else {
                 return self.everything(host, kind).await;
             };
-            let has_news = !news.what.is_empty() || !news.consoles.is_empty();
-            let woken = self.shutdown.run_until_cancelled(tokio::time::timeout_at(until, woken));
-            if has_news || !matches!(woken.await, Some(Ok(()))) {
+            if !news.what.is_empty() || !news.consoles.is_empty() {
                 return self.reply(host, news, watermark).await;
             }
+            let woken = self.shutdown.run_until_cancelled(tokio::time::timeout_at(until, woken));
+            if !matches!(woken.await, Some(Ok(()))) {
+                break;
+            }
+        }
+        // What was read meanwhile is not of this host: it need not be looked at again for it.
+        match self.news(host, kind, after) {
+            Some((news, watermark)) => self.reply(host, news, watermark).await,
+            None => self.everything(host, kind).await,
         }
     }
 

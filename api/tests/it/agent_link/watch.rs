@@ -419,6 +419,27 @@ async fn hold_back(api: &Api) -> sqlx::Transaction<'static, sqlx::Postgres> {
 }
 
 #[sqlx::test(migrations = "../store/migrations")]
+async fn whoever_waited_for_nothing_is_told_how_far_that_was(_: PgPoolOptions, connect: PgConnectOptions) {
+    let mut api = Api::start(&connect).await;
+    let (compute, mut net) = Agent::pair(&api, "host-1", "192.0.2.1").await;
+    let number = |revision: &str| revision.rsplit_once(':').unwrap().1.parse::<i64>().unwrap();
+    let held = hold_back(&api).await;
+    api.network("10.0.0.0/24").await;
+    net.watch().await;
+    assert_eq!(number(&net.desired.revision), 1, "nothing was read yet");
+    let newest: i64 = sqlx::query_scalar("SELECT max(revision) FROM change").fetch_one(api.store.pool()).await.unwrap();
+    let meanwhile = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        held.rollback().await.unwrap();
+        wait_for_hub(&api, &compute).await;
+        api.stop().await;
+    };
+    let (reply, ()) = tokio::join!(net.watch(), meanwhile);
+    assert!(!reply.full && reply.changes.is_empty(), "{reply:?}");
+    assert!(number(&reply.revision) > newest, "{} is behind {newest}", reply.revision);
+}
+
+#[sqlx::test(migrations = "../store/migrations")]
 async fn what_a_host_needs_again_is_told_without_what_left_meanwhile(_: PgPoolOptions, connect: PgConnectOptions) {
     let api = Api::start(&connect).await;
     let (_, mut web_host) = Agent::pair(&api, "host-1", "192.0.2.1").await;
