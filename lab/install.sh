@@ -26,11 +26,12 @@ if [[ $1 = test ]]; then
   command -v npm >/dev/null || missing+=(npm)
   python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 fi
-command -v qemu-img >/dev/null || missing+=(qemu-utils)
 
-if ((${#missing[@]})); then
-  [[ $(id -u) = 0 ]] || { echo "install.sh: run me as root, or: apt-get install ${missing[*]}" >&2; exit 1; }
-  echo "installing ${missing[*]}"
+# Installs these packages, or says why not.
+install() {
+  [[ $(id -u) = 0 ]] || { echo "install.sh: run me as root, or: apt-get install $*" >&2; exit 1; }
+  echo "installing $*"
+  local log
   # Only the programs are wanted: no cluster of PostgreSQL's, none of its services.
   if [[ ! -e /etc/postgresql-common/createcluster.conf ]]; then
     mkdir -p /etc/postgresql-common
@@ -38,10 +39,14 @@ if ((${#missing[@]})); then
   fi
   log=$(mktemp)
   export DEBIAN_FRONTEND=noninteractive
-  { apt-get -q update && apt-get -q install -y --no-install-recommends -o Dpkg::Options::=--force-confold "${missing[@]}"; } >"$log" 2>&1 ||
+  { apt-get -q update && apt-get -q install -y --no-install-recommends -o Dpkg::Options::=--force-confold "$@"; } >"$log" 2>&1 ||
     { tail -n 40 "$log" >&2; echo "install.sh: apt-get failed, its log is $log" >&2; exit 1; }
   rm -f "$log"
-fi
+}
+
+((${#missing[@]} == 0)) || install "${missing[@]}"
+# Looked for last: a qemu-utils of another release goes when qemu-system-x86 comes.
+command -v qemu-img >/dev/null || install qemu-utils
 
 if [[ $1 = test ]] && ! command -v cargo-nextest >/dev/null; then
   echo "installing cargo-nextest $NEXTEST"
