@@ -52,6 +52,8 @@ pub struct App {
     pub rates: Arc<layers::rate::Rates>,
     /// What agents watch.
     pub hub: Arc<Hub>,
+    /// Asks whether agents' certificates still hold.
+    pub certificates: agent_link::certificates::Certificates,
     /// Takes agents' reports.
     pub reports: agent_link::intake::Intake,
 }

@@ -1,6 +1,7 @@
 //! Listening: the two servers, and what stands behind them.
 
 use crate::agent_link::authority::Authority;
+use crate::agent_link::certificates::Certificates;
 use crate::agent_link::hub::Hub;
 use crate::agent_link::intake::Intake;
 use crate::agent_link::{self, server_config};
@@ -88,6 +89,7 @@ async fn application(config: Config, store: Store, shutdown: CancellationToken) 
         streams: Default::default(),
         shutdown: shutdown.clone(),
         hub: Hub::start(store.clone(), shutdown.clone()).await.context("reading the outbox")?,
+        certificates: Certificates::spawn(store.clone()),
         reports: Intake::spawn(store.clone()),
         config: Arc::new(config),
         store,

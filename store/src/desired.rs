@@ -73,7 +73,7 @@ pub async fn instance_specs(conn: &mut Conn, which: Instances<'_>) -> Result<Vec
                           FROM ip_allocation a JOIN subnet s ON s.id = a.subnet_id WHERE a.port_id = p.id)) ORDER BY p.nic_index), '[]')
                    FROM port p JOIN network n ON n.id = p.network_id WHERE p.instance_id = i.id) AS "nics!: Json<Vec<NicRow>>"
            FROM instance i JOIN image m ON m.id = i.image_id
-           WHERE i.host_id IS NOT NULL AND ($1::uuid[] IS NULL OR i.id = ANY($1)) AND ($2::uuid IS NULL OR i.host_id = $2)"#,
+           WHERE i.host_id IS NOT NULL AND (i.id = ANY($1) OR i.host_id = $2)"#,
         ids as Option<&[Uuid]>,
         host
     )
@@ -150,7 +150,7 @@ pub async fn bound_ports(conn: &mut Conn, which: Ports<'_>) -> Result<Vec<BoundP
                   port_limits(i.ingress_kbit_s, i.egress_kbit_s, i.ingress_packets_s, i.egress_packets_s) AS "limits!: Json<PortLimits>",
                   i.host_id AS "host_id!", h.vtep, ARRAY(SELECT a.address FROM ip_allocation a WHERE a.port_id = p.id ORDER BY family(a.address)) AS "addresses!"
            FROM port p JOIN instance i ON i.id = p.instance_id JOIN host h ON h.id = i.host_id
-           WHERE ($1::uuid[] IS NULL OR p.id = ANY($1)) AND ($2::uuid[] IS NULL OR p.network_id = ANY($2))"#,
+           WHERE p.id = ANY($1) OR p.network_id = ANY($2)"#,
         ids as Option<&[Uuid]>,
         networks as Option<&[Uuid]>
     )

@@ -266,32 +266,43 @@ pub async fn agent_certificate_issued(conn: &mut Conn, host_id: HostId, kind: Ag
     Ok(())
 }
 
-/// True where the certificate with this serial number is the agent's. False where it was replaced
-/// or the host is gone.
-pub async fn agent_certificate_holds(conn: &mut Conn, host_id: HostId, kind: AgentKind, serial: &str) -> Result<bool> {
-    let row = sqlx::query!(
-        "SELECT certificate_serial, next_serial FROM host_agent WHERE host_id = $1 AND kind = $2",
-        host_id.as_uuid(),
-        kind.as_str()
+/// A certificate that was shown: whose it says it is, and its serial number.
+pub type Shown = (HostId, AgentKind, String);
+
+/// Of each certificate, whether it is the agent's: not where it was replaced or the host is gone. One that
+/// was issued and is shown for the first time takes the place of the one before.
+pub async fn agent_certificates_hold(conn: &mut Conn, shown: &[Shown]) -> Result<Vec<bool>> {
+    let hosts: Vec<Uuid> = shown.iter().map(|(host, ..)| host.as_uuid()).collect();
+    let kinds: Vec<String> = shown.iter().map(|(_, kind, _)| kind.as_str().to_owned()).collect();
+    let serials: Vec<String> = shown.iter().map(|(.., serial)| serial.clone()).collect();
+    // What is in the lists must not matter for the plan, or it would be made anew each time.
+    let rows = sqlx::query!(
+        r#"SELECT s.n AS "n!", a.certificate_serial = s.serial AS "is_current!"
+           FROM unnest((SELECT $1::uuid[]), (SELECT $2::text[]), (SELECT $3::text[])) WITH ORDINALITY AS s (host_id, kind, serial, n)
+           JOIN host_agent a ON a.host_id = s.host_id AND a.kind = s.kind
+           WHERE a.certificate_serial = s.serial OR a.next_serial = s.serial"#,
+        &hosts,
+        &kinds,
+        &serials
     )
-    .fetch_optional(&mut *conn)
+    .fetch_all(&mut *conn)
     .await?;
-    let Some(row) = row else { return Ok(false) };
-    if row.certificate_serial == serial {
-        return Ok(true);
+    let mut hold = vec![false; shown.len()];
+    for row in rows {
+        let at = usize::try_from(row.n - 1).expect("PostgreSQL counts what it was given from 1");
+        hold[at] = true;
+        if !row.is_current {
+            sqlx::query!(
+                "UPDATE host_agent SET certificate_serial = $3, next_serial = NULL WHERE host_id = $1 AND kind = $2 AND next_serial = $3",
+                hosts[at],
+                kinds[at],
+                serials[at]
+            )
+            .execute(&mut *conn)
+            .await?;
+        }
     }
-    if row.next_serial.as_deref() != Some(serial) {
-        return Ok(false);
-    }
-    sqlx::query!(
-        "UPDATE host_agent SET certificate_serial = $3, next_serial = NULL WHERE host_id = $1 AND kind = $2 AND next_serial = $3",
-        host_id.as_uuid(),
-        kind.as_str(),
-        serial
-    )
-    .execute(conn)
-    .await?;
-    Ok(true)
+    Ok(hold)
 }
 
 /// Begins a session: stores what the host says of itself and gives the incarnation. `None` where

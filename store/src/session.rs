@@ -87,19 +87,6 @@ pub async fn session_begin(conn: &mut Conn, new: &NewSession<'_>, token_hash: &[
     Ok(id)
 }
 
-/// True while the session's access tokens count: one look at a primary key, made for every request.
-/// Idleness is not asked, for it ends later than any access token that was given before.
-pub async fn session_holds(conn: &mut Conn, id: SessionId, now: OffsetDateTime) -> Result<bool> {
-    Ok(sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM session s JOIN account a ON a.id = s.account_id
-            WHERE s.id = $1 AND s.revoked_at IS NULL AND s.expires_at > $2 AND a.disabled_at IS NULL) AS "holds!""#,
-        id.as_uuid(),
-        now
-    )
-    .fetch_one(conn)
-    .await?)
-}
-
 /// A refresh token that was presented, and its session. Both rows stay locked until the transaction ends.
 #[derive(Debug, Clone)]
 pub struct Presented {

@@ -22,7 +22,7 @@ use iroko_agent_link::wire::{AgentKind, Change, DesiredReply, Object, ObjectKey}
 use iroko_model::{HostId, InstanceId, NetworkId};
 use iroko_store::change::{Change as Row, ChangeKind, change_epoch, change_floor, change_tail};
 use iroko_store::desired::{self, BoundPort, Instances, Need, Ports};
-use iroko_store::{Connection, Result, Store, Wake};
+use iroko_store::{Result, Store, Tx, Wake};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -119,7 +119,7 @@ impl Hub {
 
     /// Takes what is new in the outbox. True where another look soon is worth while.
     async fn look(&self) -> Result<bool> {
-        let mut conn = self.store.connection().await?;
+        let mut conn = self.store.begin_planned().await?;
         let from = self.state().watermark;
         let tail = change_tail(&mut conn, from).await?;
         if tail.changes.is_empty() {
@@ -210,12 +210,12 @@ impl Hub {
         let revision = self.revision(self.state().watermark);
         let changes = match kind {
             AgentKind::Compute => {
-                let mut conn = self.store.connection().await?;
+                let mut conn = self.store.begin_planned().await?;
                 let specs = desired::instance_specs(&mut conn, Instances::OfHost(host)).await?;
                 specs.into_iter().map(|(_, spec)| Change::Set(Object::Instance(spec))).collect()
             }
             AgentKind::Net => {
-                let mut conn = self.store.connection().await?;
+                let mut conn = self.store.begin_planned().await?;
                 let networks = desired::networks_of_host(&mut conn, host).await?;
                 let needs = desired::needs(&mut conn, &[host.as_uuid()], &[], i64::MAX).await?;
                 let needs: Vec<Need> = needs.into_iter().map(|of_host| of_host.need).collect();
@@ -251,7 +251,7 @@ impl Hub {
     async fn read_networks(&self, host: HostId, ids: &[Uuid]) -> Result<HashMap<NetworkId, Vec<Change>>> {
         let generation = self.state().networks.generation();
         let mut sets = HashMap::with_capacity(ids.len());
-        let mut conn = self.store.connection().await?;
+        let mut conn = self.store.begin_planned().await?;
         let specs = desired::network_specs(&mut conn, ids).await?;
         let mut ports: HashMap<NetworkId, Vec<BoundPort>> = HashMap::new();
         for bound in desired::bound_ports(&mut conn, Ports::OfNetworks(ids)).await? {
@@ -282,7 +282,7 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
-    async fn of(conn: &mut Connection, rows: &[Row], from: i64) -> Result<Self> {
+    async fn of(conn: &mut Tx, rows: &[Row], from: i64) -> Result<Self> {
         let ids = |kind: ChangeKind| -> Vec<Uuid> {
             let ids: HashSet<Uuid> = rows.iter().filter(|row| row.kind == kind).map(|row| row.object_id).collect();
             ids.into_iter().collect()

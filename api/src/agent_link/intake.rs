@@ -89,7 +89,7 @@ async fn take_all(store: Store, mut queue: mpsc::Receiver<Sent>) {
 async fn take(store: &Store, batch: Vec<Sent>) {
     let reports: Vec<report::Sent<'_>> = batch.iter().map(|sent| (sent.host, &sent.report)).collect();
     let taken = async {
-        let mut tx = store.begin().await?;
+        let mut tx = store.begin_planned().await?;
         let (current, whom) = report::reports_accept(&mut tx, &reports).await?;
         store.commit_for(tx, whom).await?;
         Ok::<_, iroko_store::Error>(current)

@@ -2,6 +2,7 @@
 //! that agents watch, an intake for their reports, and the routes in front of them.
 
 pub mod authority;
+pub mod certificates;
 pub mod hub;
 pub mod intake;
 mod member;

@@ -60,11 +60,11 @@ impl FromRequestParts<App> for Agent {
         let refused =
             || Problem::with(Kind::Unauthorized, "the agent's certificate is missing or no longer holds; enrol again");
         let (host, kind, serial) = parts.extensions.get::<Arc<TlsInfo>>().and_then(named).ok_or_else(refused)?;
-        let mut conn = app.store.connection().await?;
-        if !host::agent_certificate_holds(&mut conn, host, kind, &serial).await? {
-            return Err(refused());
+        match app.certificates.hold(host, kind, serial).await {
+            Some(true) => Ok(Self { host, kind }),
+            Some(false) => Err(refused()),
+            None => Err(Problem::new(Kind::Unavailable)),
         }
-        Ok(Self { host, kind })
     }
 }
 

@@ -20,7 +20,7 @@ use iroko_agent_link::wire::{Change, Object, ObjectKey};
 use iroko_model::{HostId, NetworkId, SecurityGroupId};
 use iroko_store::change::{Change as Row, ChangeKind};
 use iroko_store::desired::{self, HostNeed, Need};
-use iroko_store::{Connection, Result, Store};
+use iroko_store::{Connection, Result, Store, Tx};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -30,7 +30,7 @@ use uuid::Uuid;
 pub type Needs = HashMap<HostId, HashMap<Need, bool>>;
 
 /// What those hosts need now of which a batch speaks: by their ports, or by rules of groups these are in.
-pub async fn needs(conn: &mut Connection, rows: &[Row], from: i64) -> Result<Needs> {
+pub async fn needs(conn: &mut Tx, rows: &[Row], from: i64) -> Result<Needs> {
     let ports = rows.iter().filter(|row| row.kind == ChangeKind::Port);
     let hosts: HashSet<Uuid> = ports.filter_map(|row| row.host_id).collect();
     let ruled = rows.iter().filter(|row| row.kind == ChangeKind::SecurityGroup && !row.refs.is_empty());
@@ -129,7 +129,7 @@ impl Begun {
         }
         let missing: Vec<Need> = needs.iter().filter(|need| !kept.told.contains_key(*need)).copied().collect();
         if !missing.is_empty() {
-            let read = read(&mut store.connection().await?, &missing).await?;
+            let read = read(&mut store.begin_planned().await?, &missing).await?;
             kept.told.extend(read.into_iter().map(|(need, changes)| (need, Arc::new(anew(need, changes)))));
         }
         let told = |need: &Need| Some((*need, kept.told.get(need)?.clone()));
@@ -148,7 +148,7 @@ fn anew(need: Need, all: Vec<Change>) -> Vec<Change> {
 }
 
 /// These, as new as the database.
-pub async fn read(conn: &mut Connection, needs: &[Need]) -> Result<HashMap<Need, Vec<Change>>> {
+pub async fn read(conn: &mut Tx, needs: &[Need]) -> Result<HashMap<Need, Vec<Change>>> {
     let mut told: HashMap<Need, Vec<Change>> = needs.iter().map(|need| (*need, Vec::new())).collect();
     let pick = |of: fn(&Need) -> Option<Uuid>| needs.iter().filter_map(of).collect::<Vec<Uuid>>();
     let groups = pick(|need| if let Need::Group(id) = need { Some(id.as_uuid()) } else { None });

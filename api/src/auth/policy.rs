@@ -2,19 +2,27 @@
 //! acts at once; what follows from its answer is decided here, without I/O.
 
 use crate::App;
-use crate::extract::Actor;
+use crate::extract::{Actor, Admission};
 use crate::problem::{Kind, Problem, Result};
+use axum::http::request::Parts;
 use iroko_model::role::Held;
 use iroko_model::{Permission, Permissions, Role};
 use iroko_store::Connection;
 use iroko_store::authority::{Authority, Scope, Standing, authority};
 
 /// What the actor may do on the scope, if that has the permission.
-pub async fn ask(app: &App, actor: &Actor, scope: Scope, permission: Permission) -> Result<Permissions> {
-    let mut conn = app.store.connection().await?;
-    let found = held(&mut conn, actor, scope).await?;
+pub async fn ask(app: &App, parts: &Parts, actor: &Actor, scope: Scope, permission: Permission) -> Result<Permissions> {
+    let found = of_request(app, parts, actor, scope).await?;
     judge(&found, permission)?;
     Ok(found.held.permissions)
+}
+
+/// What was found out with the credential a moment ago, where that was about this scope.
+async fn of_request(app: &App, parts: &Parts, actor: &Actor, scope: Scope) -> Result<Authority> {
+    if let Some(known) = parts.extensions.get::<Admission>().filter(|known| known.scope == scope) {
+        return Ok(Authority { held: actor.restrict(known.authority.held), ..known.authority });
+    }
+    held(&mut app.store.connection().await?, actor, scope).await
 }
 
 /// What the actor holds there, as far as their credential lets them.
@@ -38,9 +46,8 @@ pub async fn ask_above(app: &App, actor: &Actor, scope: Scope, permission: Permi
 }
 
 /// The actor's account holds, whatever it may do.
-pub async fn is_in_good_standing(app: &App, actor: &Actor) -> Result<Permissions> {
-    let mut conn = app.store.connection().await?;
-    let found = held(&mut conn, actor, Scope::System).await?;
+pub async fn is_in_good_standing(app: &App, parts: &Parts, actor: &Actor) -> Result<Permissions> {
+    let found = of_request(app, parts, actor, Scope::System).await?;
     stands(found.standing)?;
     Ok(found.held.permissions)
 }

@@ -7,12 +7,13 @@ use crate::auth::subject::{Credential, Subject};
 use crate::auth::token::{Claims, ISSUER};
 use crate::layers::caller::Known;
 use crate::problem::{Kind, Problem};
-use crate::service::{self, session, signing_key};
-use axum::extract::FromRequestParts;
+use crate::service::{self, signing_key};
+use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use iroko_model::role::Held;
 use iroko_model::{Permissions, SessionId, UserId};
+use iroko_store::authority::{Authority, Scope, admission};
 use iroko_store::request::{self, Who};
 
 /// Somebody with a valid token. What they may do is not in it: the [guards](super::guard) ask.
@@ -67,12 +68,15 @@ impl Actor {
         }
     }
 
-    async fn of_token(app: &App, token: &str) -> Result<Option<Self>, Problem> {
+    /// Asks in one go whether the session holds and what its person may do where the path says.
+    async fn of_token(app: &App, parts: &mut Parts, token: &str) -> Result<Option<Self>, Problem> {
         let Some(claims) = signing_key::check(app, token).await? else { return Ok(None) };
-        if !session::holds(app, claims.sid).await? {
-            return Ok(None);
-        }
         let (subject, credential) = (Subject::User(claims.sub), Credential::Session(claims.sid));
+        let scope = scope_of_path(parts, app).await;
+        let session = (claims.sid, app.credentials.clock.now());
+        let mut conn = app.store.connection().await?;
+        let Some(authority) = admission(&mut conn, subject, Some(session), scope).await? else { return Ok(None) };
+        parts.extensions.insert(Admission { scope, authority });
         Ok(Some(Self { claims, subject, credential, only: None, is_bound: false }))
     }
 
@@ -91,6 +95,24 @@ impl Actor {
         let is_bound = !holder.source_networks.is_empty();
         Ok(Some(Self { claims, subject, credential, only: holder.permissions, is_bound }))
     }
+}
+
+/// What was asked together with the credential, for the guard of the same request.
+#[derive(Debug, Clone, Copy)]
+pub struct Admission {
+    /// Where the path says.
+    pub scope: Scope,
+    /// What may be done there.
+    pub authority: Authority,
+}
+
+/// Where most guards will ask. One that asks elsewhere, as above, asks by itself.
+async fn scope_of_path(parts: &mut Parts, app: &App) -> Scope {
+    let Ok(path) = RawPathParams::from_request_parts(parts, app).await else { return Scope::System };
+    let named = |name| path.iter().find(|(key, _)| *key == name).map(|(_, text)| text);
+    let project = named("project_id").and_then(|text| text.parse().ok()).map(Scope::Project);
+    let organization = || named("organization_id").and_then(|text| text.parse().ok()).map(Scope::Organization);
+    project.or_else(organization).unwrap_or(Scope::System)
 }
 
 fn not_a_person() -> Problem {
@@ -115,13 +137,13 @@ impl FromRequestParts<App> for Actor {
         };
         let refused =
             || Problem::with(Kind::Unauthorized, "the token is not valid or has expired; refresh it or log in again");
-        let token = token.trim();
+        let token = token.trim().to_owned();
         let actor = match token.starts_with(api_key::PREFIX) {
             true => {
                 let source = Source::of(parts, app);
-                Self::of_api_key(app, &source, token).await?
+                Self::of_api_key(app, &source, &token).await?
             }
-            false => Self::of_token(app, token).await?,
+            false => Self::of_token(app, parts, &token).await?,
         };
         let actor = actor.ok_or_else(refused)?;
         actor.note();

@@ -113,7 +113,7 @@ impl<P: Named> FromRequestParts<App> for Tenant<P> {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let (actor, project) = of_path(parts, app, "project_id").await?;
-        let held = policy::ask(app, &actor, Scope::Project(project), P::PERMISSION).await?;
+        let held = policy::ask(app, parts, &actor, Scope::Project(project), P::PERMISSION).await?;
         about(None, Some(project));
         rate::charge(app, Scope::Project(project)).await?;
         Ok(Self(InProject { actor, project, held }, PhantomData))
@@ -125,7 +125,7 @@ impl<P: Named> FromRequestParts<App> for Within<P> {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let (actor, organization) = of_path(parts, app, "organization_id").await?;
-        let held = policy::ask(app, &actor, Scope::Organization(organization), P::PERMISSION).await?;
+        let held = policy::ask(app, parts, &actor, Scope::Organization(organization), P::PERMISSION).await?;
         about(Some(organization), None);
         rate::charge(app, Scope::Organization(organization)).await?;
         Ok(Self(InOrganization { actor, organization, held }, PhantomData))
@@ -159,7 +159,7 @@ impl<P: Named> FromRequestParts<App> for System<P> {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let actor = Actor::from_request_parts(parts, app).await?;
-        let held = policy::ask(app, &actor, Scope::System, P::PERMISSION).await?;
+        let held = policy::ask(app, parts, &actor, Scope::System, P::PERMISSION).await?;
         Ok(Self(OnSystem { actor, held }, PhantomData))
     }
 }
@@ -169,7 +169,7 @@ impl FromRequestParts<App> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let actor = Actor::from_request_parts(parts, app).await?;
-        let held = policy::is_in_good_standing(app, &actor).await?;
+        let held = policy::is_in_good_standing(app, parts, &actor).await?;
         Ok(Self(OnSystem { actor, held }))
     }
 }

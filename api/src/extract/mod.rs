@@ -9,7 +9,7 @@ mod path;
 mod query;
 mod source;
 
-pub use actor::Actor;
+pub use actor::{Actor, Admission};
 pub use body::ApiJson;
 pub use guard::{
     AboveOrganization, AboveProject, Asks, Caller, Guard, Guarded, InOrganization, InProject, OnSystem, System, Tenant,

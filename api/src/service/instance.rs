@@ -30,7 +30,7 @@ const GIB: i64 = 1 << 30;
 pub async fn create(app: &App, tenant: &InProject, request: InstanceCreate) -> Result<Instance> {
     let wanted = CheckedInstance::try_from(request)?;
     let networks: Vec<Uuid> = wanted.interfaces.iter().filter_map(|source| source.network()).collect();
-    let mut tx = app.store.begin_bound(tenant.project).await?;
+    let mut tx = app.store.begin_bound_planned(tenant.project).await?;
     let of = (wanted.flavor_id, wanted.image_id);
     let groups: Vec<Uuid> = wanted.interfaces.iter().filter_map(|i| i.security_groups()).flatten().copied().collect();
     let parts = instance::instance_parts(&mut tx, tenant.project, of, &wanted.ssh_key_ids, &networks, &groups).await?;
@@ -146,7 +146,7 @@ pub async fn list(app: &App, tenant: &InProject, query: ListQuery) -> Result<Lis
 
 /// One instance, also one that was deleted.
 pub async fn get(app: &App, tenant: &InProject, id: InstanceId) -> Result<Instance> {
-    let mut tx = app.store.begin_bound(tenant.project).await?;
+    let mut tx = app.store.begin_bound_planned(tenant.project).await?;
     let row = instance::instance_get(&mut tx, tenant.project, id, lease_s(app)).await?;
     row.map(|row| Instance::of(row, tenant.held.has(Permission::HostRead))).ok_or(Problem::new(Kind::NotFound))
 }
@@ -160,7 +160,7 @@ pub async fn user_data(app: &App, tenant: &InProject, id: InstanceId) -> Result<
 
 /// Wants it running or stopped.
 pub async fn set_power(app: &App, tenant: &InProject, id: InstanceId, power: Power) -> Result<Instance> {
-    let mut tx = app.store.begin_bound(tenant.project).await?;
+    let mut tx = app.store.begin_bound_planned(tenant.project).await?;
     check_generation(&mut tx, Noun::Instance, id.as_uuid()).await?;
     let found = instance::instance_set_power(&mut tx, tenant.project, id, power).await?;
     changed(app, tenant, id, tx, found, "it is being deleted").await
@@ -168,7 +168,7 @@ pub async fn set_power(app: &App, tenant: &InProject, id: InstanceId, power: Pow
 
 /// Wants it rebooted once.
 pub async fn reboot(app: &App, tenant: &InProject, id: InstanceId) -> Result<Instance> {
-    let mut tx = app.store.begin_bound(tenant.project).await?;
+    let mut tx = app.store.begin_bound_planned(tenant.project).await?;
     check_generation(&mut tx, Noun::Instance, id.as_uuid()).await?;
     let found = instance::instance_reboot(&mut tx, tenant.project, id).await?;
     changed(app, tenant, id, tx, found, "only an instance that is wanted running can be rebooted; start it").await
@@ -194,7 +194,7 @@ async fn changed(
 
 /// Wants it gone.
 pub async fn delete(app: &App, tenant: &InProject, id: InstanceId) -> Result<()> {
-    let mut tx = app.store.begin_bound(tenant.project).await?;
+    let mut tx = app.store.begin_bound_planned(tenant.project).await?;
     check_generation(&mut tx, Noun::Instance, id.as_uuid()).await?;
     if !instance::instance_delete(&mut tx, tenant.project, id).await? {
         return Err(Problem::new(Kind::NotFound));

@@ -175,12 +175,6 @@ async fn answer(
     })
 }
 
-/// True while access tokens of the session count.
-pub async fn holds(app: &App, id: SessionId) -> Result<bool> {
-    let mut conn = app.store.connection().await?;
-    Ok(session::session_holds(&mut conn, id, app.credentials.clock.now()).await?)
-}
-
 /// A page of a person's sessions.
 pub async fn list(app: &App, user: UserId, current: Option<SessionId>, query: ListQuery) -> Result<List<Session>> {
     let mut conn = app.store.connection().await?;

@@ -40,7 +40,7 @@ impl Reconcile for Placement {
     const WOKEN: Option<Duration> = Some(Duration::from_millis(8));
 
     async fn pass(&mut self, store: &Store) -> iroko_store::Result<PassReport> {
-        let mut tx = store.begin().await?;
+        let mut tx = store.begin_planned().await?;
         let claimed = placement::placement_claim(&mut tx, BATCH).await?;
         let is_full = claimed.len() as i64 == BATCH;
         let (suspended, batch): (Vec<_>, Vec<_>) = claimed.into_iter().partition(|machine| machine.suspended);

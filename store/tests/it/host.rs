@@ -37,7 +37,24 @@ async fn begin_session(world: &World, id: HostId, kind: AgentKind) -> Option<i64
 
 async fn holds(world: &World, id: HostId, kind: AgentKind, serial: &str) -> bool {
     let mut conn = world.store.connection().await.unwrap();
-    host::agent_certificate_holds(&mut conn, id, kind, serial).await.unwrap()
+    host::agent_certificates_hold(&mut conn, &[(id, kind, serial.to_owned())]).await.unwrap() == [true]
+}
+
+#[sqlx::test(migrations = "./migrations")]
+async fn certificates_are_looked_up_together_each_by_itself(_: PgPoolOptions, connect: PgConnectOptions) {
+    let world = World::new(&connect, 2).await;
+    token(&world, b"open", None, 600.0).await;
+    let id = enrol(&world, b"open", Net, "host-1", "1").await.unwrap().unwrap();
+    assert_eq!(enrol(&world, b"open", Compute, "host-1", "2").await.unwrap(), Ok(id));
+    let mut conn = world.store.connection().await.unwrap();
+    host::agent_certificate_issued(&mut conn, id, Compute, "3").await.unwrap();
+    let shown = [(id, Net, "2"), (id, Compute, "3"), (HostId::new(), Net, "1"), (id, Net, "1"), (id, Net, "1")];
+    let shown = shown.map(|(id, kind, serial)| (id, kind, serial.to_owned()));
+    let hold = host::agent_certificates_hold(&mut conn, &shown).await.unwrap();
+    assert_eq!(hold, [false, true, false, true, true]);
+    assert!(host::agent_certificates_hold(&mut conn, &[]).await.unwrap().is_empty());
+    drop(conn);
+    assert!(!holds(&world, id, Compute, "2").await, "the new one was shown: it takes the place of the old");
 }
 
 #[sqlx::test(migrations = "./migrations")]
