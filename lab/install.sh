@@ -48,6 +48,14 @@ install() {
 # Looked for last: a qemu-utils of another release goes when qemu-system-x86 comes.
 command -v qemu-img >/dev/null || install qemu-utils
 
+# libvirtd's QEMU driver does not start without the user it is built for, even where machines run as
+# another; the package that makes him also brings services that are not wanted here.
+if [[ $1 != build ]] && ! id libvirt-qemu >/dev/null 2>&1; then
+  [[ $(id -u) = 0 ]] || { echo "install.sh: run me as root: there is no user libvirt-qemu" >&2; exit 1; }
+  echo "making the user libvirt-qemu"
+  useradd --system --user-group --no-create-home --home-dir /var/lib/libvirt --shell /usr/sbin/nologin libvirt-qemu
+fi
+
 if [[ $1 = test ]] && ! command -v cargo-nextest >/dev/null; then
   echo "installing cargo-nextest $NEXTEST"
   cargo install --quiet --locked cargo-nextest --version "$NEXTEST"
