@@ -5,6 +5,7 @@
 //! an access token and of an API key costs; and the same requests during a storm of log-ins show
 //! whether the bound on password hashing keeps the API going.
 
+mod reads;
 mod times;
 
 use anyhow::{Context, Result, ensure};
@@ -155,7 +156,7 @@ async fn main() -> Result<()> {
             rows.push((format!("{name}, {concurrency} at a time"), rate, times));
         }
     }
-    times::reads(&rows);
+    reads::print(&rows);
 
     let stop = AtomicBool::new(false);
     let alone = async {

@@ -7,6 +7,7 @@
 
 mod load;
 mod process;
+mod reads;
 mod statements;
 mod summary;
 mod times;
@@ -96,7 +97,7 @@ async fn main() -> Result<()> {
         summary::round(*concurrency, &made, deleted, &making);
     }
     summary::processors();
-    times::reads(&last);
+    reads::print(&last);
     memory(&parts, "after the rounds")?;
     Ok(())
 }

@@ -30,15 +30,6 @@ pub fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
 
-/// Reads: name, requests a second, times.
-pub fn reads(rows: &[(String, f64, Times)]) {
-    println!("| reads | requests/s | p50 ms | p99 ms |\n| --- | --: | --: | --: |");
-    for (name, rate, times) in rows {
-        println!("| {name} | {rate:.0} | {:.2} | {:.2} |", ms(times.at(50)), ms(times.at(99)));
-    }
-    println!();
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

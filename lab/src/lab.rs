@@ -44,6 +44,13 @@ pub struct Options {
     pub detached: bool,
 }
 
+impl Options {
+    /// URL of the agent link, for hosts that are not the lab's own.
+    pub fn agent_link(&self) -> String {
+        format!("https://198.18.{}.254:{AGENT_PORT}", self.number)
+    }
+}
+
 /// A lab that runs.
 #[derive(Debug)]
 pub struct Lab {

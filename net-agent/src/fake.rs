@@ -67,6 +67,11 @@ impl Fake {
         self.lock().clone()
     }
 
+    /// Looks at what is there, without a copy.
+    pub fn look<T>(&self, at: impl FnOnce(&State) -> T) -> T {
+        at(&self.lock())
+    }
+
     /// Lets a test break things by hand.
     pub fn tamper(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.lock());
