@@ -108,7 +108,7 @@ fn prerequisite(action: &Action, failures: &Failures) -> Option<Key> {
             vec![Key::Base, Key::Bridge(*vni)]
         }
         (Key::Vxlan(vni) | Key::Service(vni), _) => vec![Key::Base, Key::Bridge(*vni)],
-        (Key::Tunnel(vni, _), _) => vec![Key::Vxlan(*vni)],
+        (Key::Tunnel(vni, _) | Key::Flood(vni, _), _) => vec![Key::Vxlan(*vni)],
         (Key::Forward(vni, _), Value::Device(name)) => {
             let device = vni_of(name, "ikvx").map(Key::Vxlan).or_else(|| vni_of(name, "iksv").map(Key::Service));
             vec![Key::Bridge(*vni), device.unwrap_or_else(|| Key::Tap(name.clone()))]

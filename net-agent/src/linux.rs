@@ -50,16 +50,19 @@ impl Linux {
         let netlink = &self.netlink;
         match (key, value) {
             (Key::Bridge(vni), Value::Bridge { mtu }) => device::ensure_bridge(netlink, *vni, *mtu).await?,
-            (Key::Vxlan(vni), Value::Vxlan { local, mtu }) => {
-                device::ensure_vxlan(netlink, *vni, *local, *mtu).await?;
+            (Key::Vxlan(vni), Value::Vxlan { local, mtu, sharing }) => {
+                device::ensure_vxlan(netlink, *vni, *local, *mtu, *sharing).await?;
             }
-            (Key::Tap(name), Value::Tap { vni, mtu, owner }) => tap::ensure(netlink, name, *vni, *mtu, *owner).await?,
+            (Key::Tap(name), Value::Tap { vni, mtu, owner, sharing }) => {
+                tap::ensure(netlink, name, *vni, *mtu, *owner, *sharing).await?;
+            }
             (Key::Service(vni), Value::Service { mtu, addresses }) => {
                 service::ensure(netlink, &self.netns_dir, *vni, *mtu, addresses).await?;
             }
             (Key::Tunnel(vni, mac), Value::Vtep(vtep)) => {
                 forwarding::put(netlink, Entry::Tunnel(*vni, *mac, Some(*vtep))).await?;
             }
+            (Key::Flood(vni, vtep), Value::Present) => forwarding::put(netlink, Entry::Flood(*vni, *vtep)).await?,
             (Key::Forward(_, mac), Value::Device(name)) => {
                 forwarding::put(netlink, Entry::Forward(*mac, name)).await?;
             }
@@ -83,6 +86,7 @@ impl Linux {
             Key::Tap(name) => tap::remove(netlink, name).await?,
             Key::Service(vni) => service::remove(netlink, &self.netns_dir, *vni).await?,
             Key::Tunnel(vni, mac) => forwarding::remove(netlink, Entry::Tunnel(*vni, *mac, None)).await?,
+            Key::Flood(vni, vtep) => forwarding::remove(netlink, Entry::Flood(*vni, *vtep)).await?,
             Key::Forward(vni, mac) => self.remove_forward(*vni, *mac, seen).await?,
             Key::Neighbour(vni, ip) => forwarding::remove(netlink, Entry::Neighbour(*vni, *ip, None)).await?,
             Key::Reservation(..) | Key::HostRecord(..) => self.dnsmasq.files.remove_record(key)?,

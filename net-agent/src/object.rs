@@ -34,6 +34,8 @@ pub enum Key {
     Tap(String),
     /// On the VXLAN device: behind which VTEP a MAC address is.
     Tunnel(Vni, MacAddress),
+    /// On the VXLAN device: a VTEP that gets what is sent to many, as far as the filter lets it cross.
+    Flood(Vni, IpAddr),
     /// On the bridge: behind which device a MAC address is.
     Forward(Vni, MacAddress),
     /// On the bridge: the MAC address of an IP address, for ARP and ND suppression.
@@ -70,6 +72,12 @@ pub enum Element {
     TapRange(String, IpNetwork),
     /// Further addresses that a tap may advertise as its own, first and last.
     TapNdRange(String, Ipv6Addr, Ipv6Addr),
+    /// A tap whose port may use addresses that move between hosts.
+    TapShares(String),
+    /// Addresses of a network that move between hosts.
+    Shared(Vni, IpNetwork),
+    /// The same as targets of neighbour discovery, first and last.
+    SharedNd(Vni, Ipv6Addr, Ipv6Addr),
     /// A tap without any enforcement.
     TapOpen(String),
     /// A tap whose port belongs to groups: what is sent to many is not for it.
@@ -116,6 +124,8 @@ pub enum Value {
         local: IpAddr,
         /// Its MTU.
         mtu: u32,
+        /// What moves between the hosts of its network.
+        sharing: Sharing,
     },
     /// A service namespace.
     Service {
@@ -132,6 +142,8 @@ pub enum Value {
         mtu: u32,
         /// The user who may open it; none: root alone.
         owner: Option<u32>,
+        /// What its port shares with others.
+        sharing: Sharing,
     },
     /// A VTEP.
     Vtep(IpAddr),
@@ -150,6 +162,19 @@ pub enum Value {
     },
 }
 
+/// What of a port, or of a network, may move from host to host by the word of the machines alone
+/// (allowed address pairs). The kernel's devices say it by their flags.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sharing {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// IP addresses: ARP and neighbour discovery about them crosses hosts.
+    Addresses,
+    /// MAC addresses too: where they are is learned.
+    Macs,
+}
+
 /// Everything wanted of a host, or seen on it.
 pub type State = HashMap<Key, Value>;
 
@@ -158,7 +183,7 @@ impl Key {
     pub fn parent(&self) -> Option<Self> {
         match self {
             Self::Element(_) | Self::Chain(_) | Self::MemberSets(_) | Self::AddressSet(_) => Some(Self::Base),
-            Self::Tunnel(vni, _) => Some(Self::Vxlan(*vni)),
+            Self::Tunnel(vni, _) | Self::Flood(vni, _) => Some(Self::Vxlan(*vni)),
             Self::Forward(vni, _) | Self::Neighbour(vni, _) => Some(Self::Bridge(*vni)),
             Self::Base
             | Self::Bridge(_)
@@ -194,12 +219,19 @@ impl Element {
             | Self::TapNd(tap, _)
             | Self::TapRange(tap, _)
             | Self::TapNdRange(tap, ..)
+            | Self::TapShares(tap)
             | Self::TapOpen(tap)
             | Self::TapGrouped(tap)
             | Self::TapStateless(tap)
             | Self::LimitFrom(tap)
             | Self::LimitTo(tap) => Some(tap),
-            Self::Zone(_) | Self::Sender(..) | Self::Receiver(..) | Self::Member(..) | Self::GroupMember(..) => None,
+            Self::Zone(_)
+            | Self::Shared(..)
+            | Self::SharedNd(..)
+            | Self::Sender(..)
+            | Self::Receiver(..)
+            | Self::Member(..)
+            | Self::GroupMember(..) => None,
         }
     }
 }
@@ -241,6 +273,7 @@ impl fmt::Display for Key {
             Self::Service(vni) => write!(f, "service namespace {}", namespace(*vni)),
             Self::Tap(tap) => write!(f, "tap {tap}"),
             Self::Tunnel(vni, mac) => write!(f, "tunnel of {mac} on {}", vni.vxlan()),
+            Self::Flood(vni, vtep) => write!(f, "flooding to {vtep} on {}", vni.vxlan()),
             Self::Forward(vni, mac) => write!(f, "forwarding of {mac} on {}", vni.bridge()),
             Self::Neighbour(vni, ip) => write!(f, "neighbour {ip} on {}", vni.bridge()),
             Self::Reservation(vni, port) => write!(f, "DHCP reservation of {port} on {}", vni.bridge()),

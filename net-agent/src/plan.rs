@@ -65,7 +65,7 @@ const fn removal_rank(key: &Key) -> u8 {
         Key::Dnsmasq(_) => 10,
         Key::Reservation(..) | Key::HostRecord(..) => 11,
         Key::Service(_) => 12,
-        Key::Tunnel(..) | Key::Forward(..) | Key::Neighbour(..) => 13,
+        Key::Tunnel(..) | Key::Flood(..) | Key::Forward(..) | Key::Neighbour(..) => 13,
         Key::Vxlan(_) => 14,
         Key::Bridge(_) => 15,
     }
@@ -82,7 +82,7 @@ const fn ensure_rank(key: &Key) -> u8 {
         Key::Vxlan(_) => 21,
         Key::Tap(_) => 22,
         Key::Service(_) => 23,
-        Key::Tunnel(..) | Key::Forward(..) | Key::Neighbour(..) => 24,
+        Key::Tunnel(..) | Key::Flood(..) | Key::Forward(..) | Key::Neighbour(..) => 24,
         Key::Reservation(..) | Key::HostRecord(..) => 25,
         Key::Dnsmasq(_) => 30,
     }

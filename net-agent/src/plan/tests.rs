@@ -1,5 +1,5 @@
 use super::*;
-use crate::object::{Element, service_mac};
+use crate::object::{Element, Sharing, service_mac};
 use iroko_model::{MacAddress, PortId};
 use proptest::prelude::*;
 
@@ -12,7 +12,7 @@ fn mac() -> MacAddress {
 }
 
 fn vxlan(local: &str) -> Value {
-    Value::Vxlan { local: local.parse().unwrap(), mtu: 1450 }
+    Value::Vxlan { local: local.parse().unwrap(), mtu: 1450, sharing: Sharing::Nothing }
 }
 
 /// One of everything.
@@ -23,9 +23,10 @@ fn wanted() -> State {
         (Key::Element(Element::TapMac("ikt1".into(), mac())), Value::Present),
         (Key::Bridge(vni()), Value::Bridge { mtu: 1450 }),
         (Key::Vxlan(vni()), vxlan("192.0.2.1")),
-        (Key::Tap("ikt1".into()), Value::Tap { vni: vni(), mtu: 1450, owner: None }),
+        (Key::Tap("ikt1".into()), Value::Tap { vni: vni(), mtu: 1450, owner: None, sharing: Sharing::Nothing }),
         (Key::Service(vni()), Value::Service { mtu: 1450, addresses: vec![] }),
         (Key::Tunnel(vni(), mac()), Value::Vtep("192.0.2.2".parse().unwrap())),
+        (Key::Flood(vni(), "192.0.2.2".parse().unwrap()), Value::Present),
         (Key::Forward(vni(), mac()), Value::Device(vni().vxlan())),
         (Key::Forward(vni(), service_mac(vni())), Value::Device("iksv0000ff".into())),
         (Key::Neighbour(vni(), "10.0.0.9".parse().unwrap()), Value::Mac(mac())),
@@ -62,6 +63,7 @@ fn from_all_to_nothing() {
 #[test]
 fn what_differs_and_no_more() {
     let port = PortId::from(uuid::Uuid::from_u128(7));
+    let shares = Value::Vxlan { local: "192.0.2.1".parse().unwrap(), mtu: 1450, sharing: Sharing::Macs };
     let cases = [
         ("nothing", wanted()),
         ("bridge is down", with(Key::Bridge(vni()), Some(Value::wrong("is down")))),
@@ -74,6 +76,8 @@ fn what_differs_and_no_more() {
         ("a new reservation", with(Key::Reservation(vni(), port), None)),
         ("a changed reservation", with(Key::Reservation(vni(), port), Some(Value::Text("old".into())))),
         ("a dead server", with(Key::Dnsmasq(vni()), Some(Value::wrong("does not run")))),
+        ("shares addresses", with(Key::Vxlan(vni()), Some(shares))),
+        ("a stray flood", with(Key::Flood(vni(), "192.0.2.9".parse().unwrap()), Some(Value::Present))),
         ("a stray tap", with(Key::Tap("ikt5".into()), Some(Value::wrong("is on no bridge of ours")))),
     ];
     let text: String =
@@ -91,7 +95,7 @@ fn a_partial_plan_leaves_the_rest_alone() {
 proptest! {
     /// Whatever is there, what the plan makes of it is what is wanted, and then there is no plan.
     #[test]
-    fn a_plan_converges(present in proptest::collection::vec(0..4u8, 13), absent in proptest::collection::vec(any::<bool>(), 13)) {
+    fn a_plan_converges(present in proptest::collection::vec(0..4u8, 14), absent in proptest::collection::vec(any::<bool>(), 14)) {
         let mut keys: Vec<Key> = wanted().into_keys().collect();
         keys.sort();
         let mut observed = State::new();

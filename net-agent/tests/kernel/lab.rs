@@ -99,6 +99,22 @@ impl Host {
         (one, two)
     }
 
+    /// Three hosts on one segment.
+    pub fn three() -> [Self; 3] {
+        let hosts = [1, 2, 3].map(Self::new);
+        hosts[0].sh("ip link add und0 type bridge");
+        for (n, host) in hosts.iter().enumerate().skip(1) {
+            hosts[0].sh(&format!(
+                "ip link add und{n} type veth peer name und0 netns {} && ip link set und{n} master und0 up",
+                host.tid
+            ));
+        }
+        for host in &hosts {
+            host.sh(&format!("ip address add {}/24 dev und0 && ip link set und0 up", host.vtep));
+        }
+        hosts
+    }
+
     /// Runs work on the host's thread, in its namespaces.
     pub fn on<T: Send + 'static>(&self, work: impl FnOnce(&Runtime, &mut Agent) -> T + Send + 'static) -> T {
         let (answer, result) = mpsc::channel();
@@ -262,5 +278,6 @@ pub fn peer(port: &PortSpec, on: &Host) -> Change {
         mac: port.mac,
         addresses: port.addresses.clone(),
         hostname: port.hostname.clone(),
+        allowed_address_pairs: port.allowed_address_pairs.clone(),
     })))
 }
