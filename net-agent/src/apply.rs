@@ -82,7 +82,7 @@ pub fn note(action: &Action, observed: &mut State) {
         }
         Action::Remove(key, _) => {
             observed.remove(key);
-            if matches!(key, Key::Base | Key::Bridge(_) | Key::Vxlan(_)) {
+            if matches!(key, Key::Base | Key::Bridge(_) | Key::Vxlan(_) | Key::Tap(_)) {
                 observed.retain(|child, value| child.parent().as_ref() != Some(key) && !points_to(value, key));
             }
         }
@@ -113,6 +113,7 @@ fn prerequisite(action: &Action, failures: &Failures) -> Option<Key> {
             let device = vni_of(name, "ikvx").map(Key::Vxlan).or_else(|| vni_of(name, "iksv").map(Key::Service));
             vec![Key::Bridge(*vni), device.unwrap_or_else(|| Key::Tap(name.clone()))]
         }
+        (Key::Shape(tap, _), _) => vec![Key::Tap(tap.clone())],
         (Key::Neighbour(vni, _), _) => vec![Key::Bridge(*vni)],
         (Key::Dnsmasq(vni), _) => vec![Key::Service(*vni)],
         _ => vec![],

@@ -26,6 +26,8 @@ pub struct HostFacts {
     pub vtep: IpAddr,
     /// Who may open its taps.
     pub tap_owner: Option<u32>,
+    /// Whether bandwidth is kept by queues; else by dropping.
+    pub shaping: bool,
     /// How the DHCP servers behave.
     pub dhcp: dhcp::Settings,
 }

@@ -7,10 +7,11 @@ use crate::firewall::apply::Nft;
 use crate::kernel::{Kernel, KernelError};
 use crate::link::forwarding::{self, Entry};
 use crate::link::netlink::Netlink;
-use crate::link::{LinkError, device, service, tap};
+use crate::link::{LinkError, device, service, shape, tap};
 use crate::object::{Key, State, Value};
 use crate::observed;
 use crate::plan::Action;
+use iroko_model::security_group::Direction;
 use iroko_model::{MacAddress, Vni};
 use std::fs;
 use std::io;
@@ -62,6 +63,12 @@ impl Linux {
             (Key::Tunnel(vni, mac), Value::Vtep(vtep)) => {
                 forwarding::put(netlink, Entry::Tunnel(*vni, *mac, Some(*vtep))).await?;
             }
+            (Key::Shape(tap, Direction::Ingress), Value::Rate(rate)) => {
+                shape::ensure_to_guest(netlink, tap, *rate).await?;
+            }
+            (Key::Shape(tap, Direction::Egress), Value::Rate(rate)) => {
+                shape::ensure_from_guest(netlink, tap, *rate).await?;
+            }
             (Key::Flood(vni, vtep), Value::Present) => forwarding::put(netlink, Entry::Flood(*vni, *vtep)).await?,
             (Key::Forward(_, mac), Value::Device(name)) => {
                 forwarding::put(netlink, Entry::Forward(*mac, name)).await?;
@@ -84,6 +91,8 @@ impl Linux {
             Key::Bridge(vni) => netlink.delete(&vni.bridge()).await?,
             Key::Vxlan(vni) => netlink.delete(&vni.vxlan()).await?,
             Key::Tap(name) => tap::remove(netlink, name).await?,
+            Key::Shape(tap, Direction::Ingress) => shape::remove_to_guest(netlink, tap).await?,
+            Key::Shape(tap, Direction::Egress) => shape::remove_from_guest(netlink, tap).await?,
             Key::Service(vni) => service::remove(netlink, &self.netns_dir, *vni).await?,
             Key::Tunnel(vni, mac) => forwarding::remove(netlink, Entry::Tunnel(*vni, *mac, None)).await?,
             Key::Flood(vni, vtep) => forwarding::remove(netlink, Entry::Flood(*vni, *vtep)).await?,

@@ -32,6 +32,8 @@ pub enum Key {
     Service(Vni),
     /// The tap of a port.
     Tap(String),
+    /// What holds a tap to a rate, towards its machine or from it.
+    Shape(String, Direction),
     /// On the VXLAN device: behind which VTEP a MAC address is.
     Tunnel(Vni, MacAddress),
     /// On the VXLAN device: a VTEP that gets what is sent to many, as far as the filter lets it cross.
@@ -145,6 +147,8 @@ pub enum Value {
         /// What its port shares with others.
         sharing: Sharing,
     },
+    /// Bytes a second.
+    Rate(u64),
     /// A VTEP.
     Vtep(IpAddr),
     /// A device name.
@@ -185,11 +189,14 @@ impl Key {
             Self::Element(_) | Self::Chain(_) | Self::MemberSets(_) | Self::AddressSet(_) => Some(Self::Base),
             Self::Tunnel(vni, _) | Self::Flood(vni, _) => Some(Self::Vxlan(*vni)),
             Self::Forward(vni, _) | Self::Neighbour(vni, _) => Some(Self::Bridge(*vni)),
+            Self::Shape(tap, Direction::Ingress) => Some(Self::Tap(tap.clone())),
             Self::Base
             | Self::Bridge(_)
             | Self::Vxlan(_)
             | Self::Service(_)
             | Self::Tap(_)
+            // It has a device of its own, which outlives the tap.
+            | Self::Shape(_, Direction::Egress)
             | Self::Reservation(..)
             | Self::HostRecord(..)
             | Self::Dnsmasq(_) => None,
@@ -272,6 +279,8 @@ impl fmt::Display for Key {
             Self::Vxlan(vni) => write!(f, "VXLAN device {}", vni.vxlan()),
             Self::Service(vni) => write!(f, "service namespace {}", namespace(*vni)),
             Self::Tap(tap) => write!(f, "tap {tap}"),
+            Self::Shape(tap, Direction::Ingress) => write!(f, "queue to the machine of {tap}"),
+            Self::Shape(tap, Direction::Egress) => write!(f, "queue from the machine of {tap}"),
             Self::Tunnel(vni, mac) => write!(f, "tunnel of {mac} on {}", vni.vxlan()),
             Self::Flood(vni, vtep) => write!(f, "flooding to {vtep} on {}", vni.vxlan()),
             Self::Forward(vni, mac) => write!(f, "forwarding of {mac} on {}", vni.bridge()),
@@ -339,6 +348,25 @@ pub fn service_port(vni: Vni) -> String {
 pub fn service_device(vni: Vni) -> String {
     format!("iksn{:06x}", vni.get())
 }
+
+/// The device that queues what comes from a tap, `iki0123456789ab` for `ikt0123456789ab`.
+pub fn shaper_of(tap: &str) -> String {
+    format!("{SHAPER}{}", tap.strip_prefix(TAP).unwrap_or(tap))
+}
+
+/// The tap of such a device; none where it is none.
+pub fn tap_of_shaper(name: &str) -> Option<String> {
+    let digits = name.strip_prefix(SHAPER)?;
+    is_tap_number(digits).then(|| format!("{TAP}{digits}"))
+}
+
+/// True for what follows the prefix in a tap's name.
+pub fn is_tap_number(digits: &str) -> bool {
+    digits.len() == 12 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+}
+
+const TAP: &str = "ikt";
+const SHAPER: &str = "iki";
 
 /// First octets of the addresses that the host's own ends have. Locally administered and outside
 /// `02:`, so no guest has one.

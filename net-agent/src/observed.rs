@@ -4,7 +4,7 @@ use crate::link::device::Role;
 use crate::link::forwarding::{MANY, is_fixed};
 use crate::link::netlink::Netlink;
 use crate::link::read::{self, Names};
-use crate::link::{LinkError, netns, service};
+use crate::link::{LinkError, netns, service, shape};
 use crate::object::{self, Key, Sharing, State, Value, namespace, service_device, vni_of};
 use iroko_model::{MacAddress, Vni};
 use netlink_packet_route::AddressFamily;
@@ -29,6 +29,7 @@ pub async fn devices(netlink: &Netlink, netns_dir: &Path) -> Result<State, LinkE
     for family in [AddressFamily::Inet, AddressFamily::Inet6] {
         state.extend(netlink.neighbours(family).await?.iter().filter_map(|entry| neighbour(entry, &names)));
     }
+    state.extend(shape::observe(netlink, &links).await?);
     for vni in services(&links, netns_dir) {
         state.insert(Key::Service(vni), service_value(netlink, netns_dir, vni, &names).await?);
     }
@@ -44,8 +45,7 @@ fn device(link: &LinkMessage, names: &Names) -> Option<(Key, Value)> {
         return Some((Key::Vxlan(vni), read::vxlan(link, vni, names)));
     }
     let digits = name.strip_prefix("ikt")?;
-    let is_tap = digits.len() == 12 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-    is_tap.then(|| (Key::Tap(name.to_owned()), read::tap(link, names)))
+    object::is_tap_number(digits).then(|| (Key::Tap(name.to_owned()), read::tap(link, names)))
 }
 
 fn mac_of(entry: &NeighbourMessage) -> Option<MacAddress> {

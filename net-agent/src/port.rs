@@ -33,7 +33,7 @@ pub fn things(port: &PortSpec, network: &NetworkSpec, shared: &Shared, desired: 
     } else {
         things.push(present(Element::TapOpen(tap.clone())));
     }
-    things.extend(limits(port));
+    things.extend(limits(port, facts.shaping));
     if !network.subnets.is_empty() && !port.addresses.is_empty() {
         things.push((Key::Reservation(vni, port.id), Value::Text(dhcp::reservation(port))));
     }
@@ -85,11 +85,17 @@ pub fn ranges(pairs: &[AddressPair]) -> Vec<IpNetwork> {
     outermost
 }
 
-/// Where what it carries is limited, whether it is secured or not.
-fn limits(port: &PortSpec) -> Things {
+/// Where what it carries is limited, whether it is secured or not: bandwidth by queues, where there
+/// are any, and all else by chains.
+fn limits(port: &PortSpec, shaping: bool) -> Things {
     let (limits, tap) = (&port.limits, || port.tap.clone());
-    let from = limit::chain(limits.egress_kbit_s, limits.egress_packets_s);
-    let to = limit::chain(limits.ingress_kbit_s, limits.ingress_packets_s);
+    let rate = |kbit_s| limit::rate(kbit_s).filter(|_| shaping);
+    let (queued_from, queued_to) = (rate(limits.egress_kbit_s), rate(limits.ingress_kbit_s));
+    let from = limit::chain(limits.egress_kbit_s.filter(|_| queued_from.is_none()), limits.egress_packets_s);
+    let to = limit::chain(limits.ingress_kbit_s.filter(|_| queued_to.is_none()), limits.ingress_packets_s);
+    let queues = [(queued_from, Direction::Egress), (queued_to, Direction::Ingress)]
+        .into_iter()
+        .filter_map(|(rate, direction)| Some((Key::Shape(tap(), direction), Value::Rate(rate?))));
     [(from, Direction::Egress, Element::LimitFrom(tap())), (to, Direction::Ingress, Element::LimitTo(tap()))]
         .into_iter()
         .filter_map(|(rules, direction, element)| Some((rules?, Chain::Limit(tap(), direction), element)))
@@ -97,6 +103,7 @@ fn limits(port: &PortSpec) -> Things {
             let verdict = Value::Verdict(format!("jump {chain}"));
             [(Key::Chain(chain), Value::Text(rules)), (Key::Element(element), verdict)]
         })
+        .chain(queues)
         .collect()
 }
 

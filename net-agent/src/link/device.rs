@@ -144,7 +144,7 @@ pub async fn plug(netlink: &Netlink, index: u32, vni: Vni, mtu: u32, role: Role)
 }
 
 /// The host must not speak on a tenant's network: no link-local address comes by itself.
-fn no_ipv6_address(index: u32) -> LinkMessageBuilder<LinkUnspec> {
+pub fn no_ipv6_address(index: u32) -> LinkMessageBuilder<LinkUnspec> {
     let none = AfSpecInet6::AddrGenMode(In6AddrGenMode::None);
     LinkUnspec::new_with_index(index)
         .append_extra_attribute(LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(vec![none])]))

@@ -4,8 +4,8 @@ use super::device::{BRIDGE_AGEING, Role, expected_vxlan, learned_vxlan};
 use crate::object::{Sharing, Value, bridge_mac, vni_of};
 use iroko_model::Vni;
 use netlink_packet_route::link::{
-    InfoBridge, InfoBridgePort, InfoData, InfoPortData, InfoTun, InfoVxlan, LinkAttribute, LinkFlags, LinkInfo,
-    LinkMessage,
+    InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoTun, InfoVxlan, LinkAttribute, LinkFlags,
+    LinkInfo, LinkMessage,
 };
 use nix::libc;
 use rtnetlink::packet_core::Nla;
@@ -49,7 +49,8 @@ fn data(link: &LinkMessage) -> Option<&InfoData> {
     infos(link).find_map(|info| if let LinkInfo::Data(data) = info { Some(data) } else { None })
 }
 
-fn is_up(link: &LinkMessage) -> bool {
+/// True for a device that is up.
+pub fn is_up(link: &LinkMessage) -> bool {
     link.header.flags.contains(LinkFlags::Up)
 }
 
@@ -152,6 +153,11 @@ fn sharing(link: &LinkMessage, role: fn(Sharing) -> Role) -> Sharing {
     let flags = port_flags(link);
     let has_all = |sharing: &Sharing| role(*sharing).flags().iter().all(|flag| flags.contains(flag));
     [Sharing::Addresses, Sharing::Macs].into_iter().find(has_all).unwrap_or_default()
+}
+
+/// True for an intermediate functional block.
+pub fn is_ifb(link: &LinkMessage) -> bool {
+    infos(link).any(|info| matches!(info, LinkInfo::Kind(InfoKind::Ifb)))
 }
 
 /// True for a bridge port that learns where MAC addresses are.

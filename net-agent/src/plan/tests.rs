@@ -1,5 +1,6 @@
 use super::*;
 use crate::object::{Element, Sharing, service_mac};
+use iroko_model::security_group::Direction;
 use iroko_model::{MacAddress, PortId};
 use proptest::prelude::*;
 
@@ -24,6 +25,8 @@ fn wanted() -> State {
         (Key::Bridge(vni()), Value::Bridge { mtu: 1450 }),
         (Key::Vxlan(vni()), vxlan("192.0.2.1")),
         (Key::Tap("ikt1".into()), Value::Tap { vni: vni(), mtu: 1450, owner: None, sharing: Sharing::Nothing }),
+        (Key::Shape("ikt1".into(), Direction::Ingress), Value::Rate(1000)),
+        (Key::Shape("ikt1".into(), Direction::Egress), Value::Rate(2000)),
         (Key::Service(vni()), Value::Service { mtu: 1450, addresses: vec![] }),
         (Key::Tunnel(vni(), mac()), Value::Vtep("192.0.2.2".parse().unwrap())),
         (Key::Flood(vni(), "192.0.2.2".parse().unwrap()), Value::Present),
@@ -78,6 +81,8 @@ fn what_differs_and_no_more() {
         ("a dead server", with(Key::Dnsmasq(vni()), Some(Value::wrong("does not run")))),
         ("shares addresses", with(Key::Vxlan(vni()), Some(shares))),
         ("a stray flood", with(Key::Flood(vni(), "192.0.2.9".parse().unwrap()), Some(Value::Present))),
+        ("another rate", with(Key::Shape("ikt1".into(), Direction::Egress), Some(Value::Rate(1)))),
+        ("a tap made anew", with(Key::Tap("ikt1".into()), Some(Value::unusable("is no tap")))),
         ("a stray tap", with(Key::Tap("ikt5".into()), Some(Value::wrong("is on no bridge of ours")))),
     ];
     let text: String =
@@ -87,15 +92,15 @@ fn what_differs_and_no_more() {
 
 #[test]
 fn a_partial_plan_leaves_the_rest_alone() {
-    let tap = Key::Tap("ikt1".into());
-    let actions = only(&wanted(), &State::new(), [&tap]);
-    assert_eq!(actions, [Action::Ensure(tap.clone(), wanted()[&tap].clone())]);
+    let service = Key::Service(vni());
+    let actions = only(&wanted(), &State::new(), [&service]);
+    assert_eq!(actions, [Action::Ensure(service.clone(), wanted()[&service].clone())]);
 }
 
 proptest! {
     /// Whatever is there, what the plan makes of it is what is wanted, and then there is no plan.
     #[test]
-    fn a_plan_converges(present in proptest::collection::vec(0..4u8, 14), absent in proptest::collection::vec(any::<bool>(), 14)) {
+    fn a_plan_converges(present in proptest::collection::vec(0..4u8, 16), absent in proptest::collection::vec(any::<bool>(), 16)) {
         let mut keys: Vec<Key> = wanted().into_keys().collect();
         keys.sort();
         let mut observed = State::new();

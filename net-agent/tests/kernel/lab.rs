@@ -68,10 +68,16 @@ pub struct Agent {
 impl Host {
     /// A host without an underlay, whose VTEP is `192.0.2.NUMBER`.
     pub fn new(number: u8) -> Self {
+        Self::with(number, |_| {})
+    }
+
+    /// The same, otherwise configured.
+    pub fn with(number: u8, change: impl FnOnce(&mut Config)) -> Self {
         let id = HostId::new();
         let vtep = IpAddr::V4(Ipv4Addr::new(192, 0, 2, number));
         let (desired, reporter, ready) = (DesiredHandle::new(), Reporter::new(), ReadyPorts::in_memory());
-        let config = Config { vtep: Some(vtep), ..Config::default() };
+        let mut config = Config { vtep: Some(vtep), ..Config::default() };
+        change(&mut config);
         let (work, todo) = mpsc::channel::<Work>();
         let (told, tid) = mpsc::channel();
         let parts = (config, id, desired.clone(), reporter.clone(), ready.clone());

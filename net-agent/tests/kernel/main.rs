@@ -8,6 +8,7 @@ mod groups;
 mod guest;
 mod lab;
 mod limits;
+mod machine;
 mod passes;
 mod property;
 mod service;
