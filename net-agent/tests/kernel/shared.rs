@@ -6,12 +6,14 @@ use crate::frame::{BROADCAST, arp, ethernet, icmp6, neighbour, solicited, udp4, 
 use crate::groups::{all_out, group, rule, set_group, six};
 use crate::guest::{Guest, contains};
 use crate::lab::{Host, Net, peer, set_port};
+use crate::machine::Machine;
 use crate::needs_kernel;
 use iroko_agent_link::wire::{PortSpec, SecurityGroupSpec};
 use iroko_model::MacAddress;
 use iroko_model::port::AddressPair;
 use iroko_model::security_group::{Direction, Ethertype};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Instant;
 
 const VIRTUAL_4: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 100);
@@ -21,7 +23,8 @@ const VIRTUAL_MAC: MacAddress = MacAddress::from_octets([0, 0, 0x5e, 0, 1, 1]);
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 const ALL_NODES_MAC: MacAddress = MacAddress::from_octets([0x33, 0x33, 0, 0, 0, 1]);
 /// Hosts on which each of the ports is: two that share, one beside each of them, one alone.
-const PLACES: [usize; 5] = [0, 1, 0, 1, 2];
+const PLACES: [usize; PORTS] = [0, 1, 0, 1, 2];
+const PORTS: usize = 5;
 /// The two that share.
 const SHARERS: [usize; 2] = [0, 1];
 /// The three that only want to reach them.
@@ -29,6 +32,8 @@ const CLIENTS: [usize; 3] = [2, 3, 4];
 
 /// Machines on three hosts.
 struct World {
+    /// Hosts of the ports.
+    places: [usize; PORTS],
     hosts: [Host; 3],
     net: Net,
     group: SecurityGroupSpec,
@@ -48,6 +53,10 @@ impl World {
     }
 
     fn with(vni: u32, change: impl Fn(usize, &mut PortSpec)) -> Self {
+        Self::at(vni, PLACES, change)
+    }
+
+    fn at(vni: u32, places: [usize; PORTS], change: impl Fn(usize, &mut PortSpec)) -> Self {
         let (hosts, net) = (Host::three(), Net::new(vni));
         let all_in = [Ethertype::Ipv4, Ethertype::Ipv6].map(|family| rule(Direction::Ingress, family, None, None));
         let group = group([all_out(), all_in.to_vec()].concat());
@@ -57,10 +66,11 @@ impl World {
             change(n, &mut port);
             port
         };
-        let ports: Vec<PortSpec> = (0..PLACES.len()).map(port).collect();
-        let mut world = Self { hosts, net, group, ports, guests: Vec::new() };
+        let ports: Vec<PortSpec> = (0..places.len()).map(port).collect();
+        let mut world = Self { places, hosts, net, group, ports, guests: Vec::new() };
         world.tell();
-        world.guests = PLACES.iter().zip(&world.ports).map(|(n, port)| Guest::boot(&world.hosts[*n], port)).collect();
+        world.guests =
+            world.places.iter().zip(&world.ports).map(|(n, port)| Guest::boot(&world.hosts[*n], port)).collect();
         world
     }
 
@@ -71,7 +81,7 @@ impl World {
             let port = |(place, port): (&usize, &PortSpec)| {
                 if *place == n { set_port(port) } else { peer(port, &self.hosts[*place]) }
             };
-            told.extend(PLACES.iter().zip(&self.ports).map(port));
+            told.extend(self.places.iter().zip(&self.ports).map(port));
             let seen = host.change(told);
             assert!(!seen.outstanding, "{}", host.outstanding());
         }
@@ -86,7 +96,7 @@ impl World {
     }
 
     fn host(&self, n: usize) -> &Host {
-        &self.hosts[PLACES[n]]
+        &self.hosts[self.places[n]]
     }
 
     /// What a named counter of a port's host has counted.
@@ -115,7 +125,7 @@ impl World {
 
     /// `holder` announces both addresses at a MAC address, and all others hear it.
     fn announces(&mut self, holder: usize, mac: MacAddress) {
-        let others: Vec<usize> = (0..PLACES.len()).filter(|n| *n != holder).collect();
+        let others: Vec<usize> = (0..PORTS).filter(|n| *n != holder).collect();
         self.says_to(holder, &others, &gratuitous(mac, VIRTUAL_4));
         self.says_to(holder, &others, &unsolicited(mac, VIRTUAL_6));
     }
@@ -209,7 +219,7 @@ fn a_shared_mac_address_moves_between_hosts() {
         world.reach(holder, VIRTUAL_MAC);
     }
     // One of the two kinds of announcement is enough.
-    let others: Vec<usize> = (1..PLACES.len()).collect();
+    let others: Vec<usize> = (1..PORTS).collect();
     world.says_to(0, &others, &unsolicited(VIRTUAL_MAC, VIRTUAL_6));
     world.reach(0, VIRTUAL_MAC);
     world.is_quiet();
@@ -218,6 +228,24 @@ fn a_shared_mac_address_moves_between_hosts() {
     }
     world.is_quiet();
     world.reach(0, VIRTUAL_MAC);
+}
+
+/// Both on one host, with clients beside them and elsewhere.
+#[test]
+fn a_shared_mac_address_moves_within_a_host() {
+    needs_kernel!();
+    let shared = pairs(Some(VIRTUAL_MAC));
+    let mut world = World::at(0x709, [1, 1, 0, 1, 2], |n, port| {
+        if SHARERS.contains(&n) {
+            port.allowed_address_pairs = shared.clone();
+        }
+    });
+    for holder in [0, 1, 0] {
+        world.announces(holder, VIRTUAL_MAC);
+        world.is_found(holder, VIRTUAL_MAC);
+        world.reach(holder, VIRTUAL_MAC);
+    }
+    world.is_quiet();
 }
 
 /// Who has no pair attracts nothing, whatever it says and however; nor does one without port
@@ -432,6 +460,46 @@ fn what_sharing_needs_is_mended_and_goes_with_it() {
         assert!(!host.sh("bridge fdb").contains(many));
         let taps = host.sh("bridge -d link | grep -A1 ': ik'");
         assert!(!taps.contains("learning on"), "{taps}");
+    }
+    world.is_quiet();
+}
+
+/// The kernel of a client on a third host follows: each new connection to the shared address ends
+/// at the machine that announced it last.
+#[test]
+fn connections_follow_a_shared_address() {
+    needs_kernel!();
+    let mut world = World::new(0x708, None);
+    world.guests.clear();
+    let boot = |n: usize| Machine::boot(&world.hosts[world.places[n]], &world.ports[n]);
+    let mut sharers = SHARERS.map(boot);
+    let client = boot(4);
+    for (n, machine) in sharers.iter().enumerate() {
+        machine.sh("sysctl -qw net.ipv6.bindv6only=0");
+        machine.on(move || {
+            let listener = TcpListener::bind("[::]:80").unwrap();
+            std::thread::spawn(move || {
+                for stream in listener.incoming() {
+                    stream.unwrap().write_all(&[u8::try_from(n).unwrap()]).unwrap();
+                }
+            });
+        });
+    }
+    let macs = SHARERS.map(|n| world.ports[n].mac);
+    for holder in [0, 1, 0, 1] {
+        sharers[1 - holder].sh("ip address flush dev eth0 to 10.0.0.100; ip -6 address flush dev eth0 to fd00:1::64");
+        sharers[holder].sh("ip address add 10.0.0.100/24 dev eth0; ip address add fd00:1::64/64 dev eth0 nodad");
+        sharers[holder].send(&gratuitous(macs[holder], VIRTUAL_4));
+        sharers[holder].send(&unsolicited(macs[holder], VIRTUAL_6));
+        for address in [IpAddr::from(VIRTUAL_4), IpAddr::from(VIRTUAL_6)] {
+            let said = client.on(move || {
+                let mut stream = TcpStream::connect(SocketAddr::new(address, 80)).unwrap();
+                let mut said = Vec::new();
+                stream.read_to_end(&mut said).unwrap();
+                said
+            });
+            assert_eq!(said, [u8::try_from(holder).unwrap()], "{address}");
+        }
     }
     world.is_quiet();
 }
