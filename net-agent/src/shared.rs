@@ -93,7 +93,7 @@ impl Shared {
     /// Whether this host must reach a peer's host with what is sent to many.
     pub fn flood(&self, peer: &PeerSpec, vni: Vni) -> Option<(Key, Value)> {
         let reached = self.is_held_here || self.is_held_by(&peer.addresses, &peer.allowed_address_pairs);
-        reached.then(|| (Key::Flood(vni, peer.vtep), Value::Present))
+        reached.then_some((Key::Flood(vni, peer.vtep), Value::Present))
     }
 }
 
