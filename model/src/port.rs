@@ -15,8 +15,13 @@ pub struct AddressPair {
     pub cidr: IpNetwork,
 }
 
+/// Widest ranges of a pair, as prefix lengths. One of everything would switch the check of addresses off, and
+/// have all ARP and neighbour discovery of the network cross hosts.
+const WIDEST_V4: u8 = 16;
+const WIDEST_V6: u8 = 48;
+
 impl AddressPair {
-    /// Refuses what no machine can send from.
+    /// Refuses what no machine can send from, and ranges that are too wide.
     pub fn new(mac: Option<MacAddress>, cidr: IpNetwork) -> Result<Self, Invalid> {
         if mac.is_some_and(|mac| mac.octets()[0] & 1 == 1 || mac.octets() == [0; 6]) {
             let message = "a machine has a unicast MAC address: the first octet is even, and not all are zero";
@@ -26,6 +31,11 @@ impl AddressPair {
             let (network, prefix) = (cidr.network(), cidr.prefix());
             let message = format!("{cidr} has host bits set; did you mean {network}/{prefix}?");
             return Err(Invalid::new("cidr_host_bits", message));
+        }
+        let widest = if cidr.is_ipv4() { WIDEST_V4 } else { WIDEST_V6 };
+        if cidr.prefix() < widest {
+            let message = format!("{cidr} is wider than /{widest}; to send from anywhere, switch port security off");
+            return Err(Invalid::new("address_pair_too_wide", message));
         }
         Ok(Self { mac, cidr })
     }
@@ -122,5 +132,8 @@ mod tests {
         assert_eq!(refusal(Some("00:00:5e:00:01:01"), "fd00::/64"), None, "VRRP's own (RFC 5798)");
         assert_eq!(refusal(Some("01:00:5e:00:00:12"), "10.0.0.9/32"), Some("mac_not_unicast"));
         assert_eq!(refusal(None, "10.0.0.9/24"), Some("cidr_host_bits"));
+        assert_eq!((refusal(None, "10.0.0.0/16"), refusal(None, "fd00::/48")), (None, None));
+        assert_eq!(refusal(None, "10.0.0.0/15"), Some("address_pair_too_wide"));
+        assert_eq!(refusal(None, "::/0"), Some("address_pair_too_wide"));
     }
 }

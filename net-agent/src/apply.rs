@@ -82,7 +82,7 @@ pub fn note(action: &Action, observed: &mut State) {
         }
         Action::Remove(key, _) => {
             observed.remove(key);
-            if matches!(key, Key::Base | Key::Bridge(_) | Key::Vxlan(_)) {
+            if matches!(key, Key::Base | Key::Bridge(_) | Key::Vxlan(_) | Key::Tap(_)) {
                 observed.retain(|child, value| child.parent().as_ref() != Some(key) && !points_to(value, key));
             }
         }
@@ -108,11 +108,12 @@ fn prerequisite(action: &Action, failures: &Failures) -> Option<Key> {
             vec![Key::Base, Key::Bridge(*vni)]
         }
         (Key::Vxlan(vni) | Key::Service(vni), _) => vec![Key::Base, Key::Bridge(*vni)],
-        (Key::Tunnel(vni, _), _) => vec![Key::Vxlan(*vni)],
+        (Key::Tunnel(vni, _) | Key::Flood(vni, _), _) => vec![Key::Vxlan(*vni)],
         (Key::Forward(vni, _), Value::Device(name)) => {
             let device = vni_of(name, "ikvx").map(Key::Vxlan).or_else(|| vni_of(name, "iksv").map(Key::Service));
             vec![Key::Bridge(*vni), device.unwrap_or_else(|| Key::Tap(name.clone()))]
         }
+        (Key::Shape(tap, _), _) => vec![Key::Tap(tap.clone())],
         (Key::Neighbour(vni, _), _) => vec![Key::Bridge(*vni)],
         (Key::Dnsmasq(vni), _) => vec![Key::Service(*vni)],
         _ => vec![],

@@ -24,6 +24,9 @@ pub struct Config {
     pub verify_period_s: u64,
     /// User id that may open the taps (that of the QEMU processes). Unset: root alone.
     pub tap_owner_uid: Option<u32>,
+    /// Bandwidth limits of ports are kept by queues (TBF, IFB). False, for kernels without these: what
+    /// is over a limit is dropped.
+    pub shaping: bool,
     /// The dnsmasq program; 2.85 or newer.
     pub dnsmasq: PathBuf,
     /// The nft program; 1.0.6 or newer.
@@ -49,6 +52,7 @@ impl Default for Config {
             underlay_mtu: None,
             verify_period_s: 30,
             tap_owner_uid: None,
+            shaping: true,
             dnsmasq: "/usr/sbin/dnsmasq".into(),
             nft: "/usr/sbin/nft".into(),
             run_dir: "/run/iroko/net-agent".into(),
@@ -78,7 +82,7 @@ impl Config {
             Some(vtep) => vtep,
             None => self.underlay()?.vtep,
         };
-        Ok(HostFacts { host_id, vtep, tap_owner: self.tap_owner_uid, dhcp: self.dhcp() })
+        Ok(HostFacts { host_id, vtep, tap_owner: self.tap_owner_uid, shaping: self.shaping, dhcp: self.dhcp() })
     }
 
     fn dhcp(&self) -> dhcp::Settings {

@@ -92,7 +92,7 @@ impl Judge {
         for ip in with_link_local(&port.addresses, port.mac) {
             self.by_address.entry((zone, ip)).or_default().push(index);
         }
-        let ranges = port::ranges(port).into_iter().map(|range| (range, index));
+        let ranges = port::ranges(&port.allowed_address_pairs).into_iter().map(|range| (range, index));
         self.by_range.entry(zone).or_default().extend(ranges);
         let specs = groups.iter().filter_map(|group| desired.security_groups.get(group));
         let rules = specs.flat_map(|spec| spec.rules.iter().map(|rule| rule.rule.clone())).collect();

@@ -8,6 +8,7 @@ use crate::dhcp;
 use crate::object::{self, Element, Key, State, Value, link_local};
 use crate::port;
 use crate::security_group as groups;
+use crate::shared::{self, Shared};
 use ipnetwork::IpNetwork;
 use iroko_agent_link::agent::Desired;
 use iroko_agent_link::wire::{NetworkSpec, ObjectKey, PeerSpec, PortSpec};
@@ -25,6 +26,8 @@ pub struct HostFacts {
     pub vtep: IpAddr,
     /// Who may open its taps.
     pub tap_owner: Option<u32>,
+    /// Whether bandwidth is kept by queues; else by dropping.
+    pub shaping: bool,
     /// How the DHCP servers behave.
     pub dhcp: dhcp::Settings,
 }
@@ -36,7 +39,9 @@ pub struct Wanted {
     pub state: State,
     contributions: HashMap<ObjectKey, Contribution>,
     /// How many objects contribute each thing, where it is more than one.
-    shared: HashMap<Key, u32>,
+    claims: HashMap<Key, u32>,
+    /// What moves between hosts, of networks where anything does.
+    shared: HashMap<NetworkId, Shared>,
 }
 
 #[derive(Debug)]
@@ -50,6 +55,9 @@ impl Wanted {
     /// Everything, computed anew.
     pub fn all(desired: &Desired, facts: &HostFacts) -> Self {
         let mut wanted = Self::default();
+        for network in desired.networks.keys() {
+            wanted.follow(*network, desired, facts);
+        }
         wanted.state.insert(Key::Base, Value::Base(crate::firewall::VERSION.clone()));
         for object in all_objects(desired) {
             wanted.add(object, desired, facts);
@@ -59,7 +67,9 @@ impl Wanted {
 
     /// Takes in what is dirty; returns the keys of all things that may have changed.
     pub fn renew(&mut self, dirty: &HashSet<ObjectKey>, desired: &Desired, facts: &HostFacts) -> HashSet<Key> {
-        let objects = self.concerned(dirty, desired);
+        let mut dirty = dirty.clone();
+        dirty.extend(self.sharing_anew(&dirty, desired, facts).into_iter().map(ObjectKey::Network));
+        let objects = self.concerned(&dirty, desired);
         let mut touched = HashSet::new();
         for object in &objects {
             if let Some(old) = self.contributions.remove(object) {
@@ -81,6 +91,41 @@ impl Wanted {
             .chain(groups)
             .filter_map(|object| self.contributions.get(&object))
             .flat_map(|contribution| &contribution.keys)
+    }
+
+    /// Networks of which something else moves than did.
+    fn sharing_anew(&mut self, dirty: &HashSet<ObjectKey>, desired: &Desired, facts: &HostFacts) -> Vec<NetworkId> {
+        let networks: HashSet<NetworkId> = dirty.iter().flat_map(|key| self.may_share(key, desired)).collect();
+        networks.into_iter().filter(|network| self.follow(*network, desired, facts)).collect()
+    }
+
+    /// Networks that share something by this object, or did.
+    fn may_share(&self, key: &ObjectKey, desired: &Desired) -> Vec<NetworkId> {
+        let (networks, has_pairs) = match key {
+            ObjectKey::Network(network) => (vec![*network], false),
+            ObjectKey::Peer(network, port) => {
+                let spec = desired.peers.get(network).and_then(|of| of.get(port));
+                (vec![*network], spec.is_some_and(|spec| !spec.allowed_address_pairs.is_empty()))
+            }
+            ObjectKey::Port(port) => {
+                let (new, old) = (desired.ports.get(port), self.contributions.get(key).and_then(|old| old.network));
+                let has_pairs = new.is_some_and(|spec| !spec.allowed_address_pairs.is_empty());
+                (new.map(|spec| spec.network_id).into_iter().chain(old).collect(), has_pairs)
+            }
+            _ => return Vec::new(),
+        };
+        networks.into_iter().filter(|network| has_pairs || self.shared.contains_key(network)).collect()
+    }
+
+    /// Looks anew what of a network moves; true where that changed.
+    fn follow(&mut self, network: NetworkId, desired: &Desired, facts: &HostFacts) -> bool {
+        let new = Shared::of(network, desired, facts);
+        let old = if new == shared::NOTHING {
+            self.shared.remove(&network)
+        } else {
+            self.shared.insert(network, new.clone())
+        };
+        old.as_ref().unwrap_or(&shared::NOTHING) != &new
     }
 
     fn concerned(&self, dirty: &HashSet<ObjectKey>, desired: &Desired) -> HashSet<ObjectKey> {
@@ -128,7 +173,7 @@ impl Wanted {
     }
 
     fn add(&mut self, object: ObjectKey, desired: &Desired, facts: &HostFacts) -> Vec<Key> {
-        let Some((network, things)) = contribution(object, desired, facts) else { return Vec::new() };
+        let Some((network, things)) = contribution(object, &self.shared, desired, facts) else { return Vec::new() };
         let keys: Vec<Key> = things.iter().map(|(key, _)| key.clone()).collect();
         things.into_iter().for_each(|(key, value)| self.claim(key, value));
         self.contributions.insert(object, Contribution { network, keys: keys.clone() });
@@ -140,15 +185,15 @@ impl Wanted {
             None => drop(self.state.insert(key, value)),
             Some(known) => {
                 *known = preferred(known, value);
-                *self.shared.entry(key).or_insert(1) += 1;
+                *self.claims.entry(key).or_insert(1) += 1;
             }
         }
     }
 
     fn release(&mut self, key: &Key) {
-        match self.shared.get_mut(key) {
+        match self.claims.get_mut(key) {
             None => drop(self.state.remove(key)),
-            Some(2) => drop(self.shared.remove(key)),
+            Some(2) => drop(self.claims.remove(key)),
             Some(more) => *more -= 1,
         }
     }
@@ -199,19 +244,25 @@ fn objects_of_network(network: NetworkId, desired: &Desired) -> Vec<ObjectKey> {
 /// Things and how they are to be.
 pub type Things = Vec<(Key, Value)>;
 
-fn contribution(object: ObjectKey, desired: &Desired, facts: &HostFacts) -> Option<(Option<NetworkId>, Things)> {
+fn contribution(
+    object: ObjectKey,
+    shared: &HashMap<NetworkId, Shared>,
+    desired: &Desired,
+    facts: &HostFacts,
+) -> Option<(Option<NetworkId>, Things)> {
+    let shared = |network| shared.get(&network).unwrap_or(&shared::NOTHING);
     match object {
-        ObjectKey::Network(id) => Some((Some(id), network_things(desired.networks.get(&id)?, facts))),
+        ObjectKey::Network(id) => Some((Some(id), network_things(desired.networks.get(&id)?, shared(id), facts))),
         ObjectKey::Port(id) => {
             let port = desired.ports.get(&id)?;
             let network = desired.networks.get(&port.network_id)?;
-            Some((Some(network.id), port::things(port, network, desired, facts)))
+            Some((Some(network.id), port::things(port, network, shared(network.id), desired, facts)))
         }
         ObjectKey::Peer(network, port) => {
             let peer = desired.peers.get(&network)?.get(&port)?;
             let network = desired.networks.get(&network)?;
-            let elsewhere = peer.host_id != facts.host_id && !desired.ports.contains_key(&port);
-            elsewhere.then(|| (Some(network.id), peer_things(peer, network)))
+            let elsewhere = shared::is_elsewhere(peer, desired, facts);
+            elsewhere.then(|| (Some(network.id), peer_things(peer, network, shared(network.id))))
         }
         ObjectKey::SecurityGroup(id) => groups::group_things(id, desired).map(|things| (None, things)),
         ObjectKey::Member(group, port) => {
@@ -224,13 +275,14 @@ fn contribution(object: ObjectKey, desired: &Desired, facts: &HostFacts) -> Opti
     }
 }
 
-fn network_things(network: &NetworkSpec, facts: &HostFacts) -> Things {
+fn network_things(network: &NetworkSpec, shared: &Shared, facts: &HostFacts) -> Things {
     let (vni, mtu) = (network.vni, network.mtu);
     let mut things = vec![
         (Key::Element(Element::Zone(vni)), Value::Zone(zone(vni))),
         (Key::Bridge(vni), Value::Bridge { mtu }),
-        (Key::Vxlan(vni), Value::Vxlan { local: facts.vtep, mtu }),
+        (Key::Vxlan(vni), Value::Vxlan { local: facts.vtep, mtu, sharing: shared.sharing() }),
     ];
+    things.extend(shared.things(network));
     if !network.subnets.is_empty() {
         things.extend([
             (Key::Service(vni), Value::Service { mtu, addresses: service_addresses(network) }),
@@ -257,16 +309,20 @@ fn service_addresses(network: &NetworkSpec) -> Vec<IpNetwork> {
     addresses
 }
 
-fn peer_things(peer: &PeerSpec, network: &NetworkSpec) -> Things {
+fn peer_things(peer: &PeerSpec, network: &NetworkSpec, shared: &Shared) -> Things {
     let vni = network.vni;
     let mut things = vec![
         (Key::Tunnel(vni, peer.mac), Value::Vtep(peer.vtep)),
         (Key::Forward(vni, peer.mac), Value::Device(vni.vxlan())),
     ];
     for ip in with_link_local(&peer.addresses, peer.mac) {
-        things.push((Key::Neighbour(vni, ip), Value::Mac(peer.mac)));
+        // Whose address moves answers for itself.
+        if !shared.contains(ip) {
+            things.push((Key::Neighbour(vni, ip), Value::Mac(peer.mac)));
+        }
         things.push((Key::Element(Element::Member(vni, ip)), Value::Present));
     }
+    things.extend(shared.flood(peer, vni));
     things.extend(host_record(network, peer.port_id, &peer.addresses, peer.hostname.as_str()));
     things
 }

@@ -7,10 +7,11 @@ use crate::firewall::apply::Nft;
 use crate::kernel::{Kernel, KernelError};
 use crate::link::forwarding::{self, Entry};
 use crate::link::netlink::Netlink;
-use crate::link::{LinkError, device, service, tap};
+use crate::link::{LinkError, device, service, shape, tap};
 use crate::object::{Key, State, Value};
 use crate::observed;
 use crate::plan::Action;
+use iroko_model::security_group::Direction;
 use iroko_model::{MacAddress, Vni};
 use std::fs;
 use std::io;
@@ -50,16 +51,25 @@ impl Linux {
         let netlink = &self.netlink;
         match (key, value) {
             (Key::Bridge(vni), Value::Bridge { mtu }) => device::ensure_bridge(netlink, *vni, *mtu).await?,
-            (Key::Vxlan(vni), Value::Vxlan { local, mtu }) => {
-                device::ensure_vxlan(netlink, *vni, *local, *mtu).await?;
+            (Key::Vxlan(vni), Value::Vxlan { local, mtu, sharing }) => {
+                device::ensure_vxlan(netlink, *vni, *local, *mtu, *sharing).await?;
             }
-            (Key::Tap(name), Value::Tap { vni, mtu, owner }) => tap::ensure(netlink, name, *vni, *mtu, *owner).await?,
+            (Key::Tap(name), Value::Tap { vni, mtu, owner, sharing }) => {
+                tap::ensure(netlink, name, *vni, *mtu, *owner, *sharing).await?;
+            }
             (Key::Service(vni), Value::Service { mtu, addresses }) => {
                 service::ensure(netlink, &self.netns_dir, *vni, *mtu, addresses).await?;
             }
             (Key::Tunnel(vni, mac), Value::Vtep(vtep)) => {
                 forwarding::put(netlink, Entry::Tunnel(*vni, *mac, Some(*vtep))).await?;
             }
+            (Key::Shape(tap, Direction::Ingress), Value::Rate(rate)) => {
+                shape::ensure_to_guest(netlink, tap, *rate).await?;
+            }
+            (Key::Shape(tap, Direction::Egress), Value::Rate(rate)) => {
+                shape::ensure_from_guest(netlink, tap, *rate).await?;
+            }
+            (Key::Flood(vni, vtep), Value::Present) => forwarding::put(netlink, Entry::Flood(*vni, *vtep)).await?,
             (Key::Forward(_, mac), Value::Device(name)) => {
                 forwarding::put(netlink, Entry::Forward(*mac, name)).await?;
             }
@@ -81,8 +91,11 @@ impl Linux {
             Key::Bridge(vni) => netlink.delete(&vni.bridge()).await?,
             Key::Vxlan(vni) => netlink.delete(&vni.vxlan()).await?,
             Key::Tap(name) => tap::remove(netlink, name).await?,
+            Key::Shape(tap, Direction::Ingress) => shape::remove_to_guest(netlink, tap).await?,
+            Key::Shape(tap, Direction::Egress) => shape::remove_from_guest(netlink, tap).await?,
             Key::Service(vni) => service::remove(netlink, &self.netns_dir, *vni).await?,
             Key::Tunnel(vni, mac) => forwarding::remove(netlink, Entry::Tunnel(*vni, *mac, None)).await?,
+            Key::Flood(vni, vtep) => forwarding::remove(netlink, Entry::Flood(*vni, *vtep)).await?,
             Key::Forward(vni, mac) => self.remove_forward(*vni, *mac, seen).await?,
             Key::Neighbour(vni, ip) => forwarding::remove(netlink, Entry::Neighbour(*vni, *ip, None)).await?,
             Key::Reservation(..) | Key::HostRecord(..) => self.dnsmasq.files.remove_record(key)?,

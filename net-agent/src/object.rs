@@ -32,8 +32,12 @@ pub enum Key {
     Service(Vni),
     /// The tap of a port.
     Tap(String),
+    /// What holds a tap to a rate, towards its machine or from it.
+    Shape(String, Direction),
     /// On the VXLAN device: behind which VTEP a MAC address is.
     Tunnel(Vni, MacAddress),
+    /// On the VXLAN device: a VTEP that gets what is sent to many, as far as the filter lets it cross.
+    Flood(Vni, IpAddr),
     /// On the bridge: behind which device a MAC address is.
     Forward(Vni, MacAddress),
     /// On the bridge: the MAC address of an IP address, for ARP and ND suppression.
@@ -70,6 +74,12 @@ pub enum Element {
     TapRange(String, IpNetwork),
     /// Further addresses that a tap may advertise as its own, first and last.
     TapNdRange(String, Ipv6Addr, Ipv6Addr),
+    /// A tap whose port may use addresses that move between hosts.
+    TapShares(String),
+    /// Addresses of a network that move between hosts.
+    Shared(Vni, IpNetwork),
+    /// The same as targets of neighbour discovery, first and last.
+    SharedNd(Vni, Ipv6Addr, Ipv6Addr),
     /// A tap without any enforcement.
     TapOpen(String),
     /// A tap whose port belongs to groups: what is sent to many is not for it.
@@ -116,6 +126,8 @@ pub enum Value {
         local: IpAddr,
         /// Its MTU.
         mtu: u32,
+        /// What moves between the hosts of its network.
+        sharing: Sharing,
     },
     /// A service namespace.
     Service {
@@ -132,7 +144,11 @@ pub enum Value {
         mtu: u32,
         /// The user who may open it; none: root alone.
         owner: Option<u32>,
+        /// What its port shares with others.
+        sharing: Sharing,
     },
+    /// Bytes a second.
+    Rate(u64),
     /// A VTEP.
     Vtep(IpAddr),
     /// A device name.
@@ -150,6 +166,19 @@ pub enum Value {
     },
 }
 
+/// What of a port, or of a network, may move from host to host by the word of the machines alone
+/// (allowed address pairs). The kernel's devices say it by their flags.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sharing {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// IP addresses: ARP and neighbour discovery about them crosses hosts.
+    Addresses,
+    /// MAC addresses too: where they are is learned.
+    Macs,
+}
+
 /// Everything wanted of a host, or seen on it.
 pub type State = HashMap<Key, Value>;
 
@@ -158,13 +187,16 @@ impl Key {
     pub fn parent(&self) -> Option<Self> {
         match self {
             Self::Element(_) | Self::Chain(_) | Self::MemberSets(_) | Self::AddressSet(_) => Some(Self::Base),
-            Self::Tunnel(vni, _) => Some(Self::Vxlan(*vni)),
+            Self::Tunnel(vni, _) | Self::Flood(vni, _) => Some(Self::Vxlan(*vni)),
             Self::Forward(vni, _) | Self::Neighbour(vni, _) => Some(Self::Bridge(*vni)),
+            Self::Shape(tap, Direction::Ingress) => Some(Self::Tap(tap.clone())),
             Self::Base
             | Self::Bridge(_)
             | Self::Vxlan(_)
             | Self::Service(_)
             | Self::Tap(_)
+            // It has a device of its own, which outlives the tap.
+            | Self::Shape(_, Direction::Egress)
             | Self::Reservation(..)
             | Self::HostRecord(..)
             | Self::Dnsmasq(_) => None,
@@ -194,12 +226,19 @@ impl Element {
             | Self::TapNd(tap, _)
             | Self::TapRange(tap, _)
             | Self::TapNdRange(tap, ..)
+            | Self::TapShares(tap)
             | Self::TapOpen(tap)
             | Self::TapGrouped(tap)
             | Self::TapStateless(tap)
             | Self::LimitFrom(tap)
             | Self::LimitTo(tap) => Some(tap),
-            Self::Zone(_) | Self::Sender(..) | Self::Receiver(..) | Self::Member(..) | Self::GroupMember(..) => None,
+            Self::Zone(_)
+            | Self::Shared(..)
+            | Self::SharedNd(..)
+            | Self::Sender(..)
+            | Self::Receiver(..)
+            | Self::Member(..)
+            | Self::GroupMember(..) => None,
         }
     }
 }
@@ -240,7 +279,10 @@ impl fmt::Display for Key {
             Self::Vxlan(vni) => write!(f, "VXLAN device {}", vni.vxlan()),
             Self::Service(vni) => write!(f, "service namespace {}", namespace(*vni)),
             Self::Tap(tap) => write!(f, "tap {tap}"),
+            Self::Shape(tap, Direction::Ingress) => write!(f, "queue to the machine of {tap}"),
+            Self::Shape(tap, Direction::Egress) => write!(f, "queue from the machine of {tap}"),
             Self::Tunnel(vni, mac) => write!(f, "tunnel of {mac} on {}", vni.vxlan()),
+            Self::Flood(vni, vtep) => write!(f, "flooding to {vtep} on {}", vni.vxlan()),
             Self::Forward(vni, mac) => write!(f, "forwarding of {mac} on {}", vni.bridge()),
             Self::Neighbour(vni, ip) => write!(f, "neighbour {ip} on {}", vni.bridge()),
             Self::Reservation(vni, port) => write!(f, "DHCP reservation of {port} on {}", vni.bridge()),
@@ -306,6 +348,25 @@ pub fn service_port(vni: Vni) -> String {
 pub fn service_device(vni: Vni) -> String {
     format!("iksn{:06x}", vni.get())
 }
+
+/// The device that queues what comes from a tap, `iki0123456789ab` for `ikt0123456789ab`.
+pub fn shaper_of(tap: &str) -> String {
+    format!("{SHAPER}{}", tap.strip_prefix(TAP).unwrap_or(tap))
+}
+
+/// The tap of such a device; none where it is none.
+pub fn tap_of_shaper(name: &str) -> Option<String> {
+    let digits = name.strip_prefix(SHAPER)?;
+    is_tap_number(digits).then(|| format!("{TAP}{digits}"))
+}
+
+/// True for what follows the prefix in a tap's name.
+pub fn is_tap_number(digits: &str) -> bool {
+    digits.len() == 12 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
+}
+
+const TAP: &str = "ikt";
+const SHAPER: &str = "iki";
 
 /// First octets of the addresses that the host's own ends have. Locally administered and outside
 /// `02:`, so no guest has one.

@@ -1,17 +1,18 @@
 //! Reads the devices and forwarding entries of the host, all of ours and nothing else.
 
 use crate::link::device::Role;
+use crate::link::forwarding::{MANY, is_fixed};
 use crate::link::netlink::Netlink;
 use crate::link::read::{self, Names};
-use crate::link::{LinkError, netns, service};
-use crate::object::{self, Key, State, Value, namespace, service_device, vni_of};
+use crate::link::{LinkError, netns, service, shape};
+use crate::object::{self, Key, Sharing, State, Value, namespace, service_device, vni_of};
 use iroko_model::{MacAddress, Vni};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::link::LinkMessage;
 use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -21,12 +22,14 @@ pub async fn devices(netlink: &Netlink, netns_dir: &Path) -> Result<State, LinkE
     let names: Names =
         links.iter().filter_map(|link| Some((link.header.index, read::name(link)?.to_owned()))).collect();
     let mut state: State = links.iter().filter_map(|link| device(link, &names)).collect();
+    let learning = links.iter().filter(|link| read::learns(link)).map(|link| link.header.index).collect();
     for entry in netlink.neighbours(AddressFamily::Bridge).await? {
-        state.extend(forwarding(&entry, &names));
+        state.extend(forwarding(&entry, &names, &learning));
     }
     for family in [AddressFamily::Inet, AddressFamily::Inet6] {
         state.extend(netlink.neighbours(family).await?.iter().filter_map(|entry| neighbour(entry, &names)));
     }
+    state.extend(shape::observe(netlink, &links).await?);
     for vni in services(&links, netns_dir) {
         state.insert(Key::Service(vni), service_value(netlink, netns_dir, vni, &names).await?);
     }
@@ -42,8 +45,7 @@ fn device(link: &LinkMessage, names: &Names) -> Option<(Key, Value)> {
         return Some((Key::Vxlan(vni), read::vxlan(link, vni, names)));
     }
     let digits = name.strip_prefix("ikt")?;
-    let is_tap = digits.len() == 12 && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-    is_tap.then(|| (Key::Tap(name.to_owned()), read::tap(link, names)))
+    object::is_tap_number(digits).then(|| (Key::Tap(name.to_owned()), read::tap(link, names)))
 }
 
 fn mac_of(entry: &NeighbourMessage) -> Option<MacAddress> {
@@ -67,15 +69,16 @@ fn destination(entry: &NeighbourMessage) -> Option<IpAddr> {
     })
 }
 
-/// An entry of a bridge's or VXLAN device's FDB.
-fn forwarding(entry: &NeighbourMessage, names: &Names) -> Option<(Key, Value)> {
+/// An entry of a bridge's or VXLAN device's FDB. What devices that may learn have learned is
+/// nothing of ours.
+fn forwarding(entry: &NeighbourMessage, names: &Names, learning: &HashSet<u32>) -> Option<(Key, Value)> {
     let mac = mac_of(entry)?;
     let name = names.get(&entry.header.ifindex)?;
+    if !is_fixed(entry) && learning.contains(&entry.header.ifindex) {
+        return None;
+    }
     if entry.header.flags.contains(NeighbourFlags::Own) {
-        let vtep = destination(entry)?;
-        let permanent = entry.header.state == NeighbourState::Permanent;
-        let value = if permanent { Value::Vtep(vtep) } else { Value::wrong("is not permanent") };
-        return Some((Key::Tunnel(vni_of(name, "ikvx")?, mac), value));
+        return tunnel(entry, vni_of(name, "ikvx")?, mac);
     }
     let master = entry.attributes.iter().find_map(|attribute| match attribute {
         NeighbourAttribute::Controller(index) => names.get(index),
@@ -84,10 +87,22 @@ fn forwarding(entry: &NeighbourMessage, names: &Names) -> Option<(Key, Value)> {
     let value = match entry.header.state {
         // An address of the bridge or of one of its ports itself; the kernel's own.
         NeighbourState::Permanent => return None,
-        NeighbourState::Noarp => Value::Device(name.clone()),
+        NeighbourState::Noarp if entry.header.flags.contains(NeighbourFlags::Sticky) => Value::Device(name.clone()),
+        NeighbourState::Noarp => Value::wrong("can be moved by what is learned"),
         _ => Value::wrong("was learned"),
     };
     Some((Key::Forward(vni_of(master?, "ikbr")?, mac), value))
+}
+
+/// An entry of a VXLAN device's FDB.
+fn tunnel(entry: &NeighbourMessage, vni: Vni, mac: MacAddress) -> Option<(Key, Value)> {
+    let vtep = destination(entry)?;
+    let (key, right) = match mac {
+        MANY => (Key::Flood(vni, vtep), Value::Present),
+        mac => (Key::Tunnel(vni, mac), Value::Vtep(vtep)),
+    };
+    let is_permanent = entry.header.state == NeighbourState::Permanent;
+    Some((key, if is_permanent { right } else { Value::wrong("is not permanent") }))
 }
 
 /// The device that a bridge's entry of this MAC address is on.
@@ -96,8 +111,9 @@ pub async fn port_of(netlink: &Netlink, vni: Vni, mac: MacAddress) -> Result<Opt
     let names: Names =
         links.iter().filter_map(|link| Some((link.header.index, read::name(link)?.to_owned()))).collect();
     let entries = netlink.neighbours(AddressFamily::Bridge).await?;
-    let is_it =
-        |entry: &&NeighbourMessage| forwarding(entry, &names).is_some_and(|(key, _)| key == Key::Forward(vni, mac));
+    let is_it = |entry: &&NeighbourMessage| {
+        forwarding(entry, &names, &HashSet::new()).is_some_and(|(key, _)| key == Key::Forward(vni, mac))
+    };
     Ok(entries.iter().find(is_it).and_then(|entry| names.get(&entry.header.ifindex).cloned()))
 }
 
@@ -125,7 +141,7 @@ async fn service_value(netlink: &Netlink, netns_dir: &Path, vni: Vni, names: &Na
     let Some(cable) = netlink.link(&object::service_port(vni)).await? else {
         return Ok(Value::wrong("has no cable"));
     };
-    if let Some(wrong) = read::plugged(&cable, vni, names, Role::Local) {
+    if let Some(wrong) = read::plugged(&cable, vni, names, Role::Local(Sharing::Nothing)) {
         return Ok(wrong);
     }
     let inside = Netlink::open_in(path).await?;

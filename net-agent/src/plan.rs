@@ -3,10 +3,10 @@
 //! Order of a plan, each step able to rely on those before it:
 //!
 //! ```text
-//!   taps away > filter (one transaction: tables, elements away, sets, chains of groups, chains of
+//!   taps and their queues away > filter (one transaction: tables, elements away, sets, chains of groups, chains of
 //!   ports, elements, chains and sets away) > servers, records, cables,
-//!   forwarding, VXLAN devices and bridges away > bridges > VXLAN devices > taps > services >
-//!   forwarding > records > servers started or reloaded
+//!   forwarding, VXLAN devices and bridges away > bridges > VXLAN devices > taps > their queues,
+//!   services > forwarding > records > servers started or reloaded
 //! ```
 //!
 //! A tap thus comes up only after its filter, and a filter goes only after its tap; in between an
@@ -56,7 +56,7 @@ impl Action {
 
 const fn removal_rank(key: &Key) -> u8 {
     match key {
-        Key::Tap(_) => 0,
+        Key::Tap(_) | Key::Shape(..) => 0,
         Key::Base | Key::Element(_) => 2,
         // What is referred to goes after all that may refer to it.
         Key::Chain(Chain::Port(..) | Chain::Limit(..)) => 7,
@@ -65,7 +65,7 @@ const fn removal_rank(key: &Key) -> u8 {
         Key::Dnsmasq(_) => 10,
         Key::Reservation(..) | Key::HostRecord(..) => 11,
         Key::Service(_) => 12,
-        Key::Tunnel(..) | Key::Forward(..) | Key::Neighbour(..) => 13,
+        Key::Tunnel(..) | Key::Flood(..) | Key::Forward(..) | Key::Neighbour(..) => 13,
         Key::Vxlan(_) => 14,
         Key::Bridge(_) => 15,
     }
@@ -81,8 +81,8 @@ const fn ensure_rank(key: &Key) -> u8 {
         Key::Bridge(_) => 20,
         Key::Vxlan(_) => 21,
         Key::Tap(_) => 22,
-        Key::Service(_) => 23,
-        Key::Tunnel(..) | Key::Forward(..) | Key::Neighbour(..) => 24,
+        Key::Service(_) | Key::Shape(..) => 23,
+        Key::Tunnel(..) | Key::Flood(..) | Key::Forward(..) | Key::Neighbour(..) => 24,
         Key::Reservation(..) | Key::HostRecord(..) => 25,
         Key::Dnsmasq(_) => 30,
     }
@@ -118,7 +118,7 @@ fn lost<'a>(wanted: &State, observed: &State, keys: &[&'a Key]) -> HashSet<&'a K
 }
 
 const fn is_parent(key: &Key) -> bool {
-    matches!(key, Key::Base | Key::Bridge(_) | Key::Vxlan(_))
+    matches!(key, Key::Base | Key::Bridge(_) | Key::Vxlan(_) | Key::Tap(_))
 }
 
 fn is_lost(key: &Key, observed: &State, lost: &HashSet<&Key>) -> bool {

@@ -3,31 +3,37 @@
 use crate::desired::{HostFacts, Things, host_record, with_link_local};
 use crate::dhcp;
 use crate::firewall::{group, limit};
-use crate::object::{Chain, Element, Key, Value, link_local};
+use crate::object::{Chain, Element, Key, Sharing, Value, link_local};
+use crate::shared::Shared;
 use ipnetwork::IpNetwork;
 use iroko_agent_link::agent::Desired;
 use iroko_agent_link::wire::{NetworkSpec, PortSpec};
+use iroko_model::port::AddressPair;
 use iroko_model::security_group::Direction;
 use iroko_model::{MacAddress, SecurityGroupId, Vni};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// All of it.
-pub fn things(port: &PortSpec, network: &NetworkSpec, desired: &Desired, facts: &HostFacts) -> Things {
-    let (vni, tap) = (network.vni, &port.tap);
+pub fn things(port: &PortSpec, network: &NetworkSpec, shared: &Shared, desired: &Desired, facts: &HostFacts) -> Things {
+    let (vni, tap, sharing) = (network.vni, &port.tap, shared.of_port(port));
     let mut things = vec![
-        (Key::Tap(tap.clone()), Value::Tap { vni, mtu: network.mtu, owner: facts.tap_owner }),
+        (Key::Tap(tap.clone()), Value::Tap { vni, mtu: network.mtu, owner: facts.tap_owner, sharing }),
         (Key::Forward(vni, port.mac), Value::Device(tap.clone())),
     ];
     let members = with_link_local(&port.addresses, port.mac).map(|ip| Element::Member(vni, ip));
     things.extend(members.map(present));
+    // Also without port security: as somebody else it says nothing to many on other hosts.
+    things.extend(addresses(port).into_iter().map(present));
+    if sharing != Sharing::Nothing {
+        things.push(present(Element::TapShares(tap.clone())));
+    }
     if port.is_secured {
-        things.extend(addresses(port).into_iter().map(present));
         things.extend(judges(port, vni, desired));
     } else {
         things.push(present(Element::TapOpen(tap.clone())));
     }
-    things.extend(limits(port));
+    things.extend(limits(port, facts.shaping));
     if !network.subnets.is_empty() && !port.addresses.is_empty() {
         things.push((Key::Reservation(vni, port.id), Value::Text(dhcp::reservation(port))));
     }
@@ -49,7 +55,7 @@ fn addresses(port: &PortSpec) -> Vec<Element> {
             elements.push(Element::TapNd(tap(), v6));
         }
     }
-    for range in ranges(port) {
+    for range in ranges(&port.allowed_address_pairs) {
         elements.push(Element::TapRange(tap(), range));
         if let IpNetwork::V6(v6) = range {
             elements.push(Element::TapNdRange(tap(), v6.network(), v6.broadcast()));
@@ -63,23 +69,33 @@ pub fn macs(port: &PortSpec) -> BTreeSet<MacAddress> {
     port.allowed_address_pairs.iter().filter_map(|pair| pair.mac).chain([port.mac]).collect()
 }
 
-/// Its allowed address pairs' ranges, and the link-local addresses that their MAC addresses form;
-/// without those that are inside of others, for nft takes none that overlap.
-pub fn ranges(port: &PortSpec) -> Vec<IpNetwork> {
-    let formed = port.allowed_address_pairs.iter().filter(|pair| pair.cidr.is_ipv6()).filter_map(|pair| pair.mac);
+/// Ranges of allowed address pairs, and the link-local addresses that their MAC addresses form;
+/// sorted, without those that are inside of others, for nft takes none that overlap.
+pub fn ranges(pairs: &[AddressPair]) -> Vec<IpNetwork> {
+    let formed = pairs.iter().filter(|pair| pair.cidr.is_ipv6()).filter_map(|pair| pair.mac);
     let formed = formed.map(|mac| IpNetwork::from(IpAddr::V6(link_local(mac))));
-    let all: BTreeSet<IpNetwork> = port.allowed_address_pairs.iter().map(|pair| pair.cidr).chain(formed).collect();
-    let is_inside = |range: &IpNetwork, other: &IpNetwork| {
-        other.prefix() < range.prefix() && other.is_ipv4() == range.is_ipv4() && other.contains(range.ip())
-    };
-    all.iter().filter(|range| !all.iter().any(|other| is_inside(range, other))).copied().collect()
+    let all: BTreeSet<IpNetwork> = pairs.iter().map(|pair| pair.cidr).chain(formed).collect();
+    let mut outermost: Vec<IpNetwork> = Vec::new();
+    for range in all {
+        // What contains another stands before it, and two ranges do not overlap in any other way.
+        if !outermost.last().is_some_and(|last| last.contains(range.ip())) {
+            outermost.push(range);
+        }
+    }
+    outermost
 }
 
-/// Where what it carries is limited, whether it is secured or not.
-fn limits(port: &PortSpec) -> Things {
+/// Where what it carries is limited, whether it is secured or not: bandwidth by queues, where there
+/// are any, and all else by chains.
+fn limits(port: &PortSpec, shaping: bool) -> Things {
     let (limits, tap) = (&port.limits, || port.tap.clone());
-    let from = limit::chain(limits.egress_kbit_s, limits.egress_packets_s);
-    let to = limit::chain(limits.ingress_kbit_s, limits.ingress_packets_s);
+    let rate = |kbit_s| limit::rate(kbit_s).filter(|_| shaping);
+    let (queued_from, queued_to) = (rate(limits.egress_kbit_s), rate(limits.ingress_kbit_s));
+    let from = limit::chain(limits.egress_kbit_s.filter(|_| queued_from.is_none()), limits.egress_packets_s);
+    let to = limit::chain(limits.ingress_kbit_s.filter(|_| queued_to.is_none()), limits.ingress_packets_s);
+    let queues = [(queued_from, Direction::Egress), (queued_to, Direction::Ingress)]
+        .into_iter()
+        .filter_map(|(rate, direction)| Some((Key::Shape(tap(), direction), Value::Rate(rate?))));
     [(from, Direction::Egress, Element::LimitFrom(tap())), (to, Direction::Ingress, Element::LimitTo(tap()))]
         .into_iter()
         .filter_map(|(rules, direction, element)| Some((rules?, Chain::Limit(tap(), direction), element)))
@@ -87,6 +103,7 @@ fn limits(port: &PortSpec) -> Things {
             let verdict = Value::Verdict(format!("jump {chain}"));
             [(Key::Chain(chain), Value::Text(rules)), (Key::Element(element), verdict)]
         })
+        .chain(queues)
         .collect()
 }
 

@@ -161,6 +161,7 @@ pub async fn bound_ports(conn: &mut Conn, which: Ports<'_>) -> Result<Vec<BoundP
             let addresses: Vec<IpAddr> = row.addresses.iter().map(IpNetwork::ip).collect();
             let hostname = Hostname::try_from(row.hostname).map_err(Error::corrupt("hostname"))?;
             let mac = mac(row.mac);
+            let allowed_address_pairs = row.allowed_address_pairs.0;
             let port = Arc::new(PortSpec {
                 id: row.id.into(),
                 network_id: row.network_id.into(),
@@ -172,13 +173,23 @@ pub async fn bound_ports(conn: &mut Conn, which: Ports<'_>) -> Result<Vec<BoundP
                 hostname: hostname.clone(),
                 security_group_ids: Some(row.groups.into_iter().map(Into::into).collect()),
                 is_secured: row.port_security_enabled,
-                allowed_address_pairs: row.allowed_address_pairs.0,
+                allowed_address_pairs: allowed_address_pairs.clone(),
                 limits: row.limits.0,
             });
             let host_id = HostId::from(row.host_id);
             let peer = row.vtep.map(|vtep| {
                 let (port_id, network_id) = (row.id.into(), row.network_id.into());
-                Arc::new(PeerSpec { port_id, network_id, host_id, vtep: vtep.ip(), mac, addresses, hostname })
+                let vtep = vtep.ip();
+                Arc::new(PeerSpec {
+                    port_id,
+                    network_id,
+                    host_id,
+                    vtep,
+                    mac,
+                    addresses,
+                    hostname,
+                    allowed_address_pairs,
+                })
             });
             Ok(BoundPort { host_id, port, peer })
         })

@@ -263,6 +263,7 @@ mod tests {
             mac: MacAddress::local([0; 5]),
             addresses: vec![],
             hostname: Hostname::try_from("a".to_owned()).unwrap(),
+            allowed_address_pairs: vec![],
         })))
     }
 

@@ -177,4 +177,7 @@ pub struct PeerSpec {
     pub addresses: Vec<IpAddr>,
     /// Its name, for DNS.
     pub hostname: Hostname,
+    /// Further addresses it may use, which other ports may share with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed_address_pairs: Vec<AddressPair>,
 }

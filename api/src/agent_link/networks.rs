@@ -122,7 +122,8 @@ mod tests {
             limits: PortLimits::default(),
         };
         let vtep = "192.0.2.1".parse().unwrap();
-        let peer = PeerSpec { port_id: id, network_id, host_id, vtep, mac, addresses: vec![], hostname };
+        let (addresses, allowed_address_pairs) = (vec![], vec![]);
+        let peer = PeerSpec { port_id: id, network_id, host_id, vtep, mac, addresses, hostname, allowed_address_pairs };
         BoundPort { host_id, port: Arc::new(port), peer: Some(Arc::new(peer)) }
     }
 

@@ -82,7 +82,7 @@ pub struct AllowedAddressPair {
     /// The Ethernet address that goes with them; the port's own unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mac_address: Option<String>,
-    /// The addresses.
+    /// The addresses; the widest are /16 and, of IPv6, /48.
     pub cidr: String,
 }
 

@@ -172,6 +172,11 @@ async fn what_ports_cannot_be_told_is_refused_with_its_place(_: PgPoolOptions, c
         (json!({"allowed_address_pairs": pairs}), "/allowed_address_pairs", "address_pairs_too_many"),
         (json!({"allowed_address_pairs": [{"cidr": "10.0.0.9"}]}), "/allowed_address_pairs/0", "cidr_form"),
         (
+            json!({"allowed_address_pairs": [{"cidr": "10.0.0.9/32"}, {"cidr": "0.0.0.0/0"}]}),
+            "/allowed_address_pairs/1",
+            "address_pair_too_wide",
+        ),
+        (
             json!({"allowed_address_pairs": [{"cidr": "10.0.0.9/32", "mac_address": "01:00:5e:00:00:12"}]}),
             "/allowed_address_pairs/0",
             "mac_not_unicast",

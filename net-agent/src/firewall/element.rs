@@ -34,9 +34,14 @@ pub fn of_element(element: &Element, value: Option<&Value>) -> (Set, String, Opt
             (by_family(range.is_ipv4(), "tap_range4", "tap_range6"), format!("\"{tap}\" . {range}"), None)
         }
         Element::TapNdRange(tap, first, last) => {
-            let (first, last) = (u128::from(*first), u128::from(*last));
-            let range = if first == last { format!("{first:#x}") } else { format!("{first:#x}-{last:#x}") };
-            (set("bridge", "tap_nd_range"), format!("\"{tap}\" . {range}"), None)
+            (set("bridge", "tap_nd_range"), format!("\"{tap}\" . {}", nd_range(*first, *last)), None)
+        }
+        Element::TapShares(tap) => (set("bridge", "tap_shares"), format!("\"{tap}\""), None),
+        Element::Shared(vni, range) => {
+            (by_family(range.is_ipv4(), "shared4", "shared6"), format!("\"{}\" . {range}", vni.vxlan()), None)
+        }
+        Element::SharedNd(vni, first, last) => {
+            (set("bridge", "shared_nd"), format!("\"{}\" . {}", vni.vxlan(), nd_range(*first, *last)), None)
         }
         Element::TapOpen(tap) => (set("bridge", "tap_open"), format!("\"{tap}\""), None),
         Element::TapGrouped(tap) => (set("bridge", "tap_grouped"), format!("\"{tap}\""), None),
@@ -58,6 +63,12 @@ pub fn of_element(element: &Element, value: Option<&Value>) -> (Set, String, Opt
             (Set { family: "inet", name }, bridge_and(*vni, ip), None)
         }
     }
+}
+
+/// Targets of neighbour discovery as a raw number, for that is how they are matched.
+fn nd_range(first: Ipv6Addr, last: Ipv6Addr) -> String {
+    let (first, last) = (u128::from(first), u128::from(last));
+    if first == last { format!("{first:#x}") } else { format!("{first:#x}-{last:#x}") }
 }
 
 fn bridge_and(vni: Vni, address: &impl fmt::Display) -> String {
@@ -108,6 +119,11 @@ pub fn to_element(set: &str, item: &Json) -> Option<(Element, Value)> {
             let (first, last) = ends(address, number)?;
             Element::TapNdRange(tap(), first, last)
         }
+        "shared4" | "shared6" => Element::Shared(vni_of(device, "ikvx")?, prefix(address)?),
+        "shared_nd" => {
+            let (first, last) = ends(address, number)?;
+            Element::SharedNd(vni_of(device, "ikvx")?, first, last)
+        }
         "senders" => return Some((Element::Sender(bridge()?, mac()?), to_verdict(value?))),
         "receivers" => return Some((Element::Receiver(bridge()?, mac()?), to_verdict(value?))),
         "members4" | "members6" => Element::Member(bridge()?, ip()?),
@@ -125,6 +141,7 @@ fn of_name(set: &str, name: &str, value: Option<&Json>) -> Option<(Element, Valu
         }
         "limits_from" => return Some((Element::LimitFrom(tap), to_verdict(value?))),
         "limits_to" => return Some((Element::LimitTo(tap), to_verdict(value?))),
+        "tap_shares" => Element::TapShares(tap),
         "tap_open" => Element::TapOpen(tap),
         "tap_grouped" => Element::TapGrouped(tap),
         "tap_stateless" => Element::TapStateless(tap),

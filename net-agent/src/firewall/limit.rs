@@ -1,8 +1,8 @@
 //! How much a port may carry, as the rules of a chain. Pure.
 //!
-//! What is over a limit is dropped, as a policer does: senders that mind losses slow down. The
-//! kernels this runs on need no queueing discipline for it. Frames count as the host sees them: a
-//! large segment that a guest lets the host cut is one frame.
+//! What is over a limit is dropped, as a policer does: senders that mind losses slow down. Bandwidth
+//! is limited here only where no queue does ([`crate::link::shape`]). Frames count as the host sees
+//! them: a large segment that a guest lets the host cut is one frame.
 
 /// What a port that was silent may send at once. Of bytes the kernel adds a second's worth.
 const BURST_LEAST_BYTES: u64 = 256 * 1024;
@@ -11,6 +11,11 @@ const BURST_LEAST_PACKETS: u64 = 10;
 const BURST_OF_A_SECOND: u64 = 10;
 /// 100 Gbit/s: the kernel counts in nanoseconds and takes no more, and no port carries it.
 const MOST_BYTES: u64 = 12_500_000_000;
+
+/// Bytes a second that a queue can keep to; none where there is no limit, or nothing to pass.
+pub fn rate(kbit_s: Option<u32>) -> Option<u64> {
+    kbit_s.map(|rate| u64::from(rate) * 125).filter(|rate| (1..=MOST_BYTES).contains(rate))
+}
 
 /// The rules of the chain for one direction; none where nothing is limited.
 pub fn chain(kbit_s: Option<u32>, packets_s: Option<u32>) -> Option<String> {
@@ -51,5 +56,7 @@ mod tests {
         );
         assert!(chain(Some(800), None).unwrap().contains(" 100000 bytes/second burst 162144 bytes "));
         assert_eq!(chain(Some(u32::MAX), None), None, "as much as there is");
+        let rates = [None, Some(0), Some(8), Some(100_000_000), Some(100_000_001)].map(rate);
+        assert_eq!(rates, [None, None, Some(1000), Some(12_500_000_000), None]);
     }
 }

@@ -65,6 +65,9 @@ fn elements() -> Vec<(Element, Value)> {
         (Element::Zone(vni), Value::Zone(255)),
         (Element::TapRange(tap(), "10.0.9.0/24".parse().unwrap()), Value::Present),
         (Element::TapNdRange(tap(), "fd00:9::".parse().unwrap(), "fd00:9::ff".parse().unwrap()), Value::Present),
+        (Element::TapShares(tap()), Value::Present),
+        (Element::Shared(vni, "10.0.9.0/24".parse().unwrap()), Value::Present),
+        (Element::SharedNd(vni, "fd00:9::".parse().unwrap(), "fd00:9::ff".parse().unwrap()), Value::Present),
         (Element::TapOpen("ikt2".to_owned()), Value::Present),
         (Element::Receiver(vni, "02:00:00:00:00:10".parse().unwrap()), Value::Verdict("goto members".to_owned())),
         (Element::GroupMember(group(7), vni, "10.0.0.20".parse().unwrap()), Value::Present),
@@ -76,7 +79,7 @@ fn elements() -> Vec<(Element, Value)> {
 #[test]
 fn additions_and_removals_in_one_transaction() {
     let (gone, new): (Vec<_>, Vec<_>) =
-        elements().into_iter().enumerate().partition(|(index, _)| *index == 9 || *index == 4);
+        elements().into_iter().enumerate().partition(|(index, _)| *index == 12 || *index == 4);
     let gone = gone.into_iter().map(|(_, (element, value))| Action::Remove(Key::Element(element), value));
     let new = new.into_iter().map(|(_, (element, value))| Action::Ensure(Key::Element(element), value));
     let actions: Vec<_> = gone.chain(new).collect();
@@ -102,6 +105,10 @@ fn elements_are_read_as_nft_lists_them() {
         {"map": {"family": "inet", "name": "zones", "map": "integer", "elem": [["ikbr0000ff", 255]]}},
         {"set": {"family": "bridge", "name": "tap_range4", "elem": [{"concat": ["ikt1", {"prefix": {"addr": "10.0.9.0", "len": 24}}]}]}},
         {"set": {"family": "bridge", "name": "tap_nd_range", "elem": [{"concat": ["ikt1", {"range": ["0xfd000009000000000000000000000000", "0xfd0000090000000000000000000000ff"]}]}]}},
+        {"set": {"family": "bridge", "name": "tap_shares", "elem": ["ikt1"]}},
+        {"set": {"family": "bridge", "name": "shared4", "elem": [{"concat": ["ikvx0000ff", {"prefix": {"addr": "10.0.9.0", "len": 24}}]}]}},
+        {"set": {"family": "bridge", "name": "shared_nd", "elem": [{"concat": ["ikvx0000ff", {"range": ["0xfd000009000000000000000000000000", "0xfd0000090000000000000000000000ff"]}]}]}},
+        {"set": {"family": "bridge", "name": "askers", "elem": [{"elem": {"val": "ikt1", "timeout": 60, "expires": 59, "limit": {"rate": 100, "burst": 200, "per": "second"}}}]}},
         {"set": {"family": "bridge", "name": "tap_open", "elem": ["ikt2"]}},
         {"map": {"family": "inet", "name": "receivers", "elem": [[{"concat": ["ikbr0000ff", "02:00:00:00:00:10"]}, {"goto": {"target": "members"}}]]}},
         {"set": {"family": "inet", "name": "g4_00000000000000000000000000000007", "elem": [{"concat": ["ikbr0000ff", "10.0.0.20"]}]}},

@@ -9,6 +9,7 @@ pub mod netlink;
 pub mod netns;
 pub mod read;
 pub mod service;
+pub mod shape;
 pub mod tap;
 
 use std::io;

@@ -1,11 +1,11 @@
 //! A device as the kernel describes it -> what it is to us. Pure.
 
-use super::device::{Role, expected_vxlan};
-use crate::object::{Value, bridge_mac, vni_of};
+use super::device::{BRIDGE_AGEING, Role, expected_vxlan, learned_vxlan};
+use crate::object::{Sharing, Value, bridge_mac, vni_of};
 use iroko_model::Vni;
 use netlink_packet_route::link::{
-    InfoBridge, InfoBridgePort, InfoData, InfoPortData, InfoTun, InfoVxlan, LinkAttribute, LinkFlags, LinkInfo,
-    LinkMessage,
+    InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoTun, InfoVxlan, LinkAttribute, LinkFlags,
+    LinkInfo, LinkMessage,
 };
 use nix::libc;
 use rtnetlink::packet_core::Nla;
@@ -49,15 +49,20 @@ fn data(link: &LinkMessage) -> Option<&InfoData> {
     infos(link).find_map(|info| if let LinkInfo::Data(data) = info { Some(data) } else { None })
 }
 
-fn is_up(link: &LinkMessage) -> bool {
+/// True for a device that is up.
+pub fn is_up(link: &LinkMessage) -> bool {
     link.header.flags.contains(LinkFlags::Up)
 }
 
 /// A bridge of ours.
 pub fn bridge(link: &LinkMessage, vni: Vni) -> Value {
     let Some(InfoData::Bridge(settings)) = data(link) else { return Value::unusable("is no bridge") };
-    let expected =
-        [InfoBridge::MulticastSnooping(false), InfoBridge::NfCallIpTables(true), InfoBridge::NfCallIp6Tables(true)];
+    let expected = [
+        InfoBridge::MulticastSnooping(false),
+        InfoBridge::NfCallIpTables(true),
+        InfoBridge::NfCallIp6Tables(true),
+        InfoBridge::AgeingTime(BRIDGE_AGEING),
+    ];
     if let Some(unmet) = expected.iter().find(|setting| !settings.contains(setting)) {
         return Value::wrong(format!("lacks {unmet:?}"));
     }
@@ -82,9 +87,13 @@ pub fn vxlan(link: &LinkMessage, vni: Vni, names: &Names) -> Value {
         _ => None,
     });
     let Some(local) = local else { return Value::unusable("has no local address") };
-    match plugged(link, vni, names, Role::Tunnel) {
+    let sharing = sharing(link, Role::Tunnel);
+    if let Some(unmet) = learned_vxlan(sharing).iter().find(|setting| !settings.contains(setting)) {
+        return Value::wrong(format!("lacks {unmet:?}"));
+    }
+    match plugged(link, vni, names, Role::Tunnel(sharing)) {
         Some(wrong) => wrong,
-        None => Value::Vxlan { local, mtu: mtu(link) },
+        None => Value::Vxlan { local, mtu: mtu(link), sharing },
     }
 }
 
@@ -94,9 +103,10 @@ pub fn tap(link: &LinkMessage, names: &Names) -> Value {
     let Some(vni) = master(link, names).and_then(|master| vni_of(master, "ikbr")) else {
         return Value::wrong("is on no bridge of ours");
     };
-    match plugged(link, vni, names, Role::Local) {
+    let sharing = sharing(link, Role::Local);
+    match plugged(link, vni, names, Role::Local(sharing)) {
         Some(wrong) => wrong,
-        None => Value::Tap { vni, mtu: mtu(link), owner },
+        None => Value::Tap { vni, mtu: mtu(link), owner, sharing },
     }
 }
 
@@ -123,13 +133,34 @@ pub fn plugged(link: &LinkMessage, vni: Vni, names: &Names, role: Role) -> Optio
     if master(link, names) != Some(vni.bridge().as_str()) {
         return Some(Value::wrong("is not on its bridge"));
     }
-    let port = infos(link).find_map(|info| match info {
-        LinkInfo::PortData(InfoPortData::BridgePort(flags)) => Some(flags),
-        _ => None,
-    });
-    let flags: &[InfoBridgePort] = port.map_or(&[], Vec::as_slice);
+    let flags = port_flags(link);
     if let Some(unmet) = role.flags().iter().find(|flag| !flags.contains(flag)) {
         return Some(Value::wrong(format!("lacks {unmet:?}")));
     }
     (!is_up(link)).then(|| Value::wrong("is down"))
+}
+
+fn port_flags(link: &LinkMessage) -> &[InfoBridgePort] {
+    let port = infos(link).find_map(|info| match info {
+        LinkInfo::PortData(InfoPortData::BridgePort(flags)) => Some(flags),
+        _ => None,
+    });
+    port.map_or(&[], Vec::as_slice)
+}
+
+/// What the flags of a bridge port say that is shared; nothing, where they are of no role.
+fn sharing(link: &LinkMessage, role: fn(Sharing) -> Role) -> Sharing {
+    let flags = port_flags(link);
+    let has_all = |sharing: &Sharing| role(*sharing).flags().iter().all(|flag| flags.contains(flag));
+    [Sharing::Addresses, Sharing::Macs].into_iter().find(has_all).unwrap_or_default()
+}
+
+/// True for an intermediate functional block.
+pub fn is_ifb(link: &LinkMessage) -> bool {
+    infos(link).any(|info| matches!(info, LinkInfo::Kind(InfoKind::Ifb)))
+}
+
+/// True for a bridge port that learns where MAC addresses are.
+pub fn learns(link: &LinkMessage) -> bool {
+    port_flags(link).contains(&InfoBridgePort::Learning(true))
 }

@@ -9,7 +9,7 @@
 use super::device::{Role, plug};
 use super::netlink::Netlink;
 use super::{LinkError, netns};
-use crate::object::{namespace, service_device, service_mac, service_port};
+use crate::object::{Sharing, namespace, service_device, service_mac, service_port};
 use ipnetwork::IpNetwork;
 use iroko_model::Vni;
 use netlink_packet_route::address::{AddressHeaderFlags, AddressMessage, AddressScope};
@@ -51,7 +51,7 @@ pub async fn ensure(
     inside.set(LinkUnspec::new_with_index(index).up().build()).await?;
     inside.set(LinkUnspec::new_with_index(inside.index("lo").await?).up().build()).await?;
     set_addresses(&inside, index, addresses).await?;
-    plug(netlink, netlink.index(&service_port(vni)).await?, vni, mtu, Role::Local).await
+    plug(netlink, netlink.index(&service_port(vni)).await?, vni, mtu, Role::Local(Sharing::Nothing)).await
 }
 
 /// Removes cable and namespace.

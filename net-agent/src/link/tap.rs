@@ -6,6 +6,7 @@
 use super::device::{Role, plug};
 use super::netlink::Netlink;
 use super::{LinkError, gone_is_fine};
+use crate::object::Sharing;
 use iroko_model::Vni;
 use nix::libc;
 use std::fs::{File, OpenOptions};
@@ -70,7 +71,14 @@ pub fn open(name: &str) -> Result<File, LinkError> {
 }
 
 /// Makes a tap on its network's bridge, or sets one right that is there, and brings it up.
-pub async fn ensure(netlink: &Netlink, name: &str, vni: Vni, mtu: u32, owner: Option<u32>) -> Result<(), LinkError> {
+pub async fn ensure(
+    netlink: &Netlink,
+    name: &str,
+    vni: Vni,
+    mtu: u32,
+    owner: Option<u32>,
+    sharing: Sharing,
+) -> Result<(), LinkError> {
     let there = netlink.link(name).await?;
     if there.as_ref().map(super::read::tap_owner) != Some(Some(owner)) {
         // Opened only where it must be: an extra queue takes packets from the guest while it is open.
@@ -83,7 +91,7 @@ pub async fn ensure(netlink: &Netlink, name: &str, vni: Vni, mtu: u32, owner: Op
             .map_err(|source| LinkError::Tap { what: "it could not be made to stay", source })?;
     }
     let index = netlink.index(name).await?;
-    plug(netlink, index, vni, mtu, Role::Local).await
+    plug(netlink, index, vni, mtu, Role::Local(sharing)).await
 }
 
 /// Removes a tap, whether a guest has it open or not.

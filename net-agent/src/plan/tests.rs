@@ -1,5 +1,6 @@
 use super::*;
-use crate::object::{Element, service_mac};
+use crate::object::{Element, Sharing, service_mac};
+use iroko_model::security_group::Direction;
 use iroko_model::{MacAddress, PortId};
 use proptest::prelude::*;
 
@@ -12,7 +13,7 @@ fn mac() -> MacAddress {
 }
 
 fn vxlan(local: &str) -> Value {
-    Value::Vxlan { local: local.parse().unwrap(), mtu: 1450 }
+    Value::Vxlan { local: local.parse().unwrap(), mtu: 1450, sharing: Sharing::Nothing }
 }
 
 /// One of everything.
@@ -23,9 +24,12 @@ fn wanted() -> State {
         (Key::Element(Element::TapMac("ikt1".into(), mac())), Value::Present),
         (Key::Bridge(vni()), Value::Bridge { mtu: 1450 }),
         (Key::Vxlan(vni()), vxlan("192.0.2.1")),
-        (Key::Tap("ikt1".into()), Value::Tap { vni: vni(), mtu: 1450, owner: None }),
+        (Key::Tap("ikt1".into()), Value::Tap { vni: vni(), mtu: 1450, owner: None, sharing: Sharing::Nothing }),
+        (Key::Shape("ikt1".into(), Direction::Ingress), Value::Rate(1000)),
+        (Key::Shape("ikt1".into(), Direction::Egress), Value::Rate(2000)),
         (Key::Service(vni()), Value::Service { mtu: 1450, addresses: vec![] }),
         (Key::Tunnel(vni(), mac()), Value::Vtep("192.0.2.2".parse().unwrap())),
+        (Key::Flood(vni(), "192.0.2.2".parse().unwrap()), Value::Present),
         (Key::Forward(vni(), mac()), Value::Device(vni().vxlan())),
         (Key::Forward(vni(), service_mac(vni())), Value::Device("iksv0000ff".into())),
         (Key::Neighbour(vni(), "10.0.0.9".parse().unwrap()), Value::Mac(mac())),
@@ -62,6 +66,7 @@ fn from_all_to_nothing() {
 #[test]
 fn what_differs_and_no_more() {
     let port = PortId::from(uuid::Uuid::from_u128(7));
+    let shares = Value::Vxlan { local: "192.0.2.1".parse().unwrap(), mtu: 1450, sharing: Sharing::Macs };
     let cases = [
         ("nothing", wanted()),
         ("bridge is down", with(Key::Bridge(vni()), Some(Value::wrong("is down")))),
@@ -74,6 +79,10 @@ fn what_differs_and_no_more() {
         ("a new reservation", with(Key::Reservation(vni(), port), None)),
         ("a changed reservation", with(Key::Reservation(vni(), port), Some(Value::Text("old".into())))),
         ("a dead server", with(Key::Dnsmasq(vni()), Some(Value::wrong("does not run")))),
+        ("shares addresses", with(Key::Vxlan(vni()), Some(shares))),
+        ("a stray flood", with(Key::Flood(vni(), "192.0.2.9".parse().unwrap()), Some(Value::Present))),
+        ("another rate", with(Key::Shape("ikt1".into(), Direction::Egress), Some(Value::Rate(1)))),
+        ("a tap made anew", with(Key::Tap("ikt1".into()), Some(Value::unusable("is no tap")))),
         ("a stray tap", with(Key::Tap("ikt5".into()), Some(Value::wrong("is on no bridge of ours")))),
     ];
     let text: String =
@@ -83,15 +92,15 @@ fn what_differs_and_no_more() {
 
 #[test]
 fn a_partial_plan_leaves_the_rest_alone() {
-    let tap = Key::Tap("ikt1".into());
-    let actions = only(&wanted(), &State::new(), [&tap]);
-    assert_eq!(actions, [Action::Ensure(tap.clone(), wanted()[&tap].clone())]);
+    let service = Key::Service(vni());
+    let actions = only(&wanted(), &State::new(), [&service]);
+    assert_eq!(actions, [Action::Ensure(service.clone(), wanted()[&service].clone())]);
 }
 
 proptest! {
     /// Whatever is there, what the plan makes of it is what is wanted, and then there is no plan.
     #[test]
-    fn a_plan_converges(present in proptest::collection::vec(0..4u8, 13), absent in proptest::collection::vec(any::<bool>(), 13)) {
+    fn a_plan_converges(present in proptest::collection::vec(0..4u8, 16), absent in proptest::collection::vec(any::<bool>(), 16)) {
         let mut keys: Vec<Key> = wanted().into_keys().collect();
         keys.sort();
         let mut observed = State::new();

@@ -1,6 +1,6 @@
 use super::*;
 use crate::Fake;
-use crate::object::{Element, Value};
+use crate::object::{Element, Sharing, Value};
 use iroko_agent_link::wire::{Change, DesiredReply, NetworkSpec, Object, PeerSpec, SubnetSpec};
 use iroko_model::address::tap_name;
 use iroko_model::port::PortLimits;
@@ -98,6 +98,7 @@ fn peer(port: &PortSpec) -> Change {
         mac: port.mac,
         addresses: port.addresses.clone(),
         hostname: port.hostname.clone(),
+        allowed_address_pairs: port.allowed_address_pairs.clone(),
     })))
 }
 
@@ -198,7 +199,7 @@ async fn a_changed_network_takes_its_ports_along() {
     let Change::Set(Object::Network(spec)) = world.network() else { unreachable!("it sets a network") };
     let wider = Change::Set(Object::Network(Arc::new(NetworkSpec { mtu: 8950, generation: 2, ..(*spec).clone() })));
     reconciler.pass(&world.apply(vec![wider])).await;
-    let tap = Value::Tap { vni: vni(), mtu: 8950, owner: None };
+    let tap = Value::Tap { vni: vni(), mtu: 8950, owner: None, sharing: Sharing::Nothing };
     assert_eq!(world.fake.state()[&Key::Tap(port.tap.clone())], tap);
     reconciler.pass(&world.apply(vec![Change::Gone(ObjectKey::Network(world.network))])).await;
     assert_eq!(world.fake.state().into_keys().collect::<Vec<_>>(), [Key::Base], "all but the empty tables is gone");

@@ -68,10 +68,16 @@ pub struct Agent {
 impl Host {
     /// A host without an underlay, whose VTEP is `192.0.2.NUMBER`.
     pub fn new(number: u8) -> Self {
+        Self::with(number, |_| {})
+    }
+
+    /// The same, otherwise configured.
+    pub fn with(number: u8, change: impl FnOnce(&mut Config)) -> Self {
         let id = HostId::new();
         let vtep = IpAddr::V4(Ipv4Addr::new(192, 0, 2, number));
         let (desired, reporter, ready) = (DesiredHandle::new(), Reporter::new(), ReadyPorts::in_memory());
-        let config = Config { vtep: Some(vtep), ..Config::default() };
+        let mut config = Config { vtep: Some(vtep), ..Config::default() };
+        change(&mut config);
         let (work, todo) = mpsc::channel::<Work>();
         let (told, tid) = mpsc::channel();
         let parts = (config, id, desired.clone(), reporter.clone(), ready.clone());
@@ -97,6 +103,22 @@ impl Host {
             host.sh(&format!("ip address add {}/24 dev und0 && ip link set und0 up", host.vtep));
         }
         (one, two)
+    }
+
+    /// Three hosts on one segment.
+    pub fn three() -> [Self; 3] {
+        let hosts = [1, 2, 3].map(Self::new);
+        hosts[0].sh("ip link add und0 type bridge");
+        for (n, host) in hosts.iter().enumerate().skip(1) {
+            hosts[0].sh(&format!(
+                "ip link add und{n} type veth peer name und0 netns {} && ip link set und{n} master und0 up",
+                host.tid
+            ));
+        }
+        for host in &hosts {
+            host.sh(&format!("ip address add {}/24 dev und0 && ip link set und0 up", host.vtep));
+        }
+        hosts
     }
 
     /// Runs work on the host's thread, in its namespaces.
@@ -262,5 +284,6 @@ pub fn peer(port: &PortSpec, on: &Host) -> Change {
         mac: port.mac,
         addresses: port.addresses.clone(),
         hostname: port.hostname.clone(),
+        allowed_address_pairs: port.allowed_address_pairs.clone(),
     })))
 }

@@ -128,6 +128,40 @@ async fn a_delta_is_as_large_as_the_change(_: PgPoolOptions, connect: PgConnectO
     eprintln!("delta to near, far, compute: {:?} octets; everything: {}", sizes[1], octets(&everything));
 }
 
+/// Addresses that a machine may share with others are told to all hosts of its network.
+#[sqlx::test(migrations = "../store/migrations")]
+async fn address_pairs_reach_the_hosts_of_the_network(_: PgPoolOptions, connect: PgConnectOptions) {
+    let api = Api::start(&connect).await;
+    let (_, mut near) = Agent::pair(&api, "host-1", "192.0.2.1").await;
+    let (_, mut far) = Agent::pair(&api, "host-2", "192.0.2.2").await;
+    let ground = api.ground("10.0.0.0/24").await;
+    let id = run_on(&api, &ground, &near).await;
+    run_on(&api, &ground, &far).await;
+    for agent in [&mut near, &mut far] {
+        catch_up(&api, agent).await;
+    }
+    let port = port_of(&api, id).await;
+    let pairs = json!([{"cidr": "10.0.0.100/32", "mac_address": "00:00:5e:00:01:01"}]);
+    let body = Some(json!({"allowed_address_pairs": pairs}));
+    api.call(Method::PATCH, &api.at(&format!("ports/{port}")), Some(&api.member), body).await.must(200);
+    let pair = iroko_model::port::AddressPair::new(
+        Some("00:00:5e:00:01:01".parse().unwrap()),
+        "10.0.0.100/32".parse().unwrap(),
+    );
+    let (to_far, to_near) = (delta(&mut far).await, delta(&mut near).await);
+    let as_peer = |change: &Change| match change {
+        Change::Set(Object::Peer(peer)) => Some(peer.allowed_address_pairs.clone()),
+        _ => None,
+    };
+    let as_port = |change: &Change| match change {
+        Change::Set(Object::Port(port)) => Some(port.allowed_address_pairs.clone()),
+        _ => None,
+    };
+    let expected = Some(vec![pair.unwrap()]);
+    assert_eq!(to_far.changes.iter().find_map(as_peer), expected, "{to_far:?}");
+    assert_eq!(to_near.changes.iter().find_map(as_port), expected, "{to_near:?}");
+}
+
 /// A crash of PostgreSQL gives numbers of transactions that wrote nothing away again.
 #[sqlx::test(migrations = "../store/migrations")]
 async fn a_revision_told_is_of_a_change_that_was_read(_: PgPoolOptions, connect: PgConnectOptions) {
