@@ -36,6 +36,7 @@ pub mod plan;
 mod port;
 pub mod reconcile;
 mod security_group;
+pub mod statistics;
 mod underlay;
 pub mod verify;
 

@@ -39,7 +39,16 @@ async fn serve(file: File, shutdown: CancellationToken) -> anyhow::Result<()> {
         .with_context(|| format!("opening net.ready_ports_dir {}", file.net.ready_ports_dir.display()))?;
     let link = start(file.link, session, true, shutdown.clone()).await.context("starting the agent link")?;
     let (host_id, desired, reporter) = (link.identity.host_id, link.desired.clone(), link.reporter.clone());
+    let counting = iroko_net_agent::statistics::run(
+        file.net.clone(),
+        desired.clone(),
+        link.link.clone(),
+        kernel.clone(),
+        shutdown.clone(),
+    );
+    let counting = tokio::spawn(counting);
     Box::pin(iroko_net_agent::run(file.net, host_id, desired, reporter, ready, kernel, shutdown)).await?;
+    counting.await.context("ending the statistics")?;
     link.task.await.context("ending the agent link")
 }
 

@@ -11,4 +11,5 @@ mod limits;
 mod passes;
 mod property;
 mod service;
+mod statistics;
 mod traffic;
