@@ -9,6 +9,7 @@ mod networks;
 mod ring;
 pub mod routes;
 mod security;
+mod statistics;
 mod tls;
 
 pub use tls::server_config;

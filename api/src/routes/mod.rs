@@ -28,6 +28,7 @@ mod service_account;
 mod session;
 mod signing_key;
 mod ssh_key;
+mod statistics;
 mod subnet;
 mod suspension;
 mod totp;
@@ -65,6 +66,7 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(security_group_rule::router())
         .merge(address_set::router())
         .merge(port::router())
+        .merge(statistics::router())
         .merge(instance::router())
         .merge(host::router())
         .merge(event::router())

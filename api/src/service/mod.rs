@@ -31,6 +31,7 @@ pub mod service_account;
 pub mod session;
 pub mod signing_key;
 pub mod ssh_key;
+pub mod statistics;
 pub mod subnet;
 pub mod suspension;
 pub mod totp;

@@ -27,6 +27,7 @@ mod service;
 mod session;
 mod signing_key;
 mod ssh_key;
+mod statistics;
 mod suspension;
 mod tenancy;
 mod totp;

@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use iroko_lab::rest::text;
 use iroko_lab::traces::settled;
 use iroko_lab::{Guest, Lab, Tenant};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// What hosts and guests do about a change.
@@ -45,12 +45,28 @@ async fn scenario(lab: &Lab) -> Result<()> {
     ensure!(!beta.sh(&format!("ping -c 1 -W 2 {}", alpha.ip)).await?.0, "what no rule lets out is dropped");
     beta.must("nslookup alpha.internal | grep -q 10.32.0").await?;
 
+    // What was dropped is counted, and told.
+    let counted = format!("{port}/statistics");
+    let dropped = |seen: &Value| {
+        let of = |pointer: &str| seen.pointer(pointer).and_then(Value::as_i64).unwrap_or_default() > 0;
+        of("/rx_dropped/security_groups") && of("/tx_dropped/security_groups") && of("/rx_bytes") && of("/tx_bytes")
+    };
+    tenant.rest.until(&counted, "what was dropped each way is counted", SOON, dropped).await?;
+
     // A rule opens one port and nothing else.
     let rules = format!("{groups}/{group}/rules");
     let rule = json!({"direction": "ingress", "ethertype": "ipv4", "protocol": "tcp", "port_first": 80});
     let rule = text(&tenant.rest.post(&rules, &rule).await?, "/id")?.to_owned();
     alpha.until(&web, SOON).await?;
     refused(&alpha, &ping).await?;
+    let hit = |seen: &Value| {
+        seen["rules"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .any(|row| row["rule_id"] == rule && row["packets"].as_i64() > Some(0))
+    };
+    tenant.rest.until(&format!("{groups}/{group}/statistics"), "the rule was needed", SOON, hit).await?;
 
     // Without it the port is closed.
     tenant.rest.delete(&format!("{rules}/{rule}")).await?;

@@ -11,5 +11,6 @@ mod outbox;
 mod placement;
 mod report;
 mod security_group;
+mod statistics;
 mod subnet;
 mod world;

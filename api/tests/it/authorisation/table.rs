@@ -76,6 +76,8 @@ pub const TABLE: &[Row] = &[
     ("port_get", Project, "port.read", ALL_BUT_CUSTOM, 200),
     ("port_update", Project, "port.update", WORK, 422),
     ("port_delete", Project, "port.delete", WORK, 409),
+    ("port_statistics", Project, "port.read", ALL_BUT_CUSTOM, 200),
+    ("security_group_statistics", Project, "security_group.read", ALL_BUT_CUSTOM, 200),
     ("security_group_list", Project, "security_group.read", ALL_BUT_CUSTOM, 200),
     ("security_group_create", Project, "security_group.create", WORK, 422),
     ("security_group_get", Project, "security_group.read", ALL_BUT_CUSTOM, 200),
