@@ -12,6 +12,7 @@ use iroko_agent_link::wire::{Change, DesiredReply, MemberSpec, Object, PortSpec,
 use iroko_model::security_group::{Direction, Ethertype, PortRange, Protocol, Remote, Rule, RuleParts};
 use iroko_model::{MacAddress, PortId, SecurityGroupId, SecurityGroupRuleId};
 use iroko_net_agent::Linux;
+use iroko_net_agent::connection_log::Records;
 use iroko_net_agent::statistics::Statistics;
 use lab::{Host, Net, peer, set_port};
 use std::net::{IpAddr, Ipv4Addr};
@@ -142,7 +143,7 @@ impl World {
         let took = host.on(move |runtime, agent| {
             runtime.block_on(async {
                 let kernel = Arc::new(Linux::open(&agent.config).unwrap());
-                let mut statistics = Statistics::open(&agent.config, kernel);
+                let mut statistics = Statistics::open(&agent.config, kernel, Records::default());
                 statistics.count(&desired).await.unwrap();
                 let start = Instant::now();
                 statistics.count(&desired).await.unwrap();

@@ -14,6 +14,7 @@ pub mod api_key;
 pub mod audit;
 pub mod authority;
 pub mod change;
+pub mod connection_log;
 pub mod console;
 pub mod credential;
 pub mod custom_role;

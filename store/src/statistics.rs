@@ -50,11 +50,11 @@ async fn ports_accept(conn: &mut Conn, host_id: HostId, told: &[PortCounts]) -> 
         "INSERT INTO port_statistics AS s (project_id, port_id, host_id, epoch, since, counted_at)
          SELECT DISTINCT ON (p.id) p.project_id, p.id, i.host_id, t.epoch,
                 ARRAY[t.rx_packets, t.rx_bytes, t.tx_packets, t.tx_bytes, t.rx_dropped_groups, t.rx_dropped_limits,
-                      t.tx_dropped_security, t.tx_dropped_groups, t.tx_dropped_limits], now()
+                      t.tx_dropped_security, t.tx_dropped_groups, t.tx_dropped_limits, t.records_lost], now()
          FROM unnest($2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
-                     $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[])
+                     $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[])
              AS t (id, epoch, rx_packets, rx_bytes, tx_packets, tx_bytes, rx_dropped_groups, rx_dropped_limits,
-                   tx_dropped_security, tx_dropped_groups, tx_dropped_limits)
+                   tx_dropped_security, tx_dropped_groups, tx_dropped_limits, records_lost)
          JOIN port p ON p.id = t.id JOIN instance i ON i.id = p.instance_id AND i.host_id = $1
          ORDER BY p.id
          ON CONFLICT (port_id, host_id) DO UPDATE SET counted_at = now(), epoch = excluded.epoch,
@@ -71,7 +71,8 @@ async fn ports_accept(conn: &mut Conn, host_id: HostId, told: &[PortCounts]) -> 
         &column(|port| port.rx_dropped_limits),
         &column(|port| port.tx_dropped_security),
         &column(|port| port.tx_dropped_groups),
-        &column(|port| port.tx_dropped_limits)
+        &column(|port| port.tx_dropped_limits),
+        &column(|port| port.records_lost)
     )
     .execute(conn)
     .await?;
@@ -112,7 +113,7 @@ async fn rules_accept(conn: &mut Conn, host_id: HostId, told: &[RuleCounts]) -> 
 /// What a port has carried since it was made, on all hosts.
 #[derive(Debug, Clone)]
 pub struct PortStatistics {
-    /// The counts, in the order of migration 0037; what was never counted is missing at the end.
+    /// The counts, in the order of migration 0037, then records lost; what was never counted is missing at the end.
     pub counts: Vec<i64>,
     /// When its host last told; where it has none, when the last one did.
     pub measured_at: Option<OffsetDateTime>,

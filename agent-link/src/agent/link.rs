@@ -4,8 +4,8 @@ use super::identity::{Identity, IdentityError, signing_request};
 use super::images::{ImageError, ImageSource, ImageStream};
 use super::tls;
 use crate::wire::{
-    AgentKind, DesiredQuery, DesiredReply, EnrolReply, PortCounts, RenewRequest, Report, ReportReply, RuleCounts,
-    SessionReply, SessionRequest, StatisticsReply, StatisticsReport,
+    AgentKind, ConnectionRecord, ConnectionReply, ConnectionReport, DesiredQuery, DesiredReply, EnrolReply, PortCounts,
+    RenewRequest, Report, ReportReply, RuleCounts, SessionReply, SessionRequest, StatisticsReply, StatisticsReport,
 };
 use futures::{StreamExt, TryStreamExt};
 use iroko_model::ImageId;
@@ -105,6 +105,11 @@ impl Link {
     /// Tells what was seen.
     pub async fn report(&self, report: &Report) -> Result<ReportReply, LinkError> {
         self.post("report", report).await
+    }
+
+    /// Tells what connections were recorded; at most [`ConnectionReport::MAX`].
+    pub async fn connections(&self, records: Vec<ConnectionRecord>) -> Result<(), LinkError> {
+        self.post::<ConnectionReply>("connections", &ConnectionReport { records }).await.map(drop)
     }
 
     /// Tells what was counted; at most [`StatisticsReport::MAX`] of each.

@@ -1,5 +1,6 @@
 //! The types on the wire. Additive changes only.
 
+mod connection_log;
 mod desired;
 mod enrol;
 mod report;
@@ -7,6 +8,7 @@ mod security_group;
 mod spec;
 mod statistics;
 
+pub use connection_log::{ConnectionLogSpec, ConnectionRecord, ConnectionReply, ConnectionReport, Headers};
 pub use desired::{Change, DesiredQuery, DesiredReply, Object, ObjectKey};
 pub use enrol::{EnrolReply, EnrolRequest, RenewRequest, SessionReply, SessionRequest};
 pub use report::{ConsoleLog, InstanceObservation, PortObservation, Report, ReportReply};

@@ -61,6 +61,9 @@ pub struct PortCounts {
     /// Frames from the machine over a limit.
     #[serde(default)]
     pub tx_dropped_limits: u64,
+    /// Packets that its connection log should have recorded and did not.
+    #[serde(default)]
+    pub records_lost: u64,
 }
 
 /// What a rule let through on the host, for all ports together.

@@ -2,6 +2,7 @@
 //! that agents watch, an intake for their reports, and the routes in front of them.
 
 pub mod authority;
+mod connection_log;
 pub mod hub;
 pub mod intake;
 mod member;

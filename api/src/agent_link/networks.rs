@@ -120,6 +120,7 @@ mod tests {
             is_secured: true,
             allowed_address_pairs: vec![],
             limits: PortLimits::default(),
+            connection_log: None,
         };
         let vtep = "192.0.2.1".parse().unwrap();
         let peer = PeerSpec { port_id: id, network_id, host_id, vtep, mac, addresses: vec![], hostname };

@@ -42,6 +42,7 @@ pub fn router(app: App) -> Router {
         .route("/agent/v1/desired", get(desired))
         .route("/agent/v1/report", post(report))
         .route("/agent/v1/statistics", post(super::statistics::take))
+        .route("/agent/v1/connections", post(super::connection_log::take))
         .route("/agent/v1/images/{id}", get(image_bytes))
         .layer(DefaultBodyLimit::max(REPORT_MAX_BYTES))
         .with_state(app)

@@ -5,6 +5,7 @@ mod address_set;
 mod api_key;
 mod audit;
 mod auth;
+mod connection_log;
 mod credential;
 mod event;
 mod flavor;
@@ -67,6 +68,7 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(address_set::router())
         .merge(port::router())
         .merge(statistics::router())
+        .merge(connection_log::router())
         .merge(instance::router())
         .merge(host::router())
         .merge(event::router())

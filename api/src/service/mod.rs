@@ -6,6 +6,7 @@ pub mod address_set;
 pub mod api_key;
 pub mod audit;
 pub mod authority;
+pub mod connection_log;
 pub mod credential;
 pub mod event;
 pub mod flavor;

@@ -7,6 +7,7 @@ mod agent_link;
 mod api_key;
 mod audit;
 mod authorisation;
+mod connection_log;
 mod conventions;
 mod credential;
 mod event;

@@ -40,6 +40,7 @@ async fn what_hosts_count_is_shown(_: PgPoolOptions, connect: PgConnectOptions) 
         tx_dropped_security: 7,
         tx_dropped_groups: 8,
         tx_dropped_limits: 9,
+        records_lost: 0,
     };
     let hits = RuleCounts { id: rule.parse().unwrap(), epoch: 1, packets: 10, bytes: 11 };
     assert!(compute.link.statistics(vec![counts.clone()], vec![]).await.is_err(), "the host's other agent");

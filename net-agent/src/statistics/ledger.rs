@@ -108,6 +108,7 @@ impl Ledger {
             Meter::Unallowed(_, Direction::Egress) => port.tx_dropped_groups += packets,
             Meter::OverLimit(_, Direction::Ingress) => port.rx_dropped_limits += packets,
             Meter::OverLimit(_, Direction::Egress) => port.tx_dropped_limits += packets,
+            Meter::Unlogged(_) => port.records_lost += packets,
             Meter::Rule(_) => {}
         }
     }
@@ -130,6 +131,7 @@ const fn nothing(id: PortId, epoch: i64) -> PortCounts {
         tx_dropped_security: 0,
         tx_dropped_groups: 0,
         tx_dropped_limits: 0,
+        records_lost: 0,
     }
 }
 

@@ -19,6 +19,7 @@ pub mod nf_tables;
 pub mod reading;
 
 use crate::config::Config;
+use crate::connection_log::Records;
 use crate::kernel::{Kernel, KernelError};
 use crate::link::read;
 use iroko_agent_link::agent::{Desired, DesiredHandle, Link, LinkError};
@@ -57,10 +58,11 @@ pub async fn run(
     desired: DesiredHandle,
     link: Link,
     kernel: Arc<dyn Kernel>,
+    records: Records,
     shutdown: CancellationToken,
 ) {
     let period = Duration::from_secs(config.statistics_period_s.max(1));
-    let mut statistics = Statistics::open(&config, kernel);
+    let mut statistics = Statistics::open(&config, kernel, records);
     let mut clock = tokio::time::interval(period);
     clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let forever = async {
@@ -81,6 +83,7 @@ pub async fn run(
 /// The ledger, its file, and what the control plane has been told.
 pub struct Statistics {
     kernel: Arc<dyn Kernel>,
+    records: Records,
     ledger: Ledger,
     path: PathBuf,
     told: Told,
@@ -95,10 +98,10 @@ struct Told {
 }
 
 impl Statistics {
-    /// Goes on with what an agent before kept.
-    pub fn open(config: &Config, kernel: Arc<dyn Kernel>) -> Self {
+    /// Goes on with what an agent before kept. `records`: of connections, to count those that are lost.
+    pub fn open(config: &Config, kernel: Arc<dyn Kernel>, records: Records) -> Self {
         let path = config.run_dir.join("statistics.json");
-        Self { kernel, ledger: Ledger::load(&path), path, told: Told::default() }
+        Self { kernel, records, ledger: Ledger::load(&path), path, told: Told::default() }
     }
 
     /// Reads the kernel's counters and keeps what they grew by.
@@ -106,7 +109,8 @@ impl Statistics {
     /// # Errors
     /// Where they cannot be read, or what they say cannot be kept; the next time counts it, too.
     pub async fn count(&mut self, desired: &DesiredHandle) -> Result<(), StatisticsError> {
-        let reading = self.kernel.counters().await?;
+        let mut reading = self.kernel.counters().await?;
+        reading.extend(self.records.lost());
         let (taps, rules) = {
             let desired = desired.read();
             if !desired.known {

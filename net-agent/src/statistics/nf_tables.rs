@@ -5,8 +5,10 @@
 //! is not understood is passed over all the same.
 
 use super::reading::{Counter, Meter};
+use crate::nfnetlink::{
+    FAMILY, NLMSG_DONE, NLMSG_ERROR, attribute, attributes, find, messages, number, refusal, request, text,
+};
 use crate::object::Chain;
-use rtnetlink::packet_core::{NlaBuffer, NlasIterator};
 use rtnetlink::sys::protocols::NETLINK_NETFILTER;
 use rtnetlink::sys::{Socket, SocketAddr};
 use std::collections::HashMap;
@@ -46,13 +48,8 @@ const TABLE: &[u8] = b"ik\0";
 /// The set of `base.nft` that counts what port security refuses, by tap.
 const REFUSED: &[u8] = b"refused\0";
 
-const NLMSG_ERROR: u16 = 2;
-const NLMSG_DONE: u16 = 3;
 const REQUEST_DUMP: u16 = 0x301;
 const DUMP_INTERRUPTED: u16 = 0x10;
-/// Octets of `struct nlmsghdr` and `struct nfgenmsg`.
-const HEADER: usize = 16;
-const FAMILY: usize = 4;
 /// Tables that change while they are read are read again, so often.
 const TRIES: usize = 5;
 
@@ -125,7 +122,7 @@ impl Channel {
         take: &mut impl FnMut(u16, u8, &[u8]),
     ) -> io::Result<bool> {
         self.asked = self.asked.wrapping_add(1);
-        self.socket.send(&request(kind, family, self.asked, attributes), 0)?;
+        self.socket.send(&request(SUBSYSTEM << 8 | kind, REQUEST_DUMP, (family, 0), self.asked, attributes), 0)?;
         let mut is_whole = true;
         loop {
             let (datagram, _) = self.socket.recv_from_full()?;
@@ -148,78 +145,6 @@ impl Channel {
     }
 }
 
-/// A netlink message without its header.
-#[derive(Debug)]
-pub struct Message<'a> {
-    /// `nlmsg_type`.
-    pub kind: u16,
-    /// `nlmsg_flags`.
-    pub flags: u16,
-    /// `nlmsg_seq`.
-    pub sequence: u32,
-    /// What follows the header.
-    pub body: &'a [u8],
-}
-
-/// The messages of a datagram, up to the first that is not whole.
-pub fn messages(datagram: &[u8]) -> impl Iterator<Item = Message<'_>> {
-    let mut rest = datagram;
-    std::iter::from_fn(move || {
-        let header = rest.first_chunk::<HEADER>()?;
-        let [a, b, c, d, e, f, g, h, i, j, k, l, ..] = *header;
-        let length = u32::from_ne_bytes([a, b, c, d]) as usize;
-        let body = rest.get(HEADER..length)?;
-        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
-        let (kind, flags) = (u16::from_ne_bytes([e, f]), u16::from_ne_bytes([g, h]));
-        Some(Message { kind, flags, sequence: u32::from_ne_bytes([i, j, k, l]), body })
-    })
-}
-
-fn request(kind: u16, family: u8, sequence: u32, attributes: &[u8]) -> Vec<u8> {
-    let length = (HEADER + FAMILY + attributes.len()) as u32;
-    let mut message = Vec::with_capacity(length as usize);
-    message.extend(length.to_ne_bytes());
-    message.extend((SUBSYSTEM << 8 | kind).to_ne_bytes());
-    message.extend(REQUEST_DUMP.to_ne_bytes());
-    message.extend(sequence.to_ne_bytes());
-    message.extend([0; 4]);
-    message.extend([family, 0, 0, 0]);
-    message.extend(attributes);
-    message
-}
-
-/// An attribute, padded.
-fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
-    let length = (4 + value.len()) as u16;
-    let mut attribute = [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
-    attribute.extend(value);
-    attribute.resize(attribute.len().next_multiple_of(4), 0);
-    attribute
-}
-
-/// What an error message says; none where it only acknowledges.
-fn refusal(body: &[u8]) -> Option<io::Error> {
-    let code = i32::from_ne_bytes(*body.first_chunk()?);
-    (code != 0).then(|| io::Error::from_raw_os_error(code.saturating_neg()))
-}
-
-/// The attributes of a message or of a nested attribute, up to the first that is not whole.
-fn attributes(bytes: &[u8]) -> impl Iterator<Item = NlaBuffer<&[u8]>> {
-    NlasIterator::new(bytes).map_while(Result::ok)
-}
-
-fn find(bytes: &[u8], kind: u16) -> Option<Vec<u8>> {
-    attributes(bytes).find(|attribute| attribute.kind() == kind).map(|attribute| attribute.value().to_vec())
-}
-
-fn text(bytes: &[u8]) -> Option<&str> {
-    std::str::from_utf8(bytes.split(|byte| *byte == 0).next()?).ok()
-}
-
-fn number(bytes: &[u8]) -> Option<u64> {
-    bytes.try_into().ok().map(u64::from_be_bytes)
-}
-
 /// The handle of our table.
 fn table(body: &[u8]) -> Option<u64> {
     if find(body, TABLE_NAME)? != TABLE {
@@ -234,10 +159,13 @@ fn rule(body: &[u8], table: u64) -> Option<Counter> {
     let handle = number(&find(body, RULE_HANDLE)?)?;
     let expressions = find(body, RULE_EXPRESSIONS)?;
     let (packets, bytes) = attributes(&expressions).find_map(|expression| counted(expression.value()))?;
+    let of_rule = || Some(Meter::Rule(comment(&find(body, RULE_USERDATA)?)?.parse().ok()?));
     let meter = match chain {
-        Chain::Port(tap, direction) => Meter::Unallowed(tap, direction),
+        // A port with a log has a copy of its groups' rules.
+        Chain::Port(tap, direction) => of_rule().unwrap_or(Meter::Unallowed(tap, direction)),
         Chain::Limit(tap, direction) => Meter::OverLimit(tap, direction),
-        Chain::Group(..) => Meter::Rule(comment(&find(body, RULE_USERDATA)?)?.parse().ok()?),
+        Chain::Log(tap, ..) | Chain::Refused(tap) => Meter::Unlogged(tap),
+        Chain::Group(..) => of_rule()?,
     };
     Some(Counter { meter, identity: table << 32 ^ handle, packets, bytes })
 }
@@ -310,6 +238,9 @@ mod tests {
             (format!("in_{group}"), &[], None),
             (format!("in_{group}"), &[UDATA_COMMENT, 200, 1], None),
             ("out_ikt1".to_owned(), &[], Some(Meter::Unallowed("ikt1".to_owned(), Direction::Egress))),
+            ("out_ikt1".to_owned(), &userdata[..], Some(Meter::Rule(id))),
+            ("dropped_out_ikt1".to_owned(), &[], Some(Meter::Unlogged("ikt1".to_owned()))),
+            ("refused_ikt1".to_owned(), &[], Some(Meter::Unlogged("ikt1".to_owned()))),
             ("limit_in_ikt1".to_owned(), &[], Some(Meter::OverLimit("ikt1".to_owned(), Direction::Ingress))),
             ("stateful".to_owned(), &[], None),
         ];
@@ -328,16 +259,6 @@ mod tests {
         let seen = elements(&attribute(ELEMENTS, &element));
         let meter = Meter::Refused("ikt1".to_owned());
         assert_eq!(seen, [Counter { meter, identity: 0, packets: 3, bytes: 180 }]);
-    }
-
-    #[test]
-    fn a_request_is_one_message() {
-        let attributes = attribute(RULE_TABLE, TABLE);
-        let bytes = request(MSG_GETRULE, INET, 77, &attributes);
-        let seen: Vec<_> = messages(&bytes).collect();
-        assert_eq!(seen.len(), 1);
-        assert_eq!((seen[0].kind, seen[0].flags, seen[0].sequence), (0x0a07, REQUEST_DUMP, 77));
-        assert_eq!(seen[0].body[FAMILY..], attributes);
     }
 
     proptest! {

@@ -17,6 +17,8 @@ pub enum Meter {
     Unallowed(String, Direction),
     /// What was over a limit.
     OverLimit(String, Direction),
+    /// What should have been logged and was not.
+    Unlogged(String),
     /// What a rule accepted, for all ports.
     Rule(SecurityGroupRuleId),
 }
@@ -29,7 +31,8 @@ impl Meter {
             | Self::Sent(tap)
             | Self::Refused(tap)
             | Self::Unallowed(tap, _)
-            | Self::OverLimit(tap, _) => Some(tap),
+            | Self::OverLimit(tap, _)
+            | Self::Unlogged(tap) => Some(tap),
             Self::Rule(_) => None,
         }
     }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test's own tools may panic as its cases do")]
 
 mod attacks;
+mod connection_log;
 mod frame;
 mod groups;
 mod guest;

@@ -10,6 +10,7 @@ use iroko_model::SecurityGroupRuleId;
 use iroko_model::port::PortLimits;
 use iroko_model::security_group::{Direction, Ethertype, Protocol};
 use iroko_net_agent::Linux;
+use iroko_net_agent::connection_log::Records;
 use iroko_net_agent::statistics::Statistics;
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ fn counted(host: &Host) -> (Vec<PortCounts>, Vec<RuleCounts>) {
     host.on(move |runtime, agent| {
         runtime.block_on(async {
             let kernel = Arc::new(Linux::open(&agent.config).unwrap());
-            let mut statistics = Statistics::open(&agent.config, kernel);
+            let mut statistics = Statistics::open(&agent.config, kernel, Records::default());
             statistics.count(&desired).await.unwrap();
             statistics.unsent()
         })

@@ -20,6 +20,7 @@ fn counts(id: PortId, epoch: i64, packets: u64) -> PortCounts {
         tx_dropped_security: packets + 3,
         tx_dropped_groups: packets + 4,
         tx_dropped_limits: packets + 5,
+        records_lost: packets + 6,
     }
 }
 
@@ -90,6 +91,7 @@ async fn totals_grow_over_epochs_and_hosts(_: PgPoolOptions, connect: PgConnectO
         packets + 3 * epochs,
         packets + 4 * epochs,
         packets + 5 * epochs,
+        packets + 6 * epochs,
     ];
     assert_eq!(of_port(&world, port).await, expected);
 

@@ -63,6 +63,7 @@ fn every_meter_has_its_count() {
         Meter::OverLimit(tap(), Direction::Ingress),
         Meter::OverLimit(tap(), Direction::Egress),
         Meter::Rule(rule),
+        Meter::Unlogged(tap()),
     ];
     let reading: Vec<_> = (1..).zip(meters).map(|(n, meter)| counter(meter, 7, n)).collect();
     let seen = world.read(&reading).clone();
@@ -78,6 +79,7 @@ fn every_meter_has_its_count() {
         tx_dropped_groups: 5,
         rx_dropped_limits: 6,
         tx_dropped_limits: 7,
+        records_lost: 9,
     };
     assert_eq!(seen, expected);
     assert_eq!(world.ledger.rules[&rule], RuleCounts { id: rule, epoch: 2, packets: 8, bytes: 800 });
