@@ -65,7 +65,10 @@ impl Host {
         );
         write_secret(&self.etc().join("compute-agent.toml"), &compute)?;
         // The one whose presence lets the host start comes last.
-        let net = format!("{}\n[net]\nunderlay_device = \"eth0\"\nverify_period_s = 5\n", link("net-agent"));
+        let net = format!(
+            "{}\n[net]\nunderlay_device = \"eth0\"\nverify_period_s = 5\nstatistics_period_s = 2\n",
+            link("net-agent")
+        );
         write_secret(&self.etc().join("net-agent.toml"), &net)
     }
 

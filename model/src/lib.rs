@@ -6,6 +6,7 @@
 //! in it can be tested with a table.
 
 pub mod address;
+pub mod connection_log;
 pub mod error;
 pub mod host;
 pub mod id;

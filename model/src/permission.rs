@@ -57,6 +57,8 @@ permissions! {
     PortUpdate = "port.update", "Change the security groups and allowed addresses of ports";
     PortDisableSecurity = "port.disable_security", "Let ports send from any address and past their security groups";
     PortDelete = "port.delete", "Delete ports";
+    ConnectionLogRead = "connection_log.read", "Read which connections of ports were recorded";
+    ConnectionLogManage = "connection_log.manage", "Have connections of ports recorded, and delete the records";
     SecurityGroupRead = "security_group.read", "See security groups and their rules";
     SecurityGroupCreate = "security_group.create", "Make security groups";
     SecurityGroupUpdate = "security_group.update", "Change security groups, make and delete their rules";

@@ -41,7 +41,8 @@ const RESOURCES_READ: Permissions = Permissions::of(&[
     P::ProjectRead,
     P::QuotaRead,
 ]);
-const READER: Permissions = RESOURCES_READ.union(Permissions::of(&[P::SshKeyRead, P::OrganizationRead, P::EventRead]));
+const READER: Permissions =
+    RESOURCES_READ.union(Permissions::of(&[P::SshKeyRead, P::OrganizationRead, P::EventRead, P::ConnectionLogRead]));
 const MEMBER: Permissions = READER.union(Permissions::of(&[
     P::InstanceCreate,
     P::InstancePower,
@@ -57,6 +58,7 @@ const MEMBER: Permissions = READER.union(Permissions::of(&[
     P::PortCreate,
     P::PortUpdate,
     P::PortDelete,
+    P::ConnectionLogManage,
     P::SecurityGroupCreate,
     P::SecurityGroupUpdate,
     P::SecurityGroupDelete,

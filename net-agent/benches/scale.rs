@@ -11,6 +11,9 @@ use iroko_agent_link::agent::Desired;
 use iroko_agent_link::wire::{Change, DesiredReply, MemberSpec, Object, PortSpec, RuleSpec, SecurityGroupSpec};
 use iroko_model::security_group::{Direction, Ethertype, PortRange, Protocol, Remote, Rule, RuleParts};
 use iroko_model::{MacAddress, PortId, SecurityGroupId, SecurityGroupRuleId};
+use iroko_net_agent::Linux;
+use iroko_net_agent::connection_log::Records;
+use iroko_net_agent::statistics::Statistics;
 use lab::{Host, Net, peer, set_port};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -19,6 +22,8 @@ use std::time::{Duration, Instant};
 const PORTS: u16 = 1000;
 const PORTS_OF_A_NETWORK: u16 = 50;
 const PEERS_OF_A_NETWORK: u16 = 10;
+/// Rules of another group of the first port.
+const IDLE_RULES: u16 = 500;
 
 /// One line of the table.
 struct Line {
@@ -48,6 +53,7 @@ struct World {
     nets: Vec<Net>,
     ports: Vec<PortSpec>,
     group: SecurityGroupSpec,
+    idle: SecurityGroupSpec,
 }
 
 impl World {
@@ -60,12 +66,18 @@ impl World {
         ];
         let group = SecurityGroupSpec { id, generation: 1, is_stateful: true, rules: rules.to_vec() };
         let nets: Vec<Net> = (0..count.div_ceil(PORTS_OF_A_NETWORK)).map(|n| Net::new(0x9000 + u32::from(n))).collect();
-        let ports = (0..count).map(|n| port(&nets[usize::from(n / PORTS_OF_A_NETWORK)], n, Some(id))).collect();
-        Self { host: Host::new(1), other: Host::new(2), nets, ports, group }
+        let rules = (1..=IDLE_RULES).map(|port| rule(Direction::Egress, Some(port), Remote::Any)).collect();
+        let idle = SecurityGroupSpec { id: SecurityGroupId::new(), generation: 1, is_stateful: true, rules };
+        let mut ports: Vec<PortSpec> =
+            (0..count).map(|n| port(&nets[usize::from(n / PORTS_OF_A_NETWORK)], n, Some(id))).collect();
+        ports[0].security_group_ids = Some(vec![id, idle.id]);
+        Self { host: Host::new(1), other: Host::new(2), nets, ports, group, idle }
     }
 
     fn all(&self) -> Vec<Change> {
-        let mut changes = vec![Change::Set(Object::SecurityGroup(Arc::new(self.group.clone())))];
+        let groups = [&self.group, &self.idle].into_iter().cloned();
+        let mut changes: Vec<Change> =
+            groups.map(|group| Change::Set(Object::SecurityGroup(Arc::new(group)))).collect();
         for net in &self.nets {
             changes.push(net.set());
             changes.extend((0..PEERS_OF_A_NETWORK).map(|n| peer(&port(net, 20_000 + n, None), &self.other)));
@@ -89,11 +101,12 @@ impl World {
         let (host, first) = (&self.host, &self.ports[0]);
         let mut lines = vec![self.change("everything made from nothing", self.all())];
         lines.push(self.reading());
+        lines.push(self.counting());
         lines.push(line("restart: a new agent looks at everything", || {
             host.restart();
             host.full()
         }));
-        assert_eq!(lines[2].actions, 0, "a restart changes nothing: {}", host.outstanding());
+        assert_eq!(lines[3].actions, 0, "a restart changes nothing: {}", host.outstanding());
         let newcomer = port(&self.nets[0], 30_000, None);
         lines.push(self.change("a machine elsewhere joins the group", vec![self.member(&newcomer)]));
         let mut group = self.group.clone();
@@ -122,6 +135,22 @@ impl World {
         let line = line(what, || self.host.change(changes));
         eprintln!("{what}: {:?}", line.took);
         line
+    }
+
+    /// Reading, adding up and keeping all counters of the host: taps, ports' chains, rules.
+    fn counting(&self) -> Line {
+        let (host, desired) = (&self.host, self.host.desired.clone());
+        let took = host.on(move |runtime, agent| {
+            runtime.block_on(async {
+                let kernel = Arc::new(Linux::open(&agent.config).unwrap());
+                let mut statistics = Statistics::open(&agent.config, kernel, Records::default());
+                statistics.count(&desired).await.unwrap();
+                let start = Instant::now();
+                statistics.count(&desired).await.unwrap();
+                start.elapsed()
+            })
+        });
+        Line { what: "statistics: all counters are read and kept", took, actions: 0 }
     }
 
     /// What a new agent reads from its disk before it looks at the kernel.

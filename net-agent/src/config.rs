@@ -22,6 +22,8 @@ pub struct Config {
     pub underlay_mtu: Option<u32>,
     /// Seconds between two full comparisons with the kernel, which mend what was broken by hand.
     pub verify_period_s: u64,
+    /// Seconds between two readings of what ports and rules counted, which are told to the control plane.
+    pub statistics_period_s: u64,
     /// User id that may open the taps (that of the QEMU processes). Unset: root alone.
     pub tap_owner_uid: Option<u32>,
     /// Bandwidth limits of ports are kept by queues (TBF, IFB). False, for kernels without these: what
@@ -51,6 +53,7 @@ impl Default for Config {
             underlay_device: None,
             underlay_mtu: None,
             verify_period_s: 30,
+            statistics_period_s: 30,
             tap_owner_uid: None,
             shaping: true,
             dnsmasq: "/usr/sbin/dnsmasq".into(),

@@ -155,12 +155,13 @@ impl Wanted {
         all
     }
 
-    /// Ports that begin or cease to keep state because of this group.
+    /// Ports that begin or cease to keep state because of this group, and those with a copy of its rules.
     fn ports_that_turn(&self, group: SecurityGroupId, desired: &Desired) -> Vec<ObjectKey> {
         let turns = |spec: &&Arc<PortSpec>| {
             let groups = spec.security_group_ids.as_deref().unwrap_or_default();
             let was = self.state.contains_key(&Key::Element(Element::TapStateless(spec.tap.clone())));
-            spec.is_secured && groups.contains(&group) && was != port::is_stateless(groups, desired)
+            let turns = spec.connection_log.is_some() || was != port::is_stateless(groups, desired);
+            spec.is_secured && groups.contains(&group) && turns
         };
         desired.ports.values().filter(turns).map(|spec| ObjectKey::Port(spec.id)).collect()
     }

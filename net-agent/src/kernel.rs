@@ -3,6 +3,7 @@
 use crate::conntrack::Flow;
 use crate::object::{Key, State};
 use crate::plan::Action;
+use crate::statistics::reading::Counter;
 use std::io;
 
 /// Why reading or changing the host failed. The text is meant for the operator and, as a port's
@@ -27,6 +28,9 @@ pub enum KernelError {
     /// The table of flows.
     #[error("the table of flows could not be read or marked")]
     Flows(#[source] io::Error),
+    /// The counters of ports and rules.
+    #[error("the counters could not be read")]
+    Counters(#[source] io::Error),
     /// Anything about files under `/proc` and `/run`.
     #[error("{what}")]
     File {
@@ -81,5 +85,10 @@ pub trait Kernel: Send + Sync {
     /// Marks each of these flows as cut, or not.
     async fn mark(&self, _flows: Vec<(Flow, bool)>) -> Result<(), KernelError> {
         Ok(())
+    }
+
+    /// Reads the counters of our ports and rules. A kernel without traffic has none.
+    async fn counters(&self) -> Result<Vec<Counter>, KernelError> {
+        Ok(Vec::new())
     }
 }

@@ -21,6 +21,7 @@
 
 pub mod apply;
 pub mod config;
+pub mod connection_log;
 pub mod conntrack;
 pub mod cut;
 pub mod desired;
@@ -30,6 +31,7 @@ pub mod firewall;
 pub mod kernel;
 pub mod link;
 pub mod linux;
+mod nfnetlink;
 pub mod object;
 mod observed;
 pub mod plan;
@@ -37,6 +39,7 @@ mod port;
 pub mod reconcile;
 mod security_group;
 mod shared;
+pub mod statistics;
 mod underlay;
 pub mod verify;
 

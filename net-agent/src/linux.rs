@@ -11,6 +11,9 @@ use crate::link::{LinkError, device, service, shape, tap};
 use crate::object::{Key, State, Value};
 use crate::observed;
 use crate::plan::Action;
+use crate::statistics::nf_tables::NfTables;
+use crate::statistics::of_link;
+use crate::statistics::reading::Counter;
 use iroko_model::security_group::Direction;
 use iroko_model::{MacAddress, Vni};
 use std::fs;
@@ -28,6 +31,7 @@ pub struct Linux {
     nft: Nft,
     dnsmasq: Dnsmasq,
     conntrack: Conntrack,
+    nf_tables: NfTables,
     netns_dir: PathBuf,
 }
 
@@ -38,11 +42,13 @@ impl Linux {
     /// Where there is no netlink socket.
     pub fn open(config: &Config) -> Result<Self, LinkError> {
         let files = Files::new(&config.run_dir);
+        let transport = |error: io::Error| LinkError::Transport(error.to_string());
         Ok(Self {
             netlink: Netlink::open()?,
             nft: Nft::new(&config.nft, &config.run_dir),
             dnsmasq: Dnsmasq::new(&config.dnsmasq, &config.netns_dir, files),
-            conntrack: Conntrack::open().map_err(|error| LinkError::Transport(error.to_string()))?,
+            conntrack: Conntrack::open().map_err(transport)?,
+            nf_tables: NfTables::open().map_err(transport)?,
             netns_dir: config.netns_dir.clone(),
         })
     }
@@ -175,21 +181,30 @@ impl Kernel for Linux {
 
     async fn flows(&self) -> Result<Vec<Flow>, KernelError> {
         let conntrack = self.conntrack.clone();
-        blocking(move || conntrack.flows()).await
+        blocking(move || conntrack.flows()).await.map_err(KernelError::Flows)
     }
 
     async fn mark(&self, flows: Vec<(Flow, bool)>) -> Result<(), KernelError> {
         let conntrack = self.conntrack.clone();
         // One that cannot be marked keeps no other from it.
         let outcomes = move || flows.iter().map(|(flow, cut)| conntrack.mark(flow, *cut)).fold(Ok(()), Result::and);
-        blocking(outcomes).await
+        blocking(outcomes).await.map_err(KernelError::Flows)
+    }
+
+    async fn counters(&self) -> Result<Vec<Counter>, KernelError> {
+        let read = |source| KernelError::Link { what: "reading what the taps carried".to_owned(), source };
+        let links = self.netlink.links().await.map_err(read)?;
+        let mut counters: Vec<Counter> = links.iter().flat_map(of_link).collect();
+        let nf_tables = self.nf_tables.clone();
+        counters.extend(blocking(move || nf_tables.counters()).await.map_err(KernelError::Counters)?);
+        Ok(counters)
     }
 }
 
 /// Netlink without waiting would only make the kernel's answer to a dump harder to read.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, KernelError> {
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     let joined = tokio::task::spawn_blocking(work).await;
-    joined.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(KernelError::Flows)
+    joined.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
 fn sysctls_are_right() -> bool {

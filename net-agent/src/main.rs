@@ -4,6 +4,7 @@ use anyhow::Context;
 use iroko_agent_link::agent::{LinkConfig, ReadyPorts, start};
 use iroko_agent_link::wire::{AgentKind, SessionRequest};
 use iroko_net_agent::config::Config;
+use iroko_net_agent::connection_log::Records;
 use iroko_net_agent::linux::Linux;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -39,7 +40,21 @@ async fn serve(file: File, shutdown: CancellationToken) -> anyhow::Result<()> {
         .with_context(|| format!("opening net.ready_ports_dir {}", file.net.ready_ports_dir.display()))?;
     let link = start(file.link, session, true, shutdown.clone()).await.context("starting the agent link")?;
     let (host_id, desired, reporter) = (link.identity.host_id, link.desired.clone(), link.reporter.clone());
+    let records = Records::default();
+    let counting = iroko_net_agent::statistics::run(
+        file.net.clone(),
+        desired.clone(),
+        link.link.clone(),
+        kernel.clone(),
+        records.clone(),
+        shutdown.clone(),
+    );
+    let recording = iroko_net_agent::connection_log::run(desired.clone(), link.link.clone(), records, shutdown.clone());
+    let aside = [tokio::spawn(counting), tokio::spawn(recording)];
     Box::pin(iroko_net_agent::run(file.net, host_id, desired, reporter, ready, kernel, shutdown)).await?;
+    for task in aside {
+        task.await.context("ending the statistics and the log of connections")?;
+    }
     link.task.await.context("ending the agent link")
 }
 

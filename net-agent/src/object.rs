@@ -5,6 +5,7 @@
 //! [`Value::Wrong`], which equals nothing wanted.
 
 use ipnetwork::IpNetwork;
+use iroko_model::connection_log::Verdict;
 use iroko_model::security_group::Direction;
 use iroko_model::{AddressSetId, MacAddress, PortId, SecurityGroupId, Vni};
 use std::collections::HashMap;
@@ -59,6 +60,10 @@ pub enum Chain {
     Port(String, Direction),
     /// How much a tap may carry towards its machine or from it.
     Limit(String, Direction),
+    /// Logs what of a tap's port ends with a verdict.
+    Log(String, Direction, Verdict),
+    /// Logs what port security refuses of a tap.
+    Refused(String),
 }
 
 /// An element of a set or map of the tables. See [`crate::firewall`] for what each set is for.
@@ -90,6 +95,8 @@ pub enum Element {
     LimitFrom(String),
     /// Where frames to a tap are limited.
     LimitTo(String),
+    /// Where what port security refuses of a tap is logged.
+    LogRefused(String),
     /// The conntrack zone of a network.
     Zone(Vni),
     /// Where packets from a local port are judged.
@@ -231,7 +238,8 @@ impl Element {
             | Self::TapGrouped(tap)
             | Self::TapStateless(tap)
             | Self::LimitFrom(tap)
-            | Self::LimitTo(tap) => Some(tap),
+            | Self::LimitTo(tap)
+            | Self::LogRefused(tap) => Some(tap),
             Self::Zone(_)
             | Self::Shared(..)
             | Self::SharedNd(..)
@@ -293,17 +301,16 @@ impl fmt::Display for Key {
 }
 
 /// The chain's name: `in_` or `out_`, and the tap's name or the group's id without hyphens; of a
-/// limit `limit_` before that.
+/// limit and a log what it is before that.
 impl fmt::Display for Chain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Group(_, direction) | Self::Port(_, direction) | Self::Limit(_, direction)) = self;
-        if matches!(self, Self::Limit(..)) {
-            f.write_str("limit_")?;
-        }
-        f.write_str(if *direction == Direction::Ingress { "in_" } else { "out_" })?;
+        let way = |direction| if direction == Direction::Ingress { "in" } else { "out" };
         match self {
-            Self::Group(group, _) => write!(f, "{}", group.as_uuid().simple()),
-            Self::Port(tap, _) | Self::Limit(tap, _) => f.write_str(tap),
+            Self::Group(group, direction) => write!(f, "{}_{}", way(*direction), group.as_uuid().simple()),
+            Self::Port(tap, direction) => write!(f, "{}_{tap}", way(*direction)),
+            Self::Limit(tap, direction) => write!(f, "limit_{}_{tap}", way(*direction)),
+            Self::Log(tap, direction, verdict) => write!(f, "{}_{}_{tap}", verdict.as_str(), way(*direction)),
+            Self::Refused(tap) => write!(f, "refused_{tap}"),
         }
     }
 }
@@ -312,16 +319,24 @@ impl Chain {
     /// The family of the table that it is in.
     pub const fn family(&self) -> &'static str {
         match self {
-            Self::Group(..) | Self::Port(..) => "inet",
-            Self::Limit(..) => "bridge",
+            Self::Group(..) | Self::Port(..) | Self::Log(..) => "inet",
+            Self::Limit(..) | Self::Refused(_) => "bridge",
         }
     }
 
     /// The chain of this name; none where it is not one of ours that come and go.
     pub fn from_name(name: &str) -> Option<Self> {
+        let of_port = |rest| if let Self::Port(tap, way) = Self::from_name(rest)? { Some((tap, way)) } else { None };
         if let Some(limit) = name.strip_prefix("limit_") {
-            let Self::Port(tap, direction) = Self::from_name(limit)? else { return None };
-            return Some(Self::Limit(tap, direction));
+            return of_port(limit).map(|(tap, direction)| Self::Limit(tap, direction));
+        }
+        for verdict in Verdict::ALL {
+            if let Some(log) = name.strip_prefix(verdict.as_str()).and_then(|rest| rest.strip_prefix('_')) {
+                return of_port(log).map(|(tap, direction)| Self::Log(tap, direction, *verdict));
+            }
+        }
+        if let Some(tap) = name.strip_prefix("refused_").filter(|tap| tap.starts_with("ikt")) {
+            return Some(Self::Refused(tap.to_owned()));
         }
         let (direction, of) = match name.strip_prefix("in_") {
             Some(of) => (Direction::Ingress, of),
@@ -403,6 +418,23 @@ pub fn link_local(mac: MacAddress) -> Ipv6Addr {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn chains_by_name() {
+        let (tap, group) = (|| "ikt0123456789ab".to_owned(), SecurityGroupId::new());
+        let ways = [Direction::Ingress, Direction::Egress];
+        let of_way = |way| {
+            let log = |verdict: &Verdict| Chain::Log(tap(), way, *verdict);
+            let others = [Chain::Group(group, way), Chain::Port(tap(), way), Chain::Limit(tap(), way)];
+            Verdict::ALL.iter().map(log).chain(others).collect::<Vec<_>>()
+        };
+        for chain in ways.into_iter().flat_map(of_way).chain([Chain::Refused(tap())]) {
+            assert_eq!(Chain::from_name(&chain.to_string()), Some(chain.clone()), "{chain}");
+        }
+        for other in ["refused", "stateful", "limit_", "accepted_in_0", "dropped", "in_x"] {
+            assert_eq!(Chain::from_name(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn names_and_addresses() {

@@ -2,12 +2,13 @@
 
 use crate::desired::{HostFacts, Things, host_record, with_link_local};
 use crate::dhcp;
-use crate::firewall::{group, limit};
+use crate::firewall::{group, limit, log};
 use crate::object::{Chain, Element, Key, Sharing, Value, link_local};
 use crate::shared::Shared;
 use ipnetwork::IpNetwork;
 use iroko_agent_link::agent::Desired;
 use iroko_agent_link::wire::{NetworkSpec, PortSpec};
+use iroko_model::connection_log::Verdict;
 use iroko_model::port::AddressPair;
 use iroko_model::security_group::Direction;
 use iroko_model::{MacAddress, SecurityGroupId, Vni};
@@ -118,11 +119,36 @@ fn judges(port: &PortSpec, vni: Vni, desired: &Desired) -> Things {
     let chain = |direction| Chain::Port(port.tap.clone(), direction);
     let [sends, gets] = [Direction::Egress, Direction::Ingress].map(chain);
     let mut things = verdicts(port, vni, format!("goto {sends}"), format!("goto {gets}"));
-    things.push((Key::Chain(sends), Value::Text(group::port_chain(&groups, Direction::Egress))));
-    things.push((Key::Chain(gets), Value::Text(group::port_chain(&groups, Direction::Ingress))));
+    let text = |direction| match &port.connection_log {
+        Some(spec) => log::port_chain(&port.tap, spec, &groups, desired, direction),
+        None => group::port_chain(&groups, direction),
+    };
+    things.push((Key::Chain(sends), Value::Text(text(Direction::Egress))));
+    things.push((Key::Chain(gets), Value::Text(text(Direction::Ingress))));
+    things.extend(logs(port));
     things.push(present(Element::TapGrouped(port.tap.clone())));
     if is_stateless(&groups, desired) {
         things.push(present(Element::TapStateless(port.tap.clone())));
+    }
+    things
+}
+
+/// Where what it asks for is logged.
+fn logs(port: &PortSpec) -> Things {
+    let Some(spec) = &port.connection_log else { return Things::new() };
+    let tap = || port.tap.clone();
+    let mut things = Things::new();
+    for verdict in &spec.verdicts {
+        for direction in [Direction::Ingress, Direction::Egress] {
+            let rules = log::chain(&port.tap, spec, direction, *verdict);
+            things.push((Key::Chain(Chain::Log(tap(), direction, *verdict)), Value::Text(rules)));
+        }
+    }
+    if spec.verdicts.contains(&Verdict::Dropped) {
+        let chain = Chain::Refused(tap());
+        let verdict = Value::Verdict(format!("jump {chain}"));
+        things.push((Key::Element(Element::LogRefused(tap())), verdict));
+        things.push((Key::Chain(chain), Value::Text(log::refused_chain(&port.tap, spec))));
     }
     things
 }

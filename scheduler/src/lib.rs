@@ -38,6 +38,7 @@ pub async fn run(store: Store, lease_s: u64, shutdown: CancellationToken) {
         Box::pin(reconcile::run(placement, store.clone(), shutdown.clone())),
         Box::pin(reconcile::run(reconcile::BuildFailure, store.clone(), shutdown.clone())),
         Box::pin(reconcile::run(reconcile::Purge, store.clone(), shutdown.clone())),
+        Box::pin(reconcile::run(reconcile::ConnectionLog, store.clone(), shutdown.clone())),
         Box::pin(reconcile::run(reconcile::Trim, store, shutdown)),
     );
 }

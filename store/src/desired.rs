@@ -4,6 +4,7 @@ mod security;
 
 pub use security::{HostNeed, Need, address_set_specs, hosts_with_ports, member_specs, needs, security_group_specs};
 
+use crate::connection_log;
 use crate::error::{Error, Result};
 use crate::tx::Conn;
 use ipnetwork::IpNetwork;
@@ -148,8 +149,10 @@ pub async fn bound_ports(conn: &mut Conn, which: Ports<'_>) -> Result<Vec<BoundP
                   ARRAY(SELECT m.security_group_id FROM port_security_group m WHERE m.port_id = p.id ORDER BY 1) AS "groups!",
                   p.port_security_enabled, p.allowed_address_pairs AS "allowed_address_pairs: Json<Vec<AddressPair>>",
                   port_limits(i.ingress_kbit_s, i.egress_kbit_s, i.ingress_packets_s, i.egress_packets_s) AS "limits!: Json<PortLimits>",
+                  l.verdicts AS "log_verdicts?", l.records_per_second AS "log_rate?",
                   i.host_id AS "host_id!", h.vtep, ARRAY(SELECT a.address FROM ip_allocation a WHERE a.port_id = p.id ORDER BY family(a.address)) AS "addresses!"
            FROM port p JOIN instance i ON i.id = p.instance_id JOIN host h ON h.id = i.host_id
+           LEFT JOIN connection_log l ON l.port_id = p.id AND NOT l.ended
            WHERE p.id = ANY($1) OR p.network_id = ANY($2)"#,
         ids as Option<&[Uuid]>,
         networks as Option<&[Uuid]>
@@ -175,6 +178,7 @@ pub async fn bound_ports(conn: &mut Conn, which: Ports<'_>) -> Result<Vec<BoundP
                 is_secured: row.port_security_enabled,
                 allowed_address_pairs: allowed_address_pairs.clone(),
                 limits: row.limits.0,
+                connection_log: connection_log::spec(row.log_verdicts, row.log_rate)?,
             });
             let host_id = HostId::from(row.host_id);
             let peer = row.vtep.map(|vtep| {

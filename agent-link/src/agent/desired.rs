@@ -301,6 +301,7 @@ mod tests {
             is_secured: true,
             allowed_address_pairs: vec![],
             limits: PortLimits::default(),
+            connection_log: None,
         })));
         let mut halved = handle.read().clone();
         halved.apply(&delta("5", vec![port]));

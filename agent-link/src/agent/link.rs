@@ -4,13 +4,15 @@ use super::identity::{Identity, IdentityError, signing_request};
 use super::images::{ImageError, ImageSource, ImageStream};
 use super::tls;
 use crate::wire::{
-    AgentKind, DesiredQuery, DesiredReply, EnrolReply, RenewRequest, Report, ReportReply, SessionReply, SessionRequest,
+    AgentKind, ConnectionRecord, ConnectionReply, ConnectionReport, DesiredQuery, DesiredReply, EnrolReply, PortCounts,
+    RenewRequest, Report, ReportReply, RuleCounts, SessionReply, SessionRequest, StatisticsReply, StatisticsReport,
 };
 use futures::{StreamExt, TryStreamExt};
 use iroko_model::ImageId;
 use reqwest::{Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -45,13 +47,23 @@ pub struct Link {
     base: Arc<str>,
     kind: AgentKind,
     client: Arc<RwLock<reqwest::Client>>,
+    asides: Arc<Asides>,
+}
+
+/// What orders the reports that are told beside the session's main one.
+#[derive(Debug, Default)]
+struct Asides {
+    /// Of the current session; 0 before the first.
+    incarnation: AtomicI64,
+    /// Of the last one told.
+    sequence: AtomicI64,
 }
 
 impl Link {
     /// A link to `control_plane` as `identity`. Does not connect yet.
     pub fn new(control_plane: &str, kind: AgentKind, identity: &Identity) -> Result<Self, IdentityError> {
         let base = control_plane.trim_end_matches('/').into();
-        Ok(Self { base, kind, client: Arc::new(RwLock::new(client(identity)?)) })
+        Ok(Self { base, kind, client: Arc::new(RwLock::new(client(identity)?)), asides: Arc::default() })
     }
 
     /// The agent's kind.
@@ -71,7 +83,14 @@ impl Link {
 
     /// Begins a session.
     pub async fn session(&self, request: &SessionRequest) -> Result<SessionReply, LinkError> {
-        self.post("session", request).await
+        let reply: SessionReply = self.post("session", request).await?;
+        self.asides.incarnation.store(reply.incarnation, Ordering::Relaxed);
+        Ok(reply)
+    }
+
+    /// The number of the current session; none before the first.
+    pub fn incarnation(&self) -> Option<i64> {
+        Some(self.asides.incarnation.load(Ordering::Relaxed)).filter(|number| *number > 0)
     }
 
     /// Waits for changes after a revision.
@@ -86,6 +105,23 @@ impl Link {
     /// Tells what was seen.
     pub async fn report(&self, report: &Report) -> Result<ReportReply, LinkError> {
         self.post("report", report).await
+    }
+
+    /// Tells what connections were recorded; at most [`ConnectionReport::MAX`].
+    pub async fn connections(&self, records: Vec<ConnectionRecord>) -> Result<(), LinkError> {
+        self.post::<ConnectionReply>("connections", &ConnectionReport { records }).await.map(drop)
+    }
+
+    /// Tells what was counted; at most [`StatisticsReport::MAX`] of each.
+    ///
+    /// # Errors
+    /// [`LinkError::Stale`] before the first session, too. The caller waits for the next one, which
+    /// it does not begin.
+    pub async fn statistics(&self, ports: Vec<PortCounts>, rules: Vec<RuleCounts>) -> Result<(), LinkError> {
+        let incarnation = self.incarnation().ok_or(LinkError::Stale)?;
+        let sequence = self.asides.sequence.fetch_add(1, Ordering::Relaxed) + 1;
+        let report = StatisticsReport { incarnation, sequence, ports, rules };
+        self.post::<StatisticsReply>("statistics", &report).await.map(drop)
     }
 
     /// Gets a new certificate for a new key and goes on with it.

@@ -81,6 +81,7 @@ mod tests {
             is_secured: true,
             allowed_address_pairs: vec![],
             limits: PortLimits::default(),
+            connection_log: None,
         })))
     }
 

@@ -1,5 +1,6 @@
 //! Desired objects: everything an agent needs to know to make one, and nothing it must look up.
 
+use super::ConnectionLogSpec;
 use ipnetwork::IpNetwork;
 use iroko_model::image::DiskFormat;
 use iroko_model::instance::Power;
@@ -149,6 +150,9 @@ pub struct PortSpec {
     /// How much it may carry.
     #[serde(default, skip_serializing_if = "PortLimits::is_none")]
     pub limits: PortLimits,
+    /// What of its traffic is recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection_log: Option<ConnectionLogSpec>,
 }
 
 const fn yes() -> bool {

@@ -3,6 +3,7 @@
 
 pub mod authority;
 pub mod certificates;
+mod connection_log;
 pub mod hub;
 pub mod intake;
 mod member;
@@ -10,6 +11,7 @@ mod networks;
 mod ring;
 pub mod routes;
 mod security;
+mod statistics;
 mod tls;
 
 pub use tls::server_config;

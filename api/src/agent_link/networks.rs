@@ -120,6 +120,7 @@ mod tests {
             is_secured: true,
             allowed_address_pairs: vec![],
             limits: PortLimits::default(),
+            connection_log: None,
         };
         let vtep = "192.0.2.1".parse().unwrap();
         let (addresses, allowed_address_pairs) = (vec![], vec![]);

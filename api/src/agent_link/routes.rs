@@ -41,6 +41,8 @@ pub fn router(app: App) -> Router {
         .route("/agent/v1/session", post(session))
         .route("/agent/v1/desired", get(desired))
         .route("/agent/v1/report", post(report))
+        .route("/agent/v1/statistics", post(super::statistics::take))
+        .route("/agent/v1/connections", post(super::connection_log::take))
         .route("/agent/v1/images/{id}", get(image_bytes))
         .layer(DefaultBodyLimit::max(REPORT_MAX_BYTES))
         .with_state(app)
@@ -48,9 +50,11 @@ pub fn router(app: App) -> Router {
 
 /// The agent that calls.
 #[derive(Debug, Clone, Copy)]
-struct Agent {
-    host: HostId,
-    kind: AgentKind,
+pub(super) struct Agent {
+    /// Its host.
+    pub(super) host: HostId,
+    /// Which of the host's two.
+    pub(super) kind: AgentKind,
 }
 
 impl FromRequestParts<App> for Agent {

@@ -5,6 +5,7 @@ mod address_set;
 mod api_key;
 mod audit;
 mod auth;
+mod connection_log;
 mod credential;
 mod event;
 mod flavor;
@@ -28,6 +29,7 @@ mod service_account;
 mod session;
 mod signing_key;
 mod ssh_key;
+mod statistics;
 mod subnet;
 mod suspension;
 mod totp;
@@ -65,6 +67,8 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(security_group_rule::router())
         .merge(address_set::router())
         .merge(port::router())
+        .merge(statistics::router())
+        .merge(connection_log::router())
         .merge(instance::router())
         .merge(host::router())
         .merge(event::router())

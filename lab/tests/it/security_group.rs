@@ -1,5 +1,5 @@
 //! Security groups between real guests on two hosts: members of the default group talk, a group without
-//! rules refuses, a rule opens one port, and taking it away closes it again.
+//! rules refuses, a rule opens one port, and taking it away closes it again; all of it is counted and recorded.
 
 use crate::fixture::Fixture;
 use crate::needs_lab;
@@ -7,7 +7,8 @@ use anyhow::{Result, ensure};
 use iroko_lab::rest::text;
 use iroko_lab::traces::settled;
 use iroko_lab::{Guest, Lab, Tenant};
-use serde_json::json;
+use reqwest::Method;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// What hosts and guests do about a change.
@@ -40,10 +41,41 @@ async fn scenario(lab: &Lab) -> Result<()> {
     let port = tenant.rest.get(&tenant.path(&b)).await?;
     let port = format!("{}/ports/{}", tenant.at, text(&port, "/interfaces/0/port_id")?);
     tenant.rest.patch(&port, &json!({"security_group_ids": [group]})).await?;
+    let log = format!("{port}/connection-log");
+    let both = json!({"verdicts": ["dropped", "accepted"]});
+    let (status, answer) = tenant.rest.call(Method::PUT, &log, Some(&both)).await?;
+    ensure!(status.is_success(), "{status} {answer}");
     refused(&alpha, &web).await?;
     refused(&alpha, &ping).await?;
     ensure!(!beta.sh(&format!("ping -c 1 -W 2 {}", alpha.ip)).await?.0, "what no rule lets out is dropped");
     beta.must("nslookup alpha.internal | grep -q 10.32.0").await?;
+
+    // What was dropped is counted, and told.
+    let counted = format!("{port}/statistics");
+    let dropped = |seen: &Value| {
+        let of = |pointer: &str| seen.pointer(pointer).and_then(Value::as_i64).unwrap_or_default() > 0;
+        of("/rx_dropped/security_groups") && of("/tx_dropped/security_groups") && of("/rx_bytes") && of("/tx_bytes")
+    };
+    tenant.rest.until(&counted, "what was dropped each way is counted", SOON, dropped).await?;
+
+    // It is recorded, too.
+    let recorded = |verdict: &'static str, direction: &'static str| {
+        let (ours, theirs) = (beta.ip.clone(), alpha.ip.clone());
+        move |seen: &Value| {
+            let (from, to) = if direction == "ingress" { (&theirs, &ours) } else { (&ours, &theirs) };
+            let is_it = |item: &Value| {
+                item["verdict"] == verdict
+                    && item["direction"] == direction
+                    && item["source"] == from.as_str()
+                    && item["destination"] == to.as_str()
+                    && (direction == "egress" || item["destination_port"] == 80)
+            };
+            seen["items"].as_array().into_iter().flatten().any(is_it)
+        }
+    };
+    let of = |verdict: &str| format!("{log}/records?verdict={verdict}");
+    tenant.rest.until(&of("dropped"), "the refused request is recorded", SOON, recorded("dropped", "ingress")).await?;
+    tenant.rest.until(&of("dropped"), "the ping is recorded", SOON, recorded("dropped", "egress")).await?;
 
     // A rule opens one port and nothing else.
     let rules = format!("{groups}/{group}/rules");
@@ -51,6 +83,17 @@ async fn scenario(lab: &Lab) -> Result<()> {
     let rule = text(&tenant.rest.post(&rules, &rule).await?, "/id")?.to_owned();
     alpha.until(&web, SOON).await?;
     refused(&alpha, &ping).await?;
+    let hit = |seen: &Value| {
+        seen["rules"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .any(|row| row["rule_id"] == rule && row["packets"].as_i64() > Some(0))
+    };
+    tenant.rest.until(&format!("{groups}/{group}/statistics"), "the rule was needed", SOON, hit).await?;
+    let accepted = recorded("accepted", "ingress");
+    tenant.rest.until(&of("accepted"), "the request is recorded", SOON, accepted).await?;
+    tenant.rest.delete(&log).await?;
 
     // Without it the port is closed.
     tenant.rest.delete(&format!("{rules}/{rule}")).await?;

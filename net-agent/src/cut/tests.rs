@@ -30,6 +30,7 @@ fn port(network_id: NetworkId, group: SecurityGroupId) -> PortSpec {
         is_secured: true,
         allowed_address_pairs: vec![AddressPair { mac: None, cidr: "10.0.9.0/24".parse().unwrap() }],
         limits: PortLimits::default(),
+        connection_log: None,
     }
 }
 

@@ -47,6 +47,7 @@ fn records() {
         is_secured: true,
         allowed_address_pairs: vec![],
         limits: PortLimits::default(),
+        connection_log: None,
     };
     assert_eq!(reservation(&port), "02:00:00:00:00:0a,10.0.0.10,[fd00:1::a],db\n");
     assert_eq!(host_record(&port.addresses, "db"), "10.0.0.10 db\nfd00:1::a db\n");

@@ -48,6 +48,7 @@ pub fn of_element(element: &Element, value: Option<&Value>) -> (Set, String, Opt
         Element::TapStateless(tap) => (set("bridge", "tap_stateless"), format!("\"{tap}\""), None),
         Element::LimitFrom(tap) => (set("bridge", "limits_from"), format!("\"{tap}\""), verdict(value)),
         Element::LimitTo(tap) => (set("bridge", "limits_to"), format!("\"{tap}\""), verdict(value)),
+        Element::LogRefused(tap) => (set("bridge", "log_refused"), format!("\"{tap}\""), verdict(value)),
         Element::Zone(vni) => {
             let zone = if let Some(Value::Zone(zone)) = value { Some(zone.to_string()) } else { None };
             (bridge("zones"), format!("\"{}\"", vni.bridge()), zone)
@@ -140,6 +141,7 @@ fn of_name(set: &str, name: &str, value: Option<&Json>) -> Option<(Element, Valu
             return Some((Element::Zone(vni_of(name, "ikbr")?), Value::Zone(zone)));
         }
         "limits_from" => return Some((Element::LimitFrom(tap), to_verdict(value?))),
+        "log_refused" => return Some((Element::LogRefused(tap), to_verdict(value?))),
         "limits_to" => return Some((Element::LimitTo(tap), to_verdict(value?))),
         "tap_shares" => Element::TapShares(tap),
         "tap_open" => Element::TapOpen(tap),

@@ -12,29 +12,42 @@ use super::element::{address_sets, member_sets};
 use crate::object::Chain;
 use ipnetwork::IpNetwork;
 use iroko_agent_link::wire::{AddressSetSpec, RuleSpec, SecurityGroupSpec};
-use iroko_model::SecurityGroupId;
 use iroko_model::security_group::{Direction, Ethertype, IcmpType, PortRange, Protocol, Remote, RuleParts};
+use iroko_model::{SecurityGroupId, SecurityGroupRuleId};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The rules of a port's chain, a line each.
 pub fn port_chain(groups: &[SecurityGroupId], direction: Direction) -> String {
-    let jumps: String = groups.iter().map(|group| format!("jump {}\n", Chain::Group(*group, direction))).collect();
-    jumps + "counter drop\n"
+    jumps(groups, direction) + "counter drop\n"
+}
+
+/// To the chains of the groups, a line each.
+pub fn jumps(groups: &[SecurityGroupId], direction: Direction) -> String {
+    groups.iter().map(|group| format!("jump {}\n", Chain::Group(*group, direction))).collect()
 }
 
 /// The rules of a group's chain, a line each, in the order of their ids.
 pub fn group_chain(group: &SecurityGroupSpec, direction: Direction) -> String {
+    rules(group, direction, |_| "accept".to_owned())
+}
+
+/// The rules of a group, a line each, with what becomes of that which a rule allows.
+pub fn rules(
+    group: &SecurityGroupSpec,
+    direction: Direction,
+    verdict: impl Fn(SecurityGroupRuleId) -> String,
+) -> String {
     let mut rules: Vec<&RuleSpec> =
         group.rules.iter().filter(|spec| spec.rule.as_ref().direction == direction).collect();
     rules.sort_by_key(|spec| spec.id);
-    rules.into_iter().map(|spec| rule(spec) + "\n").collect()
+    rules.into_iter().map(|spec| rule(spec, &verdict(spec.id)) + "\n").collect()
 }
 
-fn rule(spec: &RuleSpec) -> String {
+fn rule(spec: &RuleSpec, verdict: &str) -> String {
     let rule = spec.rule.as_ref();
     let mut words = vec![remote(rule)];
     words.extend(protocol(rule));
-    words.push(format!("counter accept comment \"{}\"", spec.id));
+    words.push(format!("counter {verdict} comment \"{}\"", spec.id));
     words.join(" ")
 }
 

@@ -4,7 +4,7 @@
 //! transaction ([`text`]), runs it ([`apply`]) and reads back what there is ([`listing`]). Tables and
 //! chains count as right while they list exactly as they did just after they were written ([`kept`]),
 //! which holds for any version of nft and notices every hand. What stands in a port's and a group's
-//! chain is in [`group`].
+//! chain is in [`group`]; what of it is logged, in [`log`].
 
 pub mod apply;
 mod element;
@@ -12,6 +12,7 @@ pub mod group;
 mod kept;
 pub mod limit;
 pub mod listing;
+pub mod log;
 pub mod text;
 
 pub use element::{Set, of_element, to_element};

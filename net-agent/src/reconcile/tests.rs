@@ -73,6 +73,7 @@ impl World {
             is_secured: true,
             allowed_address_pairs: vec![],
             limits: PortLimits::default(),
+            connection_log: None,
         }
     }
 

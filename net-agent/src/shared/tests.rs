@@ -39,6 +39,7 @@ fn port(n: u8, pairs: &[AddressPair]) -> PortSpec {
         is_secured: true,
         allowed_address_pairs: pairs.to_vec(),
         limits: PortLimits::default(),
+        connection_log: None,
     }
 }
 

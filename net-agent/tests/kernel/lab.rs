@@ -266,6 +266,7 @@ impl Net {
             is_secured: true,
             allowed_address_pairs: vec![],
             limits: PortLimits::default(),
+            connection_log: None,
         }
     }
 }

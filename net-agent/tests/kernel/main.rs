@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test's own tools may panic as its cases do")]
 
 mod attacks;
+mod connection_log;
 mod frame;
 mod groups;
 mod guest;
@@ -13,4 +14,5 @@ mod passes;
 mod property;
 mod service;
 mod shared;
+mod statistics;
 mod traffic;

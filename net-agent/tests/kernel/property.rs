@@ -11,7 +11,10 @@ use crate::guest::{Guest, contains};
 use crate::lab::{Host, Net, set_port};
 use crate::needs_kernel;
 use ipnetwork::IpNetwork;
-use iroko_agent_link::wire::{AddressSetSpec, Change, Object, PortSpec, RuleSpec, SecurityGroupSpec};
+use iroko_agent_link::wire::{
+    AddressSetSpec, Change, ConnectionLogSpec, Object, PortSpec, RuleSpec, SecurityGroupSpec,
+};
+use iroko_model::connection_log::Verdict;
 use iroko_model::security_group::{
     Direction, Ethertype, IcmpType, Packet, Payload, PortRange, Protocol, Remote, Remotes, Rule, RuleParts, allows,
 };
@@ -158,10 +161,11 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(log: Option<ConnectionLogSpec>) -> Self {
         let (host, net) = (Host::new(1), Net::new(0x501));
         let (mut port, mut outside) = (net.port(10), net.port(20));
         port.security_group_ids = Some(vec![group_id(0), group_id(1)]);
+        port.connection_log = log;
         outside.is_secured = false;
         host.change(vec![net.set(), set_port(&port), set_port(&outside)]);
         let (guest, outside) = (Guest::boot(&host, &port), Guest::boot(&host, &outside));
@@ -296,7 +300,19 @@ fn group_id(n: u128) -> SecurityGroupId {
 #[test]
 fn the_kernel_judges_as_the_model_does() {
     needs_kernel!();
-    let world = Mutex::new(World::new());
+    judges_as_the_model_does(None);
+}
+
+/// A log has a copy of the rules, and changes no verdict: not below its rate, and not above.
+#[test]
+fn with_a_log_it_judges_the_same() {
+    needs_kernel!();
+    let verdicts = Verdict::ALL.to_vec();
+    judges_as_the_model_does(Some(ConnectionLogSpec { verdicts, records_per_second: 5 }));
+}
+
+fn judges_as_the_model_does(log: Option<ConnectionLogSpec>) {
+    let world = Mutex::new(World::new(log));
     assert_eq!(six(&world.lock().unwrap().port).segments()[0], 0xfd00);
     let (passed, judged) = (Mutex::new(0), Mutex::new(0));
     let config = Config { cases: CASES, max_shrink_iters: 64, failure_persistence: None, ..Config::default() };

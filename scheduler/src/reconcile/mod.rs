@@ -2,11 +2,13 @@
 //! by its period, and says what it did; a failure is part of the report and never ends it.
 
 mod build_failure;
+mod connection_log;
 mod placement;
 mod purge;
 mod trim;
 
 pub use build_failure::BuildFailure;
+pub use connection_log::ConnectionLog;
 pub use placement::Placement;
 pub use purge::Purge;
 pub use trim::Trim;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod allocation;
+mod connection_log;
 mod host;
 mod instance;
 mod invariant;
@@ -11,5 +12,6 @@ mod outbox;
 mod placement;
 mod report;
 mod security_group;
+mod statistics;
 mod subnet;
 mod world;

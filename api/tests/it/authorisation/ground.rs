@@ -90,6 +90,14 @@ fn fresh(operation: &str) -> (&'static str, &'static str) {
             "INSERT INTO security_group_rule (id, project_id, security_group_id, direction, ethertype, protocol, port_first, port_last)
              SELECT {new}, {project_id}, {security_group_id}, 'egress', 'ipv4', 6, count(*), count(*) FROM security_group_rule",
         ),
+        "connection_log_delete" => (
+            "port_id",
+            "WITH p AS (INSERT INTO port (id, project_id, network_id, standalone, mac, tap)
+                        SELECT {new}, {project_id}, id, true, ('02' || left(md5({new}), 10))::macaddr, 'ikt' || left(md5({new}), 12)
+                        FROM network WHERE project_id = {project_id} LIMIT 1 RETURNING id, project_id)
+             INSERT INTO connection_log (port_id, project_id, verdicts, records_per_second, expires_at)
+             SELECT id, project_id, '{dropped}', 1, now() FROM p",
+        ),
         "user_delete" => (
             "user_id",
             "INSERT INTO account (id, organization_id, username, password_hash) VALUES ({new}, {organization_id}, {new}, 'x')",
@@ -287,6 +295,8 @@ async fn ids(api: &Api, ground: &Ground<'_>) -> Ids {
     let host = hosted(api, &instances[1]).await;
     let port = format!("/v1/projects/{}/ports?instance_id={}", ground.project, instances[0]);
     let port = api.call(Method::GET, &port, Some(ground.token), None).await.must(200)["items"][0]["id"].clone();
+    let log = format!("/v1/projects/{}/ports/{}/connection-log", ground.project, port.as_str().unwrap());
+    api.call(Method::PUT, &log, Some(ground.token), Some(json!({"verdicts": ["dropped"]}))).await.must(200);
     let set = ground.in_project(api, "address-sets", json!({"name": "s", "cidrs": ["198.51.100.0/24"]})).await;
     // In use by the default group's rule.
     let groups = format!("/v1/projects/{}/security-groups", ground.project);

@@ -1,0 +1,27 @@
+//! Takes what hosts recorded of connections. Nothing else waits for it.
+
+use super::routes::Agent;
+use crate::App;
+use crate::problem::{Kind, Problem, Result};
+use axum::Json;
+use axum::extract::State;
+use iroko_agent_link::wire::{AgentKind, ConnectionReply, ConnectionReport};
+use iroko_store::connection_log::connection_records_accept;
+
+/// `POST /agent/v1/connections`.
+pub(super) async fn take(
+    State(app): State<App>,
+    agent: Agent,
+    Json(report): Json<ConnectionReport>,
+) -> Result<Json<ConnectionReply>> {
+    if agent.kind != AgentKind::Net {
+        return Err(Problem::with(Kind::Unauthorized, "the certificate is of the host's other agent"));
+    }
+    if report.records.len() > ConnectionReport::MAX {
+        return Err(Problem::new(Kind::TooLarge));
+    }
+    let mut tx = app.store.begin().await?;
+    connection_records_accept(&mut tx, agent.host, &report.records).await?;
+    app.store.commit_aside(tx).await?;
+    Ok(Json(ConnectionReply {}))
+}

@@ -1,0 +1,31 @@
+//! Takes what hosts counted. Nothing else waits for it, and it waits for nothing but the database.
+
+use super::routes::Agent;
+use crate::App;
+use crate::problem::{Kind, Problem, Result};
+use axum::Json;
+use axum::extract::State;
+use iroko_agent_link::wire::{AgentKind, StatisticsReply, StatisticsReport};
+use iroko_store::statistics;
+
+/// `POST /agent/v1/statistics`.
+pub(super) async fn take(
+    State(app): State<App>,
+    agent: Agent,
+    Json(report): Json<StatisticsReport>,
+) -> Result<Json<StatisticsReply>> {
+    if agent.kind != AgentKind::Net {
+        return Err(Problem::with(Kind::Unauthorized, "the certificate is of the host's other agent"));
+    }
+    if report.ports.len().max(report.rules.len()) > StatisticsReport::MAX {
+        return Err(Problem::new(Kind::TooLarge));
+    }
+    let mut tx = app.store.begin().await?;
+    let taken = statistics::statistics_accept(&mut tx, agent.host, &report).await?;
+    app.store.commit_aside(tx).await?;
+    if taken {
+        Ok(Json(StatisticsReply {}))
+    } else {
+        Err(Problem::with(Kind::Conflict, "the session is not the current one; begin another"))
+    }
+}
