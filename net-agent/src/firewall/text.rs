@@ -13,7 +13,7 @@ use super::{BASE, Set, of_element};
 use crate::object::{Chain, Element, Key, Value};
 use crate::plan::Action;
 use iroko_model::AddressSetId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::net::IpAddr;
 
@@ -34,6 +34,7 @@ pub fn transaction(actions: &[Action]) -> String {
     let mut batches = Batches::default();
     actions.iter().for_each(|action| batches.take(action));
     batches.write_away(&mut text);
+    forget_taps(&mut text, actions);
     write_sets(&mut text, actions);
     write_chains(&mut text, actions);
     batches.write_new(&mut text);
@@ -100,6 +101,23 @@ fn write_chains(text: &mut String, actions: &[Action]) {
 fn empty(text: &mut String, chain: &Chain) {
     let family = chain.family();
     writeln!(text, "add chain {family} ik {chain}\nflush chain {family} ik {chain}").expect(EXPECT);
+}
+
+/// What the kernel itself has noted of taps that go. One that only loses an address is noted anew.
+fn forget_taps(text: &mut String, actions: &[Action]) {
+    let gone: BTreeSet<&str> = actions
+        .iter()
+        .filter_map(|action| match action {
+            Action::Remove(Key::Element(Element::TapMac(tap, _) | Element::TapOpen(tap)), _) => Some(tap.as_str()),
+            _ => None,
+        })
+        .collect();
+    for set in ["refused", "askers"].iter().filter(|_| !gone.is_empty()) {
+        let taps = gone.iter().map(|tap| format!("\"{tap}\"")).collect::<Vec<_>>().join(", ");
+        for verb in ["add", "delete"] {
+            writeln!(text, "{verb} element bridge ik {set} {{ {taps} }}").expect(EXPECT);
+        }
+    }
 }
 
 fn remove_chains(text: &mut String, actions: &[Action]) {
