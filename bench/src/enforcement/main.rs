@@ -3,7 +3,8 @@
 //!
 //! One lab: its two real hosts, each with a machine, and a hundred simulated ones beside them with a
 //! thousand. All machines are in one group whose rules refer to it, and on one network. A simulated host has
-//! it when its kernel in memory has it, a real one when `nft monitor` says so. Everything shares this
+//! it when its kernel in memory has it, a real one with the change of its filter, as `nft monitor` tells it,
+//! after which it answers so. Everything shares this
 //! machine's processors.
 
 mod place;

@@ -1,11 +1,12 @@
 //! When a change is seen on which host.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 use iroko_lab::Host;
 use iroko_model::security_group::Direction;
 use iroko_model::{AddressSetId, SecurityGroupId, Vni};
 use iroko_net_agent::Fake;
 use iroko_net_agent::object::{Chain, Element, Key, State, Value};
+use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::{Child, ChildStdout, Stdio};
@@ -93,58 +94,64 @@ impl Sought {
         }
     }
 
-    /// In a line of `nft monitor`.
-    fn is_told(&self, line: &str) -> bool {
-        match self {
-            Self::Rule { rule, .. } => line.contains("add rule") && line.contains(rule.as_str()),
-            Self::Member { group, address, is_there, .. } => {
-                let verb = if *is_there { "add element" } else { "delete element" };
+    /// What prints `yes` on a real host that has it.
+    fn question(&self) -> String {
+        let element = |set: String, key: String| format!("nft get element inet ik {set} '{{ {key} }}'");
+        let (asks, is_there) = match self {
+            Self::Rule { group, rule } => {
+                let chain = Chain::Group(*group, Direction::Ingress);
+                (format!("nft list chain inet ik {chain} | grep -F {rule}"), true)
+            }
+            Self::Member { group, vni, address, is_there } => {
                 let set = format!("g4_{}", group.as_uuid().simple());
-                line.contains(verb) && line.contains(&set) && names(line, *address)
+                (element(set, format!("\"{}\" . {address}", vni.bridge())), *is_there)
             }
             Self::Range { set, address } => {
-                let set = format!("a4_{}", set.as_uuid().simple());
-                line.contains("add element") && line.contains(&set) && names(line, *address)
+                (element(format!("a4_{}", set.as_uuid().simple()), address.to_string()), true)
+            }
+        };
+        let (found, missing) = if is_there { ("yes", "no") } else { ("no", "yes") };
+        format!("if {asks} >/dev/null 2>&1; then echo {found}; else echo {missing}; fi")
+    }
+}
+
+/// Hears when the filter of a real host was changed, by `nft monitor`.
+pub struct Monitor<'a> {
+    host: &'a Host,
+    child: Child,
+    changes: Arc<Mutex<VecDeque<Instant>>>,
+}
+
+impl<'a> Monitor<'a> {
+    /// Begins to listen.
+    pub fn start(host: &'a Host) -> Result<Self> {
+        let mut command = host.command(&["nft", "monitor"])?;
+        // What it says of elements is not asked for, so neither is what it misses of them.
+        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().context("starting nft monitor")?;
+        let output = child.stdout.take().context("no output")?;
+        let changes = Arc::new(Mutex::new(VecDeque::new()));
+        let into = changes.clone();
+        std::thread::spawn(move || listen(output, &into));
+        Ok(Self { host, child, changes })
+    }
+
+    /// The moment of the change after which the host has it; none so far. Changes before `began` are of something else.
+    async fn seen(&self, sought: &Sought, began: Instant) -> Result<Option<Instant>> {
+        while let Some(at) = self.next() {
+            if at >= began && self.host.run(&["sh", "-c", &sought.question()]).await? == "yes" {
+                return Ok(Some(at));
             }
         }
+        Ok(None)
+    }
+
+    fn next(&self) -> Option<Instant> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 }
 
-/// The address is a word of the line, not part of a longer one.
-fn names(line: &str, address: Ipv4Addr) -> bool {
-    line.split(|c: char| !c.is_ascii_digit() && c != '.').any(|word| word.parse() == Ok(address))
-}
-
-/// `nft monitor` on a real host.
-pub struct Monitor {
-    child: Child,
-    lines: Arc<Mutex<Vec<(Instant, String)>>>,
-}
-
-impl Monitor {
-    /// Begins to listen.
-    pub fn start(host: &Host) -> Result<Self> {
-        let mut command = host.command(&["nft", "monitor"])?;
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("starting nft monitor")?;
-        let output = child.stdout.take().context("no output")?;
-        let lines = Arc::new(Mutex::new(Vec::new()));
-        let into = lines.clone();
-        std::thread::spawn(move || listen(output, &into));
-        Ok(Self { child, lines })
-    }
-
-    /// When the change was told, if it was.
-    fn seen(&self, sought: &Sought) -> Option<Instant> {
-        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.iter().find(|(_, line)| sought.is_told(line)).map(|(at, _)| *at)
-    }
-
-    fn forget(&self) {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-}
-
-impl Drop for Monitor {
+impl Drop for Monitor<'_> {
     fn drop(&mut self) {
         // One that has ended cannot be killed.
         let _ = self.child.kill();
@@ -152,9 +159,12 @@ impl Drop for Monitor {
     }
 }
 
-fn listen(output: ChildStdout, into: &Mutex<Vec<(Instant, String)>>) {
+/// A transaction ends with its generation.
+fn listen(output: ChildStdout, into: &Mutex<VecDeque<Instant>>) {
     for line in BufReader::new(output).lines().map_while(Result::ok) {
-        into.lock().unwrap_or_else(PoisonError::into_inner).push((Instant::now(), line));
+        if line.starts_with("# new generation") {
+            into.lock().unwrap_or_else(PoisonError::into_inner).push_back(Instant::now());
+        }
     }
 }
 
@@ -163,32 +173,48 @@ pub struct Watched<'a> {
     /// Kernels of the simulated ones.
     pub simulated: Vec<Fake>,
     /// Listeners on the real ones.
-    pub monitors: &'a [Monitor],
+    pub monitors: &'a [Monitor<'a>],
 }
 
 impl Watched<'_> {
     /// Waits until every host has it: how long it took since `began` on each of the simulated and of the real ones.
     pub async fn until_seen(&self, sought: &Sought, began: Instant) -> Result<[Vec<Duration>; 2]> {
+        let (simulated, real) = tokio::join!(self.until_simulated(sought, began), self.until_real(sought, began));
+        Ok([simulated?, real?])
+    }
+
+    async fn until_simulated(&self, sought: &Sought, began: Instant) -> Result<Vec<Duration>> {
         let mut missing: Vec<&Fake> = self.simulated.iter().collect();
-        let mut simulated = Vec::with_capacity(missing.len());
+        let mut took = Vec::with_capacity(missing.len());
         loop {
             missing.retain(|kernel| {
                 let is_in = kernel.look(|state| sought.is_in(state));
                 if is_in {
-                    simulated.push(began.elapsed());
+                    took.push(began.elapsed());
                 }
                 !is_in
             });
-            let real: Vec<Instant> = self.monitors.iter().filter_map(|monitor| monitor.seen(sought)).collect();
-            if missing.is_empty() && real.len() == self.monitors.len() {
-                self.monitors.iter().for_each(Monitor::forget);
-                return Ok([simulated, real.into_iter().map(|at| at - began).collect()]);
+            if missing.is_empty() {
+                return Ok(took);
             }
-            if began.elapsed() > BOUND {
-                bail!("{sought:?}: {} simulated hosts miss it, {} real ones have it", missing.len(), real.len());
-            }
+            ensure!(began.elapsed() < BOUND, "{sought:?} is not on {} simulated hosts", missing.len());
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    async fn until_real(&self, sought: &Sought, began: Instant) -> Result<Vec<Duration>> {
+        let mut took = Vec::with_capacity(self.monitors.len());
+        for monitor in self.monitors {
+            let at = loop {
+                if let Some(at) = monitor.seen(sought, began).await? {
+                    break at;
+                }
+                ensure!(began.elapsed() < BOUND, "{sought:?} is not on {}", monitor.host.name());
+                tokio::time::sleep(LOOK).await;
+            };
+            took.push(at - began);
+        }
+        Ok(took)
     }
 }
 
@@ -197,20 +223,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_of_nft_monitor_are_told_apart() {
-        let group = SecurityGroupId::new();
-        let line = |verb, address| {
-            format!("{verb} element inet ik g4_{} {{ \"ikbr5\" . {address} }}", group.as_uuid().simple())
-        };
-        let vni = Vni::try_from(5).unwrap();
-        let member = |is_there| Sought::Member { group, vni, address: Ipv4Addr::new(10, 50, 0, 1), is_there };
-        assert!(member(true).is_told(&line("add", "10.50.0.1")) && member(false).is_told(&line("delete", "10.50.0.1")));
-        assert!(!member(true).is_told(&line("add", "10.50.0.11")) && !member(true).is_told(&line("add", "110.50.0.1")));
+    fn real_hosts_are_asked_for_what_is_there_or_gone() {
+        let (group, vni) = (SecurityGroupId::new(), Vni::try_from(5).unwrap());
+        let member =
+            |is_there| Sought::Member { group, vni, address: Ipv4Addr::new(10, 50, 0, 1), is_there }.question();
+        let key = format!("g4_{} '{{ \"ikbr000005\" . 10.50.0.1 }}'", group.as_uuid().simple());
         assert!(
-            !member(true).is_told(&line("delete", "10.50.0.1")) && !member(false).is_told(&line("add", "10.50.0.1"))
+            member(true).contains(&key) && member(true).ends_with("echo yes; else echo no; fi"),
+            "{}",
+            member(true)
         );
-        let other =
-            Sought::Member { group: SecurityGroupId::new(), vni, address: Ipv4Addr::new(10, 50, 0, 1), is_there: true };
-        assert!(!other.is_told(&line("add", "10.50.0.1")));
+        assert!(member(false).contains(&key) && member(false).ends_with("echo no; else echo yes; fi"));
     }
 }
