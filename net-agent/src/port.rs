@@ -42,7 +42,8 @@ pub fn things(port: &PortSpec, network: &NetworkSpec, shared: &Shared, desired: 
     things
 }
 
-fn present(element: Element) -> (Key, Value) {
+/// An element that says no more than that it is there.
+pub fn present(element: Element) -> (Key, Value) {
     (Key::Element(element), Value::Present)
 }
 

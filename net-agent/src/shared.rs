@@ -87,7 +87,7 @@ impl Shared {
 
     /// What the filter must know of a network.
     pub fn things(&self, network: &NetworkSpec) -> Things {
-        self.ranges.iter().flat_map(|range| elements(network.vni, *range)).map(present).collect()
+        self.ranges.iter().flat_map(|range| elements(network.vni, *range)).map(port::present).collect()
     }
 
     /// Whether this host must reach a peer's host with what is sent to many.
@@ -113,10 +113,6 @@ fn elements(vni: Vni, range: IpNetwork) -> Vec<Element> {
         elements.push(Element::SharedNd(vni, v6.network(), v6.broadcast()));
     }
     elements
-}
-
-fn present(element: Element) -> (Key, Value) {
-    (Key::Element(element), Value::Present)
 }
 
 #[cfg(test)]

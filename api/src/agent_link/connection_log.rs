@@ -1,6 +1,6 @@
 //! Takes what hosts recorded of connections. Nothing else waits for it.
 
-use super::routes::Agent;
+use super::routes::{Agent, is_itself};
 use crate::App;
 use crate::problem::{Kind, Problem, Result};
 use axum::Json;
@@ -14,9 +14,7 @@ pub(super) async fn take(
     agent: Agent,
     Json(report): Json<ConnectionReport>,
 ) -> Result<Json<ConnectionReply>> {
-    if agent.kind != AgentKind::Net {
-        return Err(Problem::with(Kind::Unauthorized, "the certificate is of the host's other agent"));
-    }
+    is_itself(agent, AgentKind::Net)?;
     if report.records.len() > ConnectionReport::MAX {
         return Err(Problem::new(Kind::TooLarge));
     }

@@ -158,7 +158,8 @@ async fn report(State(app): State<App>, agent: Agent, Json(report): Json<Report>
     }
 }
 
-fn is_itself(agent: Agent, said: AgentKind) -> Result<()> {
+/// Refuses an agent that speaks for the other of its host.
+pub(super) fn is_itself(agent: Agent, said: AgentKind) -> Result<()> {
     if agent.kind == said {
         Ok(())
     } else {

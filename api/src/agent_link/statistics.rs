@@ -1,6 +1,6 @@
 //! Takes what hosts counted. Nothing else waits for it, and it waits for nothing but the database.
 
-use super::routes::Agent;
+use super::routes::{Agent, is_itself};
 use crate::App;
 use crate::problem::{Kind, Problem, Result};
 use axum::Json;
@@ -14,9 +14,7 @@ pub(super) async fn take(
     agent: Agent,
     Json(report): Json<StatisticsReport>,
 ) -> Result<Json<StatisticsReply>> {
-    if agent.kind != AgentKind::Net {
-        return Err(Problem::with(Kind::Unauthorized, "the certificate is of the host's other agent"));
-    }
+    is_itself(agent, AgentKind::Net)?;
     if report.ports.len().max(report.rules.len()) > StatisticsReport::MAX {
         return Err(Problem::new(Kind::TooLarge));
     }

@@ -3,7 +3,7 @@ use crate::object::{Chain, Element, Key, State, Value};
 use crate::plan::Action;
 use iroko_agent_link::wire::{AddressSetSpec, RuleSpec, SecurityGroupSpec};
 use iroko_model::security_group::{Direction, Rule};
-use iroko_model::{AddressSetId, SecurityGroupId, SecurityGroupRuleId, Vni};
+use iroko_model::{AddressSetId, MacAddress, SecurityGroupId, SecurityGroupRuleId, Vni};
 use uuid::Uuid;
 
 fn group(n: u128) -> SecurityGroupId {
@@ -131,4 +131,19 @@ fn elements_are_read_as_nft_lists_them() {
     let changed = listing::read(&listing.replace("drop", "accept")).unwrap();
     assert_ne!(changed.chains[&port], read.chains[&port]);
     assert!(matches!(listing::read("what?"), Err(FirewallError::Unreadable(_))));
+}
+
+/// What the kernel noted by itself goes with the tap, whatever it was noted for.
+#[test]
+fn what_the_kernel_noted_of_a_tap_goes_with_it() {
+    let remove = |element| Action::Remove(Key::Element(element), Value::Present);
+    let mac = |n| Element::TapMac("ikt1".to_owned(), MacAddress::local([n; 5]));
+    let removal = text::transaction(&[remove(mac(1)), remove(mac(2)), remove(Element::TapOpen("ikt2".to_owned()))]);
+    for set in ["refused", "askers"] {
+        let (add, delete) = ("add", "delete");
+        let lines = [add, delete].map(|verb| format!("{verb} element bridge ik {set} {{ \"ikt1\", \"ikt2\" }}\n"));
+        assert!(removal.contains(&lines.concat()), "{removal}");
+    }
+    let other = text::transaction(&[remove(Element::TapGrouped("ikt1".to_owned()))]);
+    assert!(!other.contains("refused"), "{other}");
 }

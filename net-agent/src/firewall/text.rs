@@ -105,17 +105,18 @@ fn empty(text: &mut String, chain: &Chain) {
 
 /// What the kernel itself has noted of taps that go. One that only loses an address is noted anew.
 fn forget_taps(text: &mut String, actions: &[Action]) {
-    let gone: BTreeSet<&str> = actions
-        .iter()
-        .filter_map(|action| match action {
-            Action::Remove(Key::Element(Element::TapMac(tap, _) | Element::TapOpen(tap)), _) => Some(tap.as_str()),
-            _ => None,
-        })
-        .collect();
-    for set in ["refused", "askers"].iter().filter(|_| !gone.is_empty()) {
-        let taps = gone.iter().map(|tap| format!("\"{tap}\"")).collect::<Vec<_>>().join(", ");
+    let tap = |action: &Action| match action {
+        Action::Remove(Key::Element(Element::TapMac(tap, _) | Element::TapOpen(tap)), _) => Some(format!("\"{tap}\"")),
+        _ => None,
+    };
+    let gone: BTreeSet<String> = actions.iter().filter_map(tap).collect();
+    if gone.is_empty() {
+        return;
+    }
+    let gone = gone.into_iter().collect::<Vec<_>>().join(", ");
+    for set in ["refused", "askers"] {
         for verb in ["add", "delete"] {
-            writeln!(text, "{verb} element bridge ik {set} {{ {taps} }}").expect(EXPECT);
+            writeln!(text, "{verb} element bridge ik {set} {{ {gone} }}").expect(EXPECT);
         }
     }
 }
