@@ -12,8 +12,8 @@ use crate::object::{Key, State, Value};
 use crate::observed;
 use crate::plan::Action;
 use crate::statistics::nf_tables::NfTables;
-use crate::statistics::of_link;
 use crate::statistics::reading::Counter;
+use crate::statistics::{of_link, of_queue};
 use iroko_model::security_group::Direction;
 use iroko_model::{MacAddress, Vni};
 use std::fs;
@@ -194,7 +194,9 @@ impl Kernel for Linux {
     async fn counters(&self) -> Result<Vec<Counter>, KernelError> {
         let read = |source| KernelError::Link { what: "reading what the taps carried".to_owned(), source };
         let links = self.netlink.links().await.map_err(read)?;
+        let drops = shape::drops(&self.netlink).await.map_err(read)?;
         let mut counters: Vec<Counter> = links.iter().flat_map(of_link).collect();
+        counters.extend(links.iter().filter_map(|link| of_queue(link, &drops)));
         let nf_tables = self.nf_tables.clone();
         counters.extend(blocking(move || nf_tables.counters()).await.map_err(KernelError::Counters)?);
         Ok(counters)

@@ -21,7 +21,7 @@ use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{InfoKind, LinkMessage};
 use netlink_packet_route::tc::{
     TcActionAttribute, TcActionMirrorOption, TcActionOption, TcAttribute, TcFilterU32Option, TcHandle, TcMessage,
-    TcMirrorActionType, TcOption,
+    TcMirrorActionType, TcOption, TcStats2,
 };
 use rtnetlink::packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_REPLACE, Nla, NlasIterator};
 use rtnetlink::{LinkMessageBuilder, LinkUnspec};
@@ -177,6 +177,18 @@ pub async fn observe(netlink: &Netlink, links: &[LinkMessage]) -> Result<State, 
         state.insert(Key::Shape(tap, Direction::Egress), value);
     }
     Ok(state)
+}
+
+/// What the queues of ours had no room for, by the device that each is on.
+pub async fn drops(netlink: &Netlink) -> Result<HashMap<u32, u32>, LinkError> {
+    let messages: Vec<TcMessage> = netlink.handle().qdisc().get().execute().try_collect().await?;
+    let ours = messages.iter().filter(|m| m.header.parent == TcHandle::ROOT && m.header.handle == HANDLE);
+    Ok(ours.filter_map(|message| Some((message.header.index.cast_unsigned(), dropped(message)?))).collect())
+}
+
+fn dropped(message: &TcMessage) -> Option<u32> {
+    let stats = message.attributes.iter().filter_map(|a| if let TcAttribute::Stats2(of) = a { Some(of) } else { None });
+    stats.flatten().find_map(|of| if let TcStats2::Queue(queue) = of { Some(queue.drops) } else { None })
 }
 
 async fn from_guest(

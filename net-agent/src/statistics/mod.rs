@@ -22,8 +22,10 @@ use crate::config::Config;
 use crate::connection_log::Records;
 use crate::kernel::{Kernel, KernelError};
 use crate::link::read;
+use crate::object::tap_of_shaper;
 use iroko_agent_link::agent::{Desired, DesiredHandle, Link, LinkError};
 use iroko_agent_link::wire::{PortCounts, RuleCounts, StatisticsReport};
+use iroko_model::security_group::Direction;
 use iroko_model::{PortId, SecurityGroupRuleId};
 use ledger::Ledger;
 use netlink_packet_route::link::{LinkAttribute, LinkMessage};
@@ -69,11 +71,11 @@ pub async fn run(
         loop {
             clock.tick().await;
             if let Err(error) = statistics.count(&desired).await {
-                tracing::warn!(error = chain(&error), "nothing was counted this time");
+                tracing::warn!(error = iroko_daemon::chain(&error), "nothing was counted this time");
                 continue;
             }
             if let Err(error) = statistics.tell(&link).await {
-                tracing::debug!(error = chain(&error), "what was counted is told later");
+                tracing::debug!(error = iroko_daemon::chain(&error), "what was counted is told later");
             }
         }
     };
@@ -177,20 +179,18 @@ pub(crate) fn of_link(link: &LinkMessage) -> Vec<Counter> {
     ]
 }
 
+/// What the queue on a device had no room for: over a limit in bits. `drops`: by device.
+pub(crate) fn of_queue(link: &LinkMessage, drops: &HashMap<u32, u32>) -> Option<Counter> {
+    let (name, drops) = (read::name(link)?, drops.get(&link.header.index)?);
+    let meter = match tap_of_shaper(name) {
+        Some(tap) => Meter::OverLimit(tap, Direction::Egress),
+        None => Meter::OverLimit(name.to_owned(), Direction::Ingress),
+    };
+    Some(Counter { meter, identity: link.header.index.into(), packets: (*drops).into(), bytes: 0 })
+}
+
 /// Nanoseconds since 1970: another number at each call that matters.
 fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
-}
-
-/// An error with all its causes, in one line for the log.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -26,14 +26,14 @@ fn dropped(host: &Host, chain: &str, port: &PortSpec) -> u64 {
 
 /// What a queue says of itself.
 #[derive(Debug)]
-struct Queue {
+pub struct Queue {
     bytes: u64,
     packets: u64,
-    drops: u64,
+    pub drops: u64,
     overlimits: u64,
 }
 
-fn queue(host: &Host, device: &str) -> Queue {
+pub fn queue(host: &Host, device: &str) -> Queue {
     let text = host.sh(&format!("tc -s -j qdisc show dev {device} root"));
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(json[0]["kind"], "tbf", "{text}");
@@ -43,11 +43,11 @@ fn queue(host: &Host, device: &str) -> Queue {
 }
 
 /// The device that queues what comes from a port.
-fn shaper(port: &PortSpec) -> String {
+pub fn shaper(port: &PortSpec) -> String {
     port.tap.replacen("ikt", "iki", 1)
 }
 
-fn send(from: &mut Guest, to: &Guest, frames: usize, octets: usize) {
+pub fn send(from: &mut Guest, to: &Guest, frames: usize, octets: usize) {
     let frame = ethernet(to.mac, from.mac, 0x0800, &udp4((from.ip, 7000), (to.ip, 7000), &vec![7; octets]));
     (0..frames).for_each(|_| from.send(&frame));
 }

@@ -4,6 +4,7 @@ use crate::frame::{ethernet, udp4};
 use crate::groups::{all_out, group, rule, set_group};
 use crate::guest::{Guest, contains};
 use crate::lab::{Host, Net, set_port};
+use crate::limits;
 use crate::needs_kernel;
 use iroko_agent_link::wire::{Change, ObjectKey, PortCounts, PortSpec, RuleCounts};
 use iroko_model::SecurityGroupRuleId;
@@ -158,4 +159,31 @@ fn what_is_over_a_limit_is_counted_each_way() {
     (0..2).for_each(|_| one.send(&datagram(&one, &two, 9, b"over-b----")));
     let seen = counted(&host);
     assert_eq!((of(&seen, &a).tx_dropped_limits, of(&seen, &b).rx_dropped_limits), (3, 2));
+}
+
+#[test]
+fn what_a_queue_has_no_room_for_is_counted_each_way() {
+    needs_kernel!();
+    let (host, mut net) = (Host::new(1), Net::new(0x704));
+    net.spec.subnets.clear();
+    let (mut a, mut b) = (net.port(10), net.port(20));
+    host.change(vec![net.set(), set_port(&a), set_port(&b)]);
+    counted(&host);
+    let (mut one, two) = (Guest::boot(&host, &a), Guest::boot(&host, &b));
+    // A kilobyte a second: of 200 KiB at once the queue takes 40.
+    a.limits = PortLimits { egress_kbit_s: Some(8), ..PortLimits::default() };
+    host.change(vec![set_port(&a)]);
+    limits::send(&mut one, &two, 200, 1000);
+    let from = limits::queue(&host, &limits::shaper(&a)).drops;
+    assert!(from > 0);
+    let seen = counted(&host);
+    assert_eq!((of(&seen, &a).tx_dropped_limits, of(&seen, &a).rx_dropped_limits), (from, 0));
+    a.limits = PortLimits::default();
+    b.limits = PortLimits { ingress_kbit_s: Some(8), ..PortLimits::default() };
+    host.change(vec![set_port(&a), set_port(&b)]);
+    limits::send(&mut one, &two, 200, 1000);
+    let to = limits::queue(&host, &b.tap).drops;
+    assert!(to > 0);
+    let seen = counted(&host);
+    assert_eq!((of(&seen, &a).tx_dropped_limits, of(&seen, &b).rx_dropped_limits), (from, to));
 }
