@@ -335,6 +335,12 @@ fn what_looks_like_a_tunnel_is_never_opened() {
     assert!(came, "the packet itself is allowed");
     let after = (opened(&pair.hosts.0), opened(&pair.hosts.1));
     assert_eq!(after, (before.0, before.1 + 2), "two frames came by the tunnel, and none from inside of one");
+    for host in [&pair.hosts.0, &pair.hosts.1] {
+        let flows = host.sh("cat /proc/net/nf_conntrack");
+        let of = |from: IpAddr| flows.lines().filter(|flow| flow.contains(&format!("src={from} "))).count();
+        assert!(flows.contains(&format!("src={one} dst={two} sport=4789 dport=4789")), "tracked like any other: {flows}");
+        assert_eq!((of(pair.hosts.0.vtep), of(pair.hosts.1.vtep)), (0, 0), "the tunnel itself is not: {flows}");
+    }
 }
 
 /// Allowed address pairs: the range, the MAC address, in both directions, and nothing beside them.
