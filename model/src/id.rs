@@ -68,6 +68,8 @@ ids! {
     SecurityGroupRuleId;
     /// A named list of address ranges that rules refer to.
     AddressSetId;
+    /// How much ports may carry, under a name.
+    QosPolicyId;
     /// A virtual machine.
     InstanceId;
     /// A machine that carries instances.

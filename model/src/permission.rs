@@ -54,7 +54,7 @@ permissions! {
     SubnetDelete = "subnet.delete", "Delete subnets";
     PortRead = "port.read", "See ports";
     PortCreate = "port.create", "Make ports";
-    PortUpdate = "port.update", "Change the security groups and allowed addresses of ports";
+    PortUpdate = "port.update", "Change the security groups, allowed addresses and QoS policy of ports";
     PortDisableSecurity = "port.disable_security", "Let ports send from any address and past their security groups";
     PortDelete = "port.delete", "Delete ports";
     ConnectionLogRead = "connection_log.read", "Read which connections of ports were recorded";
@@ -67,6 +67,10 @@ permissions! {
     AddressSetCreate = "address_set.create", "Make address sets";
     AddressSetUpdate = "address_set.update", "Change address sets";
     AddressSetDelete = "address_set.delete", "Delete address sets";
+    QosPolicyRead = "qos_policy.read", "See QoS policies";
+    QosPolicyCreate = "qos_policy.create", "Make QoS policies";
+    QosPolicyUpdate = "qos_policy.update", "Change QoS policies";
+    QosPolicyDelete = "qos_policy.delete", "Delete QoS policies";
     SshKeyRead = "ssh_key.read", "See SSH keys";
     SshKeyCreate = "ssh_key.create", "Make SSH keys";
     SshKeyDelete = "ssh_key.delete", "Delete SSH keys";

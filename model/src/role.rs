@@ -38,6 +38,7 @@ const RESOURCES_READ: Permissions = Permissions::of(&[
     P::PortRead,
     P::SecurityGroupRead,
     P::AddressSetRead,
+    P::QosPolicyRead,
     P::ProjectRead,
     P::QuotaRead,
 ]);
@@ -65,6 +66,9 @@ const MEMBER: Permissions = READER.union(Permissions::of(&[
     P::AddressSetCreate,
     P::AddressSetUpdate,
     P::AddressSetDelete,
+    P::QosPolicyCreate,
+    P::QosPolicyUpdate,
+    P::QosPolicyDelete,
     P::SshKeyCreate,
     P::SshKeyDelete,
 ]));

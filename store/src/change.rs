@@ -17,6 +17,8 @@ pub enum ChangeKind {
     Instance,
     /// A port, for its host and for the other hosts of its network.
     Port,
+    /// How much a port may carry, for its host alone.
+    PortLimits,
     /// A network, for its hosts.
     Network,
     /// The console log of a machine is wanted, from its host.
@@ -33,6 +35,7 @@ impl FromStr for ChangeKind {
         match text {
             "instance" => Ok(Self::Instance),
             "port" => Ok(Self::Port),
+            "port_limits" => Ok(Self::PortLimits),
             "network" => Ok(Self::Network),
             "console" => Ok(Self::Console),
             "security_group" => Ok(Self::SecurityGroup),

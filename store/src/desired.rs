@@ -148,10 +148,12 @@ pub async fn bound_ports(conn: &mut Conn, which: Ports<'_>) -> Result<Vec<BoundP
         r#"SELECT p.id, p.network_id, p.instance_id AS "instance_id!", p.generation, p.tap, p.mac, i.hostname,
                   ARRAY(SELECT m.security_group_id FROM port_security_group m WHERE m.port_id = p.id ORDER BY 1) AS "groups!",
                   p.port_security_enabled, p.allowed_address_pairs AS "allowed_address_pairs: Json<Vec<AddressPair>>",
-                  port_limits(i.ingress_kbit_s, i.egress_kbit_s, i.ingress_packets_s, i.egress_packets_s) AS "limits!: Json<PortLimits>",
+                  port_limits(least(i.ingress_kbit_s, q.ingress_kbit_s), least(i.egress_kbit_s, q.egress_kbit_s),
+                              least(i.ingress_packets_s, q.ingress_packets_s), least(i.egress_packets_s, q.egress_packets_s)) AS "limits!: Json<PortLimits>",
                   l.verdicts AS "log_verdicts?", l.records_per_second AS "log_rate?",
                   i.host_id AS "host_id!", h.vtep, ARRAY(SELECT a.address FROM ip_allocation a WHERE a.port_id = p.id ORDER BY family(a.address)) AS "addresses!"
            FROM port p JOIN instance i ON i.id = p.instance_id JOIN host h ON h.id = i.host_id
+           LEFT JOIN qos_policy q ON q.id = p.qos_policy_id
            LEFT JOIN connection_log l ON l.port_id = p.id AND NOT l.ended
            WHERE p.id = ANY($1) OR p.network_id = ANY($2)"#,
         ids as Option<&[Uuid]>,

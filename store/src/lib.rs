@@ -37,6 +37,7 @@ mod page;
 pub mod placement;
 pub mod port;
 pub mod project;
+pub mod qos_policy;
 pub mod quota;
 pub mod report;
 pub mod request;

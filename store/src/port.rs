@@ -16,9 +16,9 @@ use crate::subnet::Subnet;
 use crate::tx::Conn;
 use ipnetwork::IpNetwork;
 use iroko_model::address::tap_name;
-use iroko_model::port::AddressPair;
+use iroko_model::port::{AddressPair, PortLimits};
 use iroko_model::subnet::{from_number, to_number};
-use iroko_model::{InstanceId, Labels, MacAddress, NetworkId, PortId, ProjectId};
+use iroko_model::{InstanceId, Labels, MacAddress, NetworkId, PortId, ProjectId, QosPolicyId};
 use mac_address::MacAddress as SqlMac;
 use rand::Rng;
 use serde::Deserialize;
@@ -69,6 +69,10 @@ pub struct Port {
     pub port_security_enabled: bool,
     /// Further addresses it may use.
     pub allowed_address_pairs: Json<Vec<AddressPair>>,
+    /// Its policy.
+    pub qos_policy_id: Option<Uuid>,
+    /// How much it may carry: the smaller of its policy's and its machine's.
+    pub limits: Json<PortLimits>,
     /// Grows with each change.
     pub generation: i64,
     /// A host was chosen for its machine.
@@ -100,6 +104,8 @@ pub struct NewPort<'a> {
     pub security_group_ids: &'a [Uuid],
     /// Further addresses it may use.
     pub allowed_address_pairs: &'a [AddressPair],
+    /// A policy of the project.
+    pub qos_policy_id: Option<QosPolicyId>,
 }
 
 /// Makes a port with one address of each address family that `subnets` (of its network) offer.
@@ -146,8 +152,8 @@ async fn insert_row(conn: &mut Conn, new: &NewPort<'_>) -> Result<MacAddress> {
         let mac = MacAddress::local(rand::rng().random());
         let made = sqlx::query_scalar!(
             r#"WITH p AS (
-                   INSERT INTO port (id, project_id, network_id, name, labels, standalone, mac, tap, allowed_address_pairs)
-                   VALUES ($1, $2, $3, $4, $5, true, $6, $7, $8) ON CONFLICT (mac) DO NOTHING RETURNING id, project_id
+                   INSERT INTO port (id, project_id, network_id, name, labels, standalone, mac, tap, allowed_address_pairs, qos_policy_id)
+                   VALUES ($1, $2, $3, $4, $5, true, $6, $7, $8, $10) ON CONFLICT (mac) DO NOTHING RETURNING id, project_id
                ), member AS (
                    INSERT INTO port_security_group (project_id, port_id, security_group_id)
                    SELECT p.project_id, p.id, g FROM p, unnest($9::uuid[]) AS g
@@ -161,7 +167,8 @@ async fn insert_row(conn: &mut Conn, new: &NewPort<'_>) -> Result<MacAddress> {
             SqlMac::new(mac.octets()) as SqlMac,
             tap_name(new.id),
             serde_json::json!(new.allowed_address_pairs),
-            new.security_group_ids
+            new.security_group_ids,
+            new.qos_policy_id.map(|id| id.as_uuid())
         )
         .fetch_one(&mut *conn)
         .await?;
@@ -248,11 +255,14 @@ pub async fn port_get(conn: &mut Conn, project_id: ProjectId, id: PortId) -> Res
                   p.observed_state, p.observed_reason, p.generation, p.port_security_enabled,
                   p.allowed_address_pairs AS "allowed_address_pairs: Json<Vec<AddressPair>>",
                   ARRAY(SELECT m.security_group_id FROM port_security_group m WHERE m.port_id = p.id ORDER BY 1) AS "security_group_ids!",
-                  (i.host_id IS NOT NULL) AS "bound!",
+                  (i.host_id IS NOT NULL) AS "bound!", p.qos_policy_id,
+                  port_limits(least(i.ingress_kbit_s, q.ingress_kbit_s), least(i.egress_kbit_s, q.egress_kbit_s),
+                              least(i.ingress_packets_s, q.ingress_packets_s), least(i.egress_packets_s, q.egress_packets_s)) AS "limits!: Json<PortLimits>",
                   (SELECT coalesce(json_agg(json_build_object('address', host(a.address), 'subnet_id', a.subnet_id)
                           ORDER BY family(a.address)), '[]') FROM ip_allocation a WHERE a.port_id = p.id)
                       AS "addresses!: Json<Vec<PortAddress>>"
-           FROM port p LEFT JOIN instance i ON i.id = p.instance_id WHERE p.project_id = $1 AND p.id = $2"#,
+           FROM port p LEFT JOIN instance i ON i.id = p.instance_id LEFT JOIN qos_policy q ON q.id = p.qos_policy_id
+           WHERE p.project_id = $1 AND p.id = $2"#,
         project_id.as_uuid(),
         id.as_uuid()
     )
@@ -284,11 +294,13 @@ pub async fn port_list(
                   p.observed_state, p.observed_reason, p.generation, p.port_security_enabled,
                   p.allowed_address_pairs AS "allowed_address_pairs: Json<Vec<AddressPair>>",
                   ARRAY(SELECT m.security_group_id FROM port_security_group m WHERE m.port_id = p.id ORDER BY 1) AS "security_group_ids!",
-                  (i.host_id IS NOT NULL) AS "bound!",
+                  (i.host_id IS NOT NULL) AS "bound!", p.qos_policy_id,
+                  port_limits(least(i.ingress_kbit_s, q.ingress_kbit_s), least(i.egress_kbit_s, q.egress_kbit_s),
+                              least(i.ingress_packets_s, q.ingress_packets_s), least(i.egress_packets_s, q.egress_packets_s)) AS "limits!: Json<PortLimits>",
                   (SELECT coalesce(json_agg(json_build_object('address', host(a.address), 'subnet_id', a.subnet_id)
                           ORDER BY family(a.address)), '[]') FROM ip_allocation a WHERE a.port_id = p.id)
                       AS "addresses!: Json<Vec<PortAddress>>"
-           FROM port p LEFT JOIN instance i ON i.id = p.instance_id
+           FROM port p LEFT JOIN instance i ON i.id = p.instance_id LEFT JOIN qos_policy q ON q.id = p.qos_policy_id
            WHERE p.project_id = $1 AND ($2::uuid IS NULL OR p.id > $2)
              AND ($4::text IS NULL OR p.name = $4) AND ($5::jsonb IS NULL OR p.labels @> $5)
              AND ($6::uuid IS NULL OR p.network_id = $6) AND ($7::uuid IS NULL OR p.instance_id = $7)

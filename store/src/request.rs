@@ -164,6 +164,8 @@ pub enum Noun {
     SecurityGroup,
     /// An address set.
     AddressSet,
+    /// A QoS policy.
+    QosPolicy,
 }
 
 /// Compares the generation that the caller has seen, if they said one, with the row's, and keeps the row
@@ -190,6 +192,7 @@ async fn generation(conn: &mut Conn, noun: Noun, id: Uuid) -> Result<Option<i64>
         // Ports may join while it is looked at: their foreign key shares the lock.
         Noun::SecurityGroup => "SELECT generation FROM security_group WHERE id = $1 FOR NO KEY UPDATE",
         Noun::AddressSet => "SELECT generation FROM address_set WHERE id = $1 FOR NO KEY UPDATE",
+        Noun::QosPolicy => "SELECT generation FROM qos_policy WHERE id = $1 FOR UPDATE",
     };
     Ok(sqlx::query_scalar(query).bind(id).fetch_optional(conn).await?)
 }

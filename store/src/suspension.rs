@@ -98,6 +98,7 @@ pub async fn left_in(conn: &mut Conn, scope: Scope) -> Result<Vec<String>> {
                UNION ALL SELECT 'networks', count(*) FROM network WHERE project_id = $2
                UNION ALL SELECT 'security groups', count(*) FROM security_group WHERE project_id = $2 AND NOT is_default
                UNION ALL SELECT 'address sets', count(*) FROM address_set WHERE project_id = $2
+               UNION ALL SELECT 'QoS policies', count(*) FROM qos_policy WHERE project_id = $2
                UNION ALL SELECT 'images', count(*) FROM image WHERE project_id = $2
                UNION ALL SELECT 'SSH keys', count(*) FROM ssh_key WHERE project_id = $2
                UNION ALL SELECT 'organizations below it', count(*) FROM organization WHERE parent_id = $1
@@ -186,6 +187,7 @@ pub async fn project_remove(conn: &mut Conn, id: Uuid) -> Result<bool> {
     sqlx::query!("DELETE FROM security_group_rule WHERE project_id = $1", id).execute(&mut *conn).await?;
     sqlx::query!("DELETE FROM security_group WHERE project_id = $1", id).execute(&mut *conn).await?;
     sqlx::query!("DELETE FROM address_set WHERE project_id = $1", id).execute(&mut *conn).await?;
+    sqlx::query!("DELETE FROM qos_policy WHERE project_id = $1", id).execute(&mut *conn).await?;
     let done = sqlx::query!("DELETE FROM project WHERE id = $1", id).execute(conn).await?;
     Ok(done.rows_affected() == 1)
 }

@@ -287,9 +287,11 @@ impl Loaded {
             let ids: HashSet<Uuid> = rows.iter().filter(|row| row.kind == kind).map(|row| row.object_id).collect();
             ids.into_iter().collect()
         };
-        let (instances, ports, networks) = (ids(ChangeKind::Instance), ids(ChangeKind::Port), ids(ChangeKind::Network));
+        let (instances, networks) = (ids(ChangeKind::Instance), ids(ChangeKind::Network));
+        let mut ports = ids(ChangeKind::Port);
+        ports.extend(ids(ChangeKind::PortLimits));
         let needs: Vec<Need> = rows.iter().filter_map(need).collect();
-        let pairs: HashSet<Pair> = rows.iter().filter_map(pair).collect();
+        let pairs: HashSet<Pair> = rows.iter().filter(|row| row.kind == ChangeKind::Port).filter_map(pair).collect();
         let pairs: Vec<_> = pairs.into_iter().collect();
         let mut loaded = Self::default();
         if !instances.is_empty() {
@@ -383,6 +385,7 @@ fn entries(row: &Row, loaded: &Loaded) -> Vec<(Scope, What)> {
             entries.extend(security::member_entries(row, loaded));
             entries
         }
+        ChangeKind::PortLimits => limits_entry(row, loaded).into_iter().collect(),
         ChangeKind::Network => {
             let set = loaded.networks.get(&row.object_id).cloned().map(What::Change);
             set.map(|what| (Scope::Network(row.object_id.into()), what)).into_iter().collect()
@@ -405,6 +408,13 @@ fn instance_entry(row: &Row, loaded: &Loaded) -> Option<(Scope, What)> {
     let here = loaded.instances.get(&row.object_id).filter(|(on, _)| *on == host);
     let change = here.map_or_else(|| Change::Gone(ObjectKey::Instance(row.object_id.into())), |(_, set)| set.clone());
     Some((Scope::Host(host), What::Change(change)))
+}
+
+/// A port that is not there any more has a change of its own that says so.
+fn limits_entry(row: &Row, loaded: &Loaded) -> Option<(Scope, What)> {
+    let host = HostId::from(row.host_id?);
+    let here = loaded.ports.get(&row.object_id).filter(|bound| bound.host_id == host)?;
+    Some((Scope::Host(host), What::Change(Change::Set(Object::Port(here.port.clone())))))
 }
 
 fn port_entries(row: &Row, loaded: &Loaded) -> Vec<(Scope, What)> {

@@ -46,7 +46,7 @@ impl Networks {
                         None => drop(self.known.remove(&row.object_id.into())),
                     }
                 }
-                ChangeKind::Port => {
+                ChangeKind::Port | ChangeKind::PortLimits => {
                     let Some(id) = row.network_id.map(NetworkId::from) else { continue };
                     let Some(known) = self.known.get_mut(&id) else { continue };
                     match loaded.ports.get(&row.object_id).filter(|bound| bound.port.network_id == id) {

@@ -20,6 +20,7 @@ mod oidc;
 mod organization;
 mod port;
 mod project;
+mod qos_policy;
 mod quota;
 mod role;
 mod role_binding;
@@ -66,6 +67,7 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(security_group::router())
         .merge(security_group_rule::router())
         .merge(address_set::router())
+        .merge(qos_policy::router())
         .merge(port::router())
         .merge(statistics::router())
         .merge(connection_log::router())

@@ -33,7 +33,9 @@ pub async fn create(app: &App, tenant: &InProject, request: InstanceCreate) -> R
     let mut tx = app.store.begin_bound_planned(tenant.project).await?;
     let of = (wanted.flavor_id, wanted.image_id);
     let groups: Vec<Uuid> = wanted.interfaces.iter().filter_map(|i| i.security_groups()).flatten().copied().collect();
-    let parts = instance::instance_parts(&mut tx, tenant.project, of, &wanted.ssh_key_ids, &networks, &groups).await?;
+    let policies: Vec<Uuid> = wanted.interfaces.iter().filter_map(InterfaceSource::qos_policy).collect();
+    let keys = &wanted.ssh_key_ids;
+    let parts = instance::instance_parts(&mut tx, tenant.project, of, keys, &networks, &groups, &policies).await?;
     let (size, architecture) = fitting(&parts, &wanted)?;
     let ssh_keys = ssh_key_lines(&parts)?;
     let new = NewInstance {
@@ -101,20 +103,30 @@ fn ssh_key_lines(parts: &Parts) -> Result<Vec<String>> {
 /// The ports to be made with the instance.
 fn nics<'a>(parts: &'a Parts, interfaces: &'a [InterfaceSource]) -> Result<Vec<NewNic<'a>>> {
     let of = |(index, source): (usize, &'a InterfaceSource)| match source {
-        InterfaceSource::Network(network, groups) => Some(nic(parts, index, *network, groups.as_deref())),
+        InterfaceSource::Network(network, groups, policy) => {
+            Some(nic(parts, index, *network, (groups.as_deref(), *policy)))
+        }
         InterfaceSource::Port(_) => None,
     };
     interfaces.iter().enumerate().filter_map(of).collect()
 }
 
-fn nic<'a>(parts: &'a Parts, index: usize, network_id: NetworkId, groups: Option<&'a [Uuid]>) -> Result<NewNic<'a>> {
+fn nic<'a>(
+    parts: &'a Parts,
+    index: usize,
+    network_id: NetworkId,
+    (groups, qos_policy): (Option<&'a [Uuid]>, Option<Uuid>),
+) -> Result<NewNic<'a>> {
     let missing = || Problem::missing(format!("/interfaces/{index}/network_id"), "network");
     let subnets = parts.networks.get(&network_id.as_uuid()).ok_or_else(missing)?;
     if let Some(asked) = groups {
         must_know(&format!("/interfaces/{index}/security_group_ids"), asked, &parts.security_groups)?;
     }
+    if qos_policy.is_some_and(|asked| !parts.qos_policies.contains(&asked)) {
+        return Err(Problem::missing(format!("/interfaces/{index}/qos_policy_id"), "QoS policy"));
+    }
     let security_groups = groups.unwrap_or(parts.default_group.as_slice());
-    Ok(NewNic { network_id, index: place(index), subnets, security_groups })
+    Ok(NewNic { network_id, index: place(index), subnets, security_groups, qos_policy })
 }
 
 /// Attaches the ports that stand alone.

@@ -23,6 +23,7 @@ pub mod oidc;
 pub mod organization;
 pub mod port;
 pub mod project;
+pub mod qos_policy;
 pub mod quota;
 pub mod role;
 pub mod role_binding;

@@ -4,6 +4,7 @@ use crate::App;
 use crate::auth::policy::forbidden;
 use crate::extract::InProject;
 use crate::problem::{Kind, Problem, Result};
+use crate::service::qos_policy::known;
 use crate::service::quota;
 use crate::service::security_group::{must_know, of_port};
 use crate::wire::List;
@@ -24,6 +25,7 @@ pub async fn create(app: &App, project: ProjectId, request: PortCreate) -> Resul
     let (_, subnets) = networks.first().ok_or_else(|| Problem::missing("/network_id", "network"))?;
     quota::take(&mut tx, Scope::Project(project), &[("ports", 1)]).await?;
     let groups = of_port(&mut tx, project, wanted.security_group_ids).await?;
+    known(&mut tx, project, wanted.qos_policy_id).await?;
     let id = PortId::new();
     let new = NewPort {
         id,
@@ -33,6 +35,7 @@ pub async fn create(app: &App, project: ProjectId, request: PortCreate) -> Resul
         labels: &wanted.labels,
         security_group_ids: &groups,
         allowed_address_pairs: &wanted.allowed_address_pairs,
+        qos_policy_id: wanted.qos_policy_id,
     };
     port::port_insert(&mut tx, &new, subnets).await?;
     let row = port::port_get(&mut tx, project, id).await?;
@@ -53,7 +56,7 @@ pub async fn get(app: &App, project: ProjectId, id: PortId) -> Result<Port> {
     row.map(Port::from).ok_or(Problem::new(Kind::NotFound))
 }
 
-/// Changes what a port may send and get. To let it send what it likes takes a permission of its own.
+/// Changes what a port may send and get, and how much. To let it send what it likes takes a permission of its own.
 pub async fn update(app: &App, tenant: &InProject, id: PortId, request: PortUpdate) -> Result<Port> {
     let wanted: CheckedPortUpdate = request.try_into()?;
     if wanted.port_security_enabled == Some(false) && !tenant.held.has(Permission::PortDisableSecurity) {
@@ -68,10 +71,12 @@ pub async fn update(app: &App, tenant: &InProject, id: PortId, request: PortUpda
         let known = security_groups_known(&mut tx, tenant.project, asked).await?;
         must_know("/security_group_ids", asked, &known)?;
     }
+    known(&mut tx, tenant.project, wanted.qos_policy_id.flatten()).await?;
     let change = PortChange {
         security_group_ids: wanted.security_group_ids.as_deref(),
         allowed_address_pairs: wanted.allowed_address_pairs.as_deref(),
         port_security_enabled: wanted.port_security_enabled,
+        qos_policy_id: wanted.qos_policy_id,
     };
     port::port_update(&mut tx, tenant.project, id, &change).await?;
     let row = port::port_get(&mut tx, tenant.project, id).await?;

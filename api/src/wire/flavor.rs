@@ -95,7 +95,8 @@ impl From<PortLimits> for NetworkLimits {
     }
 }
 
-fn limits(wire: NetworkLimits, faults: &mut Faults) -> PortLimits {
+/// Reads limits, each with its own fault.
+pub(super) fn limits(wire: NetworkLimits, faults: &mut Faults) -> PortLimits {
     let mut read = |field: &str, value: Option<i32>| {
         faults.take(&format!("/network_limits/{field}"), value.map(limit).transpose()).flatten()
     };

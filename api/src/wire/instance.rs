@@ -64,13 +64,16 @@ pub struct InterfaceCreate {
     #[serde(default)]
     #[schema(max_items = 16)]
     pub security_group_ids: Option<Vec<Uuid>>,
+    /// With a network: the QoS policy of the port that is made; none unless given.
+    #[serde(default)]
+    pub qos_policy_id: Option<Uuid>,
 }
 
 /// Where an interface comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InterfaceSource {
-    /// A new port on a network, in these security groups or else in the default group.
-    Network(NetworkId, Option<Vec<Uuid>>),
+    /// A new port on a network, in these security groups or else in the default group, with this QoS policy.
+    Network(NetworkId, Option<Vec<Uuid>>, Option<Uuid>),
     /// A port that stands alone.
     Port(PortId),
 }
@@ -79,7 +82,7 @@ impl InterfaceSource {
     /// The network of a port to be made.
     pub const fn network(&self) -> Option<Uuid> {
         match self {
-            Self::Network(id, _) => Some(id.as_uuid()),
+            Self::Network(id, ..) => Some(id.as_uuid()),
             Self::Port(_) => None,
         }
     }
@@ -87,7 +90,15 @@ impl InterfaceSource {
     /// The groups asked for it.
     pub fn security_groups(&self) -> Option<&[Uuid]> {
         match self {
-            Self::Network(_, groups) => groups.as_deref(),
+            Self::Network(_, groups, _) => groups.as_deref(),
+            Self::Port(_) => None,
+        }
+    }
+
+    /// The QoS policy asked for it.
+    pub const fn qos_policy(&self) -> Option<Uuid> {
+        match self {
+            Self::Network(_, _, policy) => *policy,
             Self::Port(_) => None,
         }
     }
@@ -160,10 +171,16 @@ fn interfaces(asked: &[InterfaceCreate], faults: &mut Faults) -> Vec<InterfaceSo
         let pointer = format!("/interfaces/{index}/security_group_ids");
         let groups = faults.take(&pointer, interface.security_group_ids.clone().map(group_ids).transpose()).flatten();
         match (interface.network_id, interface.port_id) {
-            (Some(network), None) => sources.push(InterfaceSource::Network(network.into(), groups)),
+            (Some(network), None) => {
+                sources.push(InterfaceSource::Network(network.into(), groups, interface.qos_policy_id))
+            }
             (None, Some(_)) if groups.is_some() => {
                 let text = "a port that stands alone has its own groups; change them there";
                 faults.note(&pointer, Invalid::new("groups_of_port", text));
+            }
+            (None, Some(_)) if interface.qos_policy_id.is_some() => {
+                let text = "a port that stands alone has its own QoS policy; change it there";
+                faults.note(&format!("/interfaces/{index}/qos_policy_id"), Invalid::new("policy_of_port", text));
             }
             (None, Some(port)) if ports.insert(port) => sources.push(InterfaceSource::Port(port.into())),
             (None, Some(_)) => faults

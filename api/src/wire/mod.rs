@@ -20,6 +20,7 @@ pub mod oidc;
 pub mod organization;
 pub mod port;
 pub mod project;
+pub mod qos_policy;
 pub mod quota;
 pub mod role;
 pub mod role_binding;
@@ -83,6 +84,13 @@ pub(crate) fn status(suspended_at: Option<OffsetDateTime>, purging_at: Option<Of
         (None, None) => "active",
     };
     word.to_owned()
+}
+
+/// Reads a field that may be absent (it stays), null (it is taken off) or a value.
+pub(crate) fn nullable<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(
+    field: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(field).map(Some)
 }
 
 /// Labels of a request.

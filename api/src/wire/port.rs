@@ -1,10 +1,11 @@
 //! Ports.
 
+use super::flavor::NetworkLimits;
 use super::security_group::group_ids;
-use super::{LabelMap, label_map, labels, range};
+use super::{LabelMap, label_map, labels, nullable, range};
 use crate::problem::{Faults, Problem};
 use iroko_model::port::{AddressPair, PortState, status};
-use iroko_model::{Invalid, Labels, Name, NetworkId};
+use iroko_model::{Invalid, Labels, Name, NetworkId, QosPolicyId};
 use iroko_store::port::Port as Row;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -30,6 +31,9 @@ pub struct PortCreate {
     #[serde(default)]
     #[schema(max_items = 16)]
     pub allowed_address_pairs: Option<Vec<AllowedAddressPair>>,
+    /// The QoS policy that says how much it may carry; none unless given.
+    #[serde(default)]
+    pub qos_policy_id: Option<Uuid>,
     /// Labels.
     #[serde(default)]
     pub labels: Option<LabelMap>,
@@ -46,6 +50,8 @@ pub struct CheckedPort {
     pub security_group_ids: Option<Vec<Uuid>>,
     /// Further addresses.
     pub allowed_address_pairs: Vec<AddressPair>,
+    /// Its QoS policy.
+    pub qos_policy_id: Option<QosPolicyId>,
     /// Labels.
     pub labels: Labels,
 }
@@ -60,12 +66,13 @@ impl TryFrom<PortCreate> for CheckedPort {
         let pairs = address_pairs(wire.allowed_address_pairs.unwrap_or_default(), &mut faults);
         let labels = faults.take("/labels", labels(wire.labels));
         let checked = name.zip(groups).zip(pairs).zip(labels);
-        let network_id = wire.network_id.into();
+        let (network_id, qos_policy_id) = (wire.network_id.into(), wire.qos_policy_id.map(QosPolicyId::from));
         faults.finish_with(checked.map(|(((name, security_group_ids), allowed_address_pairs), labels)| Self {
             network_id,
             name,
             security_group_ids,
             allowed_address_pairs,
+            qos_policy_id,
             labels,
         }))
     }
@@ -128,6 +135,10 @@ pub struct PortUpdate {
     /// False: neither its addresses nor its groups are enforced. To switch it off needs `port.disable_security`.
     #[serde(default)]
     pub port_security_enabled: Option<bool>,
+    /// The QoS policy that says how much it may carry; null takes it off.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<Uuid>)]
+    pub qos_policy_id: Option<Option<Uuid>>,
 }
 
 /// A checked change.
@@ -139,6 +150,8 @@ pub struct CheckedPortUpdate {
     pub allowed_address_pairs: Option<Vec<AddressPair>>,
     /// Its addresses and its groups are enforced.
     pub port_security_enabled: Option<bool>,
+    /// Its QoS policy; `Some(None)`: none any more.
+    pub qos_policy_id: Option<Option<QosPolicyId>>,
 }
 
 impl TryFrom<PortUpdate> for CheckedPortUpdate {
@@ -150,7 +163,8 @@ impl TryFrom<PortUpdate> for CheckedPortUpdate {
         let allowed_address_pairs = wire.allowed_address_pairs.and_then(|pairs| address_pairs(pairs, &mut faults));
         faults.finish()?;
         let port_security_enabled = wire.port_security_enabled;
-        Ok(Self { security_group_ids: groups.flatten(), allowed_address_pairs, port_security_enabled })
+        let qos_policy_id = wire.qos_policy_id.map(|asked| asked.map(QosPolicyId::from));
+        Ok(Self { security_group_ids: groups.flatten(), allowed_address_pairs, port_security_enabled, qos_policy_id })
     }
 }
 
@@ -159,7 +173,7 @@ impl TryFrom<PortUpdate> for CheckedPortUpdate {
 #[schema(example = json!({"id": "0198c0de-0000-7000-8000-000000000007", "network_id": "0198c0de-0000-7000-8000-000000000005",
     "name": "database", "instance_id": null, "mac_address": "02:7c:11:22:33:44", "ip_addresses": ["10.20.0.17"],
     "status": "pending", "security_group_ids": ["0198c0de-0000-7000-8000-000000000020"], "port_security_enabled": true,
-    "allowed_address_pairs": [], "labels": {}, "generation": 1, "created_at": "2026-11-23T08:00:00Z"}))]
+    "allowed_address_pairs": [], "qos_policy_id": "0198c0de-0000-7000-8000-000000000023", "network_limits": {"egress_kbit_s": 20000}, "labels": {}, "generation": 1, "created_at": "2026-11-23T08:00:00Z"}))]
 pub struct Port {
     /// Its id.
     pub id: Uuid,
@@ -184,6 +198,10 @@ pub struct Port {
     pub port_security_enabled: bool,
     /// Further addresses its machine may use.
     pub allowed_address_pairs: Vec<AllowedAddressPair>,
+    /// Its QoS policy.
+    pub qos_policy_id: Option<Uuid>,
+    /// How much it may carry: value by value the smaller of its policy's and its instance's limit.
+    pub network_limits: NetworkLimits,
     /// Labels.
     pub labels: LabelMap,
     /// Grows with each change.
@@ -213,6 +231,8 @@ impl From<Row> for Port {
             security_group_ids: row.security_group_ids,
             port_security_enabled: row.port_security_enabled,
             allowed_address_pairs: row.allowed_address_pairs.0.into_iter().map(AllowedAddressPair::from).collect(),
+            qos_policy_id: row.qos_policy_id,
+            network_limits: row.limits.0.into(),
             generation: row.generation,
             labels: label_map(&row.labels),
             created_at: row.created_at,

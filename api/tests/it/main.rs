@@ -21,6 +21,7 @@ mod network;
 mod oidc;
 mod page;
 mod port;
+mod qos_policy;
 mod quota;
 mod request;
 mod security_group;

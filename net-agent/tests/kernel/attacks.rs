@@ -338,7 +338,10 @@ fn what_looks_like_a_tunnel_is_never_opened() {
     for host in [&pair.hosts.0, &pair.hosts.1] {
         let flows = host.sh("cat /proc/net/nf_conntrack");
         let of = |from: IpAddr| flows.lines().filter(|flow| flow.contains(&format!("src={from} "))).count();
-        assert!(flows.contains(&format!("src={one} dst={two} sport=4789 dport=4789")), "tracked like any other: {flows}");
+        assert!(
+            flows.contains(&format!("src={one} dst={two} sport=4789 dport=4789")),
+            "tracked like any other: {flows}"
+        );
         assert_eq!((of(pair.hosts.0.vtep), of(pair.hosts.1.vtep)), (0, 0), "the tunnel itself is not: {flows}");
     }
 }

@@ -33,6 +33,8 @@ pub struct Parts {
     pub networks: HashMap<Uuid, Vec<Subnet>>,
     /// Those of the security groups asked for that the project has.
     pub security_groups: Vec<Uuid>,
+    /// Those of the QoS policies asked for that the project has.
+    pub qos_policies: Vec<Uuid>,
     /// The group of ports that name none.
     pub default_group: Option<Uuid>,
 }
@@ -67,6 +69,7 @@ pub async fn instance_parts(
     ssh_keys: &[Uuid],
     networks: &[Uuid],
     security_groups: &[Uuid],
+    qos_policies: &[Uuid],
 ) -> Result<Parts> {
     let row = sqlx::query!(
         r#"WITH m AS (
@@ -77,6 +80,7 @@ pub async fn instance_parts(
                   m.status AS "status?", m.architecture AS "architecture?", m.virtual_size_bytes AS "virtual_size_bytes?",
                   quota_is_set() AS "is_limited!",
                   ARRAY(SELECT g.id FROM security_group g WHERE g.project_id = $1 AND g.id = ANY ($6)) AS "security_groups!",
+                  ARRAY(SELECT q.id FROM qos_policy q WHERE q.project_id = $1 AND q.id = ANY ($7)) AS "qos_policies!",
                   (SELECT g.id FROM security_group g WHERE g.project_id = $1 AND g.is_default) AS default_group,
                   ARRAY(SELECT k.public_key FROM unnest($4::uuid[]) WITH ORDINALITY AS a (id, n)
                         LEFT JOIN ssh_key k ON k.id = a.id AND k.project_id = $1 ORDER BY a.n) AS "ssh_keys!: Vec<Option<String>>",
@@ -90,7 +94,8 @@ pub async fn instance_parts(
         image.as_uuid(),
         ssh_keys,
         networks,
-        security_groups
+        security_groups,
+        qos_policies
     )
     .fetch_one(conn)
     .await?;
@@ -118,6 +123,7 @@ pub async fn instance_parts(
         is_limited: row.is_limited,
         networks,
         security_groups,
+        qos_policies: row.qos_policies,
         default_group,
     })
 }
@@ -150,6 +156,8 @@ pub struct NewNic<'a> {
     pub subnets: &'a [Subnet],
     /// The groups it is in.
     pub security_groups: &'a [Uuid],
+    /// A policy of the project.
+    pub qos_policy: Option<Uuid>,
 }
 
 /// Columns of the ports and of the addresses offered to them, for one statement.
@@ -160,6 +168,7 @@ struct Columns {
     indices: Vec<i32>,
     macs: Vec<SqlMac>,
     taps: Vec<String>,
+    policies: Vec<Option<Uuid>>,
     for_port: Vec<Uuid>,
     in_network: Vec<Uuid>,
     in_subnet: Vec<Uuid>,
@@ -178,6 +187,7 @@ impl Columns {
             columns.indices.push(nic.index);
             columns.macs.push(SqlMac::new(MacAddress::local(rand::random()).octets()));
             columns.taps.push(tap_name(id));
+            columns.policies.push(nic.qos_policy);
             for group in nic.security_groups {
                 columns.member.push(id.as_uuid());
                 columns.of_group.push(*group);
@@ -215,9 +225,10 @@ pub async fn instance_make(conn: &mut Conn, new: &NewInstance<'_>, nics: &[NewNi
                                      ingress_kbit_s, egress_kbit_s, ingress_packets_s, egress_packets_s)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'running', $25, $26, $27, $28) RETURNING created_at
            ), plugged AS (
-               INSERT INTO port (id, project_id, network_id, instance_id, nic_index, mac, tap)
-               SELECT p.id, $2, p.network_id, $1, p.nic_index, p.mac, p.tap
-               FROM unnest($14::uuid[], $15::uuid[], $16::int[], $17::macaddr[], $18::text[]) AS p (id, network_id, nic_index, mac, tap)
+               INSERT INTO port (id, project_id, network_id, instance_id, nic_index, mac, tap, qos_policy_id)
+               SELECT p.id, $2, p.network_id, $1, p.nic_index, p.mac, p.tap, p.policy
+               FROM unnest($14::uuid[], $15::uuid[], $16::int[], $17::macaddr[], $18::text[], $29::uuid[])
+                   AS p (id, network_id, nic_index, mac, tap, policy)
            ), grouped AS (
                INSERT INTO port_security_group (project_id, port_id, security_group_id)
                SELECT $2, g.port_id, g.security_group_id FROM unnest($23::uuid[], $24::uuid[]) AS g (port_id, security_group_id)
@@ -257,7 +268,8 @@ pub async fn instance_make(conn: &mut Conn, new: &NewInstance<'_>, nics: &[NewNi
         limit_column(new.size.limits.ingress_kbit_s),
         limit_column(new.size.limits.egress_kbit_s),
         limit_column(new.size.limits.ingress_packets_s),
-        limit_column(new.size.limits.egress_packets_s)
+        limit_column(new.size.limits.egress_packets_s),
+        &columns.policies as &[Option<Uuid>]
     )
     .fetch_one(&mut *conn)
     .await?;

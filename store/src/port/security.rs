@@ -1,9 +1,10 @@
-//! What a port may send and get: changes of its groups, its allowed addresses and whether it is secured.
+//! What a port may send and get: changes of its groups, its allowed addresses, whether it is secured, and how much
+//! it may carry.
 
 use crate::error::{Error, Result};
 use crate::tx::Conn;
 use iroko_model::port::AddressPair;
-use iroko_model::{PortId, ProjectId};
+use iroko_model::{PortId, ProjectId, QosPolicyId};
 use uuid::Uuid;
 
 /// What changes of a port; what is `None` stays.
@@ -15,6 +16,8 @@ pub struct PortChange<'a> {
     pub allowed_address_pairs: Option<&'a [AddressPair]>,
     /// Its addresses and its groups are enforced.
     pub port_security_enabled: Option<bool>,
+    /// Its policy; `Some(None)`: none any more.
+    pub qos_policy_id: Option<Option<QosPolicyId>>,
 }
 
 /// Keeps a port as it is, and its machine where it is, until the transaction ends. False where the project
@@ -48,7 +51,8 @@ pub async fn port_update(conn: &mut Conn, project_id: ProjectId, id: PortId, cha
     sqlx::query!(
         r#"WITH p AS (
                UPDATE port SET generation = generation + 1, port_security_enabled = coalesce($3, port_security_enabled),
-                      allowed_address_pairs = coalesce($4, allowed_address_pairs)
+                      allowed_address_pairs = coalesce($4, allowed_address_pairs),
+                      qos_policy_id = CASE WHEN $6 THEN $7 ELSE qos_policy_id END
                WHERE project_id = $1 AND id = $2 RETURNING id, project_id, network_id, instance_id
            ), old AS (
                SELECT m.security_group_id AS id FROM port_security_group m JOIN p ON m.port_id = p.id
@@ -68,7 +72,9 @@ pub async fn port_update(conn: &mut Conn, project_id: ProjectId, id: PortId, cha
         id.as_uuid(),
         change.port_security_enabled,
         change.allowed_address_pairs.map(|pairs| serde_json::json!(pairs)),
-        change.security_group_ids
+        change.security_group_ids,
+        change.qos_policy_id.is_some(),
+        change.qos_policy_id.flatten().map(|id| id.as_uuid())
     )
     .execute(conn)
     .await?;

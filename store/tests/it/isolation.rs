@@ -2,12 +2,15 @@
 //! the statements in it say. None of these asks a policy; that is the bug they play.
 
 use crate::world::{World, name, room, size};
+use iroko_model::port::PortLimits;
 use iroko_model::{Labels, OrganizationId, Permission, Permissions, ProjectId, Role, Username};
 use iroko_store::authority::Scope;
+use iroko_store::qos_policy::QosPolicyChange;
 use iroko_store::role_binding::{Holder, RoleRef, role_binding_insert};
 use iroko_store::{
     Bound, Error, Filter, PageQuery, Tx, account, address_set, custom_role, group, image, instance, network,
-    organization, port, project, security_group, security_group_rule, service_account, ssh_key, subnet, user,
+    organization, port, project, qos_policy, security_group, security_group_rule, service_account, ssh_key, subnet,
+    user,
 };
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -69,6 +72,14 @@ async fn everything(world: &World) -> BTreeMap<&'static str, Uuid> {
         labels: &labels,
     };
     let set = address_set::address_set_insert(&mut tx, &set).await.unwrap().id;
+    let policy = qos_policy::NewQosPolicy {
+        project_id: world.project,
+        name: &name("q"),
+        description: "",
+        limits: PortLimits { egress_kbit_s: Some(1000), ..PortLimits::default() },
+        labels: &labels,
+    };
+    let policy = qos_policy::qos_policy_insert(&mut tx, &policy).await.unwrap().id;
     let security_group = world.default_group(&mut tx).await;
     let console = "INSERT INTO console (instance_id, tail) VALUES ($1, 'secret')";
     sqlx::query(console).bind(instance.as_uuid()).execute(&mut *tx).await.unwrap();
@@ -82,6 +93,7 @@ async fn everything(world: &World) -> BTreeMap<&'static str, Uuid> {
         ("port", port.as_uuid()),
         ("security_group", security_group),
         ("address_set", set),
+        ("qos_policy", policy),
         ("instance", instance.as_uuid()),
         ("project", world.project.as_uuid()),
         ("account", person),
@@ -97,7 +109,7 @@ async fn bound(world: &World, to: impl Into<Bound>) -> Tx {
 }
 
 /// Tables, each with the ways its rows are told apart by tenant, as the owner sees them.
-const TABLES: [(&str, &str); 22] = [
+const TABLES: [(&str, &str); 23] = [
     ("image", "project_id = $1"),
     ("ssh_key", "project_id = $1"),
     ("network", "project_id = $1"),
@@ -107,6 +119,7 @@ const TABLES: [(&str, &str); 22] = [
     ("security_group", "project_id = $1"),
     ("security_group_rule", "project_id = $1"),
     ("address_set", "project_id = $1"),
+    ("qos_policy", "project_id = $1"),
     ("port_security_group", "project_id = $1"),
     ("ip_allocation", "network_id IN (SELECT id FROM network WHERE project_id = $1)"),
     ("console", "instance_id IN (SELECT id FROM instance WHERE project_id = $1)"),
@@ -215,6 +228,11 @@ async fn store_functions_with_ids_of_others_find_nothing(_: PgPoolOptions, conne
     assert!(security_group::security_groups_known(&mut tx, theirs, &[group.as_uuid()]).await.unwrap().is_empty());
     assert!(address_set::address_set_get(&mut tx, theirs, id("address_set").into()).await.unwrap().is_none());
     assert!(!address_set::address_set_delete(&mut tx, theirs, id("address_set").into()).await.unwrap());
+    let (policy, change) =
+        (id("qos_policy").into(), QosPolicyChange { limits: Some(PortLimits::default()), ..Default::default() });
+    assert!(qos_policy::qos_policy_get(&mut tx, theirs, policy).await.unwrap().is_none());
+    assert!(qos_policy::qos_policy_update(&mut tx, theirs, policy, &change).await.unwrap().is_none());
+    assert!(!qos_policy::qos_policy_delete(&mut tx, theirs, policy).await.unwrap());
     assert!(ssh_key::ssh_key_get(&mut tx, theirs, id("ssh_key").into()).await.unwrap().is_none());
     assert!(!ssh_key::ssh_key_delete(&mut tx, theirs, id("ssh_key").into()).await.unwrap());
     assert!(project::project_get(&mut tx, theirs).await.unwrap().is_none());

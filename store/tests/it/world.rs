@@ -111,6 +111,7 @@ impl World {
             labels: &labels,
             security_group_ids: &groups,
             allowed_address_pairs: &[],
+            qos_policy_id: None,
         };
         let (mac, addresses) = port::port_insert(tx, &new, &networks[0].1).await?;
         Ok((id, mac, addresses))
@@ -140,12 +141,14 @@ impl World {
             user_data: None,
         };
         let ids: Vec<_> = networks.iter().map(|network| network.as_uuid()).collect();
-        let parts = instance::instance_parts(tx, self.project, (FlavorId::new(), self.image), &[], &ids, &[]).await?;
+        let parts =
+            instance::instance_parts(tx, self.project, (FlavorId::new(), self.image), &[], &ids, &[], &[]).await?;
         let nic = |(index, id): (usize, &NetworkId)| NewNic {
             network_id: *id,
             index: index as i32,
             subnets: &parts.networks[&id.as_uuid()],
             security_groups: parts.default_group.as_slice(),
+            qos_policy: None,
         };
         let nics: Vec<_> = networks.iter().enumerate().map(nic).collect();
         instance::instance_make(tx, &new, &nics).await

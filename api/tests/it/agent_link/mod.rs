@@ -4,5 +4,5 @@ mod console;
 mod enrolment;
 mod life;
 mod report;
-mod watch;
+pub mod watch;
 pub mod world;

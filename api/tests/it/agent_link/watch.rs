@@ -67,7 +67,7 @@ async fn follow(agent: &mut Agent) {
 }
 
 /// Brings the agent to what there is, and past everything that was committed before.
-async fn catch_up(api: &Api, agent: &mut Agent) {
+pub async fn catch_up(api: &Api, agent: &mut Agent) {
     wait_for_hub(api, agent).await;
     agent.desired = iroko_agent_link::agent::Desired::default();
     assert!(agent.watch().await.full);
@@ -282,8 +282,10 @@ async fn a_restart_costs_no_full_answer_also_after_a_quiet_time(_: PgPoolOptions
     assert_eq!(held(&net), [""; 0]);
 }
 
-/// Groups, rules and address sets of a tenant that changes them at random.
+/// Groups, rules, address sets and QoS policies of a tenant that changes them at random.
 struct Rules {
+    policies: Vec<String>,
+    random_limits: StdRng,
     groups: Vec<String>,
     rules: Vec<String>,
     sets: Vec<String>,
@@ -292,7 +294,14 @@ struct Rules {
 
 impl Rules {
     async fn new(api: &Api, seed: u64) -> Self {
-        let mut rules = Self { groups: vec![], rules: vec![], sets: vec![], random: StdRng::seed_from_u64(seed) };
+        let mut rules = Self {
+            policies: vec![],
+            random_limits: StdRng::seed_from_u64(seed),
+            groups: vec![],
+            rules: vec![],
+            sets: vec![],
+            random: StdRng::seed_from_u64(seed),
+        };
         let default = api.get("security-groups?name=default").await.must(200);
         rules.groups.push(default["items"][0]["id"].as_str().unwrap().to_owned());
         for number in 0..4 {
@@ -300,6 +309,7 @@ impl Rules {
             rules.groups.push(api.post("security-groups", json!({"name": name})).await.made());
             let cidrs = [format!("198.51.{number}.0/24")];
             rules.sets.push(api.post("address-sets", json!({"name": name, "cidrs": cidrs})).await.made());
+            rules.policies.push(api.post("qos-policies", json!({"name": name, "network_limits": {}})).await.made());
         }
         rules
     }
@@ -349,10 +359,23 @@ impl Rules {
         }
     }
 
-    /// Puts a machine's port into other groups.
+    /// Changes how much the ports of a policy may carry.
+    async fn limit(&mut self, api: &Api) {
+        let (policies, random) = (&self.policies, &mut self.random_limits);
+        let at = format!("qos-policies/{}", policies[random.random_range(0..policies.len())]);
+        let body = json!({"network_limits": {"egress_kbit_s": random.random_range(1..1000)}});
+        api.call(Method::PATCH, &api.at(&at), Some(&api.member), Some(body)).await.must(200);
+    }
+
+    /// One of the policies, or none.
+    fn policy(&mut self) -> Option<&String> {
+        self.policies.get(self.random_limits.random_range(0..=self.policies.len()))
+    }
+
+    /// Puts a machine's port into other groups, under another policy.
     async fn regroup(&mut self, api: &Api, id: InstanceId) {
         let port = port_of(api, id).await;
-        let body = json!({"security_group_ids": self.some_groups()});
+        let body = json!({"security_group_ids": self.some_groups(), "qos_policy_id": self.policy()});
         api.call(Method::PATCH, &api.at(&format!("ports/{port}")), Some(&api.member), Some(body)).await.must(200);
     }
 
@@ -360,6 +383,7 @@ impl Rules {
     async fn run_on(&mut self, api: &Api, ground: &Ground, agent: &Agent) -> InstanceId {
         let mut request = ground.request("vm");
         request["interfaces"][0]["security_group_ids"] = json!(self.some_groups());
+        request["interfaces"][0]["qos_policy_id"] = json!(self.policy());
         let id = api.post("instances", request).await.made().parse().unwrap();
         place(api, id, agent.host()).await;
         id
@@ -402,7 +426,10 @@ async fn whatever_happens_deltas_lead_to_what_there_is(_: PgPoolOptions, connect
                 let id = running.swap_remove(random.random_range(0..running.len()));
                 vanish(&api, id).await;
             }
-            38..60 => rules.change(&api).await,
+            38..60 => {
+                rules.change(&api).await;
+                rules.limit(&api).await;
+            }
             60..72 if !running.is_empty() => {
                 let id = running[random.random_range(0..running.len())];
                 rules.regroup(&api, id).await;

@@ -298,6 +298,11 @@ async fn ids(api: &Api, ground: &Ground<'_>) -> Ids {
     let log = format!("/v1/projects/{}/ports/{}/connection-log", ground.project, port.as_str().unwrap());
     api.call(Method::PUT, &log, Some(ground.token), Some(json!({"verdicts": ["dropped"]}))).await.must(200);
     let set = ground.in_project(api, "address-sets", json!({"name": "s", "cidrs": ["198.51.100.0/24"]})).await;
+    // In use by the port.
+    let policy = json!({"name": "q", "network_limits": {"egress_kbit_s": 1000}});
+    let policy = ground.in_project(api, "qos-policies", policy).await;
+    let at_port = format!("/v1/projects/{}/ports/{}", ground.project, port.as_str().unwrap());
+    api.call(Method::PATCH, &at_port, Some(ground.token), Some(json!({"qos_policy_id": policy}))).await.must(200);
     // In use by the default group's rule.
     let groups = format!("/v1/projects/{}/security-groups", ground.project);
     let security_group = ground.make(api, &groups, json!({"name": "g"})).await;
@@ -323,6 +328,7 @@ async fn ids(api: &Api, ground: &Ground<'_>) -> Ids {
         ("security_group_id", security_group),
         ("rule_id", rule),
         ("address_set_id", set),
+        ("qos_policy_id", policy),
         ("ssh_key_id", ground.in_project(api, "ssh-keys", json!({"name": "ama", "public_key": KEY})).await),
         ("user_id", user(api, ground).await),
         ("group_id", group),
