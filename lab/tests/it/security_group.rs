@@ -1,11 +1,13 @@
 //! Security groups between real guests on two hosts: members of the default group talk, a group without
 //! rules refuses, a rule opens one port, and taking it away closes it again; all of it is counted and recorded.
+//! Then a QoS policy, which queues and drops what a running machine sends too much.
 
 use crate::fixture::Fixture;
 use crate::needs_lab;
 use anyhow::{Result, ensure};
 use iroko_lab::rest::text;
 use iroko_lab::traces::settled;
+use iroko_lab::wait::until;
 use iroko_lab::{Guest, Lab, Tenant};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -108,6 +110,9 @@ async fn scenario(lab: &Lab) -> Result<()> {
     alpha.until(&ping, SOON).await?;
     settled(lab).await?;
 
+    limited(&tenant, &alpha, &beta, (&a, &port)).await?;
+    settled(lab).await?;
+
     for id in [&a, &b] {
         tenant.delete(id).await?;
         tenant.until(id, "deleted").await?;
@@ -119,4 +124,48 @@ async fn scenario(lab: &Lab) -> Result<()> {
 /// Waits until a command in a guest fails.
 async fn refused(guest: &Guest, command: &str) -> Result<()> {
     guest.until(&format!("! {command}"), SOON).await.map(drop)
+}
+
+/// Puts beta's port under a policy while it runs: the host queues what it sends at that rate, drops what the
+/// queue has no room for, and forgets all of it when the policy is taken off.
+async fn limited(tenant: &Tenant, alpha: &Guest, beta: &Guest, (other, port): (&str, &str)) -> Result<()> {
+    let policies = format!("{}/qos-policies", tenant.at);
+    let policy = json!({"name": "slow", "network_limits": {"egress_kbit_s": 2000}});
+    let policy = text(&tenant.rest.post(&policies, &policy).await?, "/id")?.to_owned();
+    tenant.rest.patch(port, &json!({"qos_policy_id": policy})).await?;
+    // 2000 kbit/s, in octets.
+    let queue = |rate: u64| async move {
+        let shown: Value = serde_json::from_str(&beta.host.run(&["tc", "-j", "qdisc", "show"]).await?)?;
+        let of_rate = |one: &Value| one["kind"] == "tbf" && one["options"]["rate"] == rate;
+        anyhow::Ok(shown.as_array().into_iter().flatten().filter(|one| of_rate(one)).count())
+    };
+    let there = |wanted: usize, rate: u64| {
+        let what = format!("{wanted} queues of {rate} octets a second");
+        async move {
+            let look = || async {
+                match queue(rate).await {
+                    Ok(found) if found == wanted => Ok(()),
+                    Ok(found) => Err(format!("{found} are there")),
+                    Err(error) => Err(format!("{error:#}")),
+                }
+            };
+            until(&what, SOON, look).await
+        }
+    };
+    there(1, 250_000).await?;
+    // A guest's TCP sends more than the queue holds until it has found the rate: that is counted, and all comes.
+    beta.must("dd if=/dev/zero of=/www/large bs=1000 count=500").await?;
+    alpha.must(&format!("wget -q -O - http://{}/large | wc -c | grep -x 500000", beta.ip)).await?;
+    let dropped = |seen: &Value| seen.pointer("/tx_dropped/limits").and_then(Value::as_i64).unwrap_or_default() > 0;
+    let counted = format!("{port}/statistics");
+    tenant.rest.until(&counted, "what the queue had no room for is counted", SOON, dropped).await?;
+    // Another rate, for the running machine; the other machine's port is not concerned.
+    tenant.rest.patch(&format!("{policies}/{policy}"), &json!({"network_limits": {"egress_kbit_s": 8000}})).await?;
+    there(1, 1_000_000).await?;
+    there(0, 250_000).await?;
+    let neighbour = tenant.rest.get(&format!("{}/ports?instance_id={other}", tenant.at)).await?;
+    ensure!(neighbour["items"][0]["network_limits"] == json!({}), "{neighbour}");
+    tenant.rest.patch(port, &json!({"qos_policy_id": null})).await?;
+    there(0, 1_000_000).await?;
+    tenant.rest.delete(&format!("{policies}/{policy}")).await
 }
