@@ -18,7 +18,7 @@ const ONE_HASH: Duration = Duration::from_millis(30);
 const NICENESS: i32 = 10;
 /// A block of argon2's working memory, in KiB.
 const BLOCK_KIB: usize = 1;
-/// The C library keeps freed pieces below 32 MiB for later; a larger one goes back to the system.
+/// Allocators keep freed pieces below 32 MiB for later; a larger one goes back to the system.
 /// Memory that is reserved and never touched costs nothing.
 const RESERVED_BLOCKS: usize = 33 * 1024 / BLOCK_KIB;
 
