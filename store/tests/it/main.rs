@@ -10,6 +10,7 @@ mod isolation;
 mod migration;
 mod outbox;
 mod placement;
+mod qos_policy;
 mod report;
 mod security_group;
 mod statistics;
