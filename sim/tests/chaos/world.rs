@@ -1,6 +1,6 @@
 //! The cloud that is struck.
 
-use crate::workload::Work;
+use crate::workload::{Ground, Work};
 use anyhow::{Result, ensure};
 use iroko_compute_agent::Hypervisor;
 use iroko_compute_agent::hypervisor::DomainState;
@@ -14,6 +14,8 @@ use std::time::Duration;
 /// Hosts, and machines that fit on one: more are asked for than fit on all.
 const HOSTS: u16 = 5;
 const FIT: u64 = 6;
+/// Networks of the tenant.
+const NETWORKS: u8 = 3;
 /// From the request to delete everything until nothing is left of it.
 const GONE: Duration = Duration::from_secs(90);
 
@@ -21,7 +23,7 @@ pub struct World {
     pub cloud: Cloud,
     pub hosts: Vec<SimHost>,
     pub tenant: Tenant,
-    pub networks: Vec<String>,
+    pub ground: Ground,
 }
 
 impl World {
@@ -42,16 +44,13 @@ impl World {
         }
         cloud.until_reachable(hosts.len()).await?;
         let tenant = Tenant::new(cloud.rest.clone()).await?;
-        let mut networks = Vec::new();
-        for number in 0..3 {
-            networks.push(tenant.network(&format!("chaos-{number}"), &format!("10.{number}.0.0/22")).await?);
-        }
-        Ok(Self { cloud, hosts, tenant, networks })
+        let ground = Ground::new(&tenant, NETWORKS).await?;
+        Ok(Self { cloud, hosts, tenant, ground })
     }
 
     /// Begins to ask for machines and changes of them.
     pub fn work(&self, seed: u64) -> Work {
-        Work::begin(self.tenant.clone(), self.networks.clone(), seed)
+        Work::begin(self.tenant.clone(), &self.ground, seed)
     }
 
     pub async fn settle(&mut self) -> Result<()> {
