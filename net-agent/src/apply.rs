@@ -124,7 +124,9 @@ fn prerequisite(action: &Action, failures: &Failures) -> Option<Key> {
 fn is_filter_of(key: &Key, tap: &str) -> bool {
     match key {
         Key::Element(element) => element.tap() == Some(tap),
-        Key::Chain(Chain::Port(of, _) | Chain::Limit(of, _) | Chain::Log(of, ..) | Chain::Refused(of)) => of == tap,
+        Key::Chain(
+            Chain::Port(of, _) | Chain::Tap(of, _) | Chain::Limit(of, _) | Chain::Log(of, ..) | Chain::Refused(of),
+        ) => of == tap,
         _ => false,
     }
 }

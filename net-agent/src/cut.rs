@@ -15,7 +15,7 @@
 use crate::conntrack::Flow;
 use crate::desired::{with_link_local, zone};
 use crate::firewall::group;
-use crate::object::{Element, Key, link_local, service_mac};
+use crate::object::{Chain, Element, Key, link_local, service_mac};
 use crate::plan::Action;
 use crate::port;
 use ipnetwork::IpNetwork;
@@ -29,11 +29,12 @@ use std::net::IpAddr;
 /// True where an action may change what of the flows is allowed.
 pub fn concerns(action: &Action) -> bool {
     match action.key() {
-        Key::Base | Key::Chain(_) | Key::AddressSet(_) => true,
-        Key::Element(element) => matches!(
-            element,
-            Element::GroupMember(..) | Element::Sender(..) | Element::Receiver(..) | Element::TapStateless(_)
-        ),
+        Key::Base | Key::AddressSet(_) => true,
+        // That of a tap says whether its port keeps state.
+        Key::Chain(chain) => matches!(chain, Chain::Group(..) | Chain::Port(..) | Chain::Tap(..)),
+        Key::Element(element) => {
+            matches!(element, Element::GroupMember(..) | Element::Sender(..) | Element::Receiver(..))
+        }
         _ => false,
     }
 }

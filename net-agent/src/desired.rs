@@ -69,7 +69,7 @@ impl Wanted {
     pub fn renew(&mut self, dirty: &HashSet<ObjectKey>, desired: &Desired, facts: &HostFacts) -> HashSet<Key> {
         let mut dirty = dirty.clone();
         dirty.extend(self.sharing_anew(&dirty, desired, facts).into_iter().map(ObjectKey::Network));
-        let objects = self.concerned(&dirty, desired);
+        let objects = self.concerned(&dirty, desired, facts);
         let mut touched = HashSet::new();
         for object in &objects {
             if let Some(old) = self.contributions.remove(object) {
@@ -128,7 +128,7 @@ impl Wanted {
         old.as_ref().unwrap_or(&shared::NOTHING) != &new
     }
 
-    fn concerned(&self, dirty: &HashSet<ObjectKey>, desired: &Desired) -> HashSet<ObjectKey> {
+    fn concerned(&self, dirty: &HashSet<ObjectKey>, desired: &Desired, facts: &HostFacts) -> HashSet<ObjectKey> {
         let mut all = HashSet::new();
         for object in dirty {
             all.insert(*object);
@@ -146,7 +146,7 @@ impl Wanted {
                     all.extend(sharing_macs(*port, old, desired));
                 }
                 ObjectKey::Peer(_, port) => drop(all.insert(ObjectKey::Port(*port))),
-                ObjectKey::SecurityGroup(group) => all.extend(self.ports_that_turn(*group, desired)),
+                ObjectKey::SecurityGroup(group) => all.extend(self.ports_that_turn(*group, desired, facts)),
                 ObjectKey::AddressSet(set) => all.extend(groups::referring_to(*set, desired)),
                 ObjectKey::Member(..) => {}
                 ObjectKey::Instance(_) | ObjectKey::Members(..) | ObjectKey::Unknown => {}
@@ -156,12 +156,12 @@ impl Wanted {
     }
 
     /// Ports that begin or cease to keep state because of this group, and those with a copy of its rules.
-    fn ports_that_turn(&self, group: SecurityGroupId, desired: &Desired) -> Vec<ObjectKey> {
+    fn ports_that_turn(&self, group: SecurityGroupId, desired: &Desired, facts: &HostFacts) -> Vec<ObjectKey> {
         let turns = |spec: &&Arc<PortSpec>| {
             let groups = spec.security_group_ids.as_deref().unwrap_or_default();
-            let was = self.state.contains_key(&Key::Element(Element::TapStateless(spec.tap.clone())));
-            let turns = spec.connection_log.is_some() || was != port::is_stateless(groups, desired);
-            spec.is_secured && groups.contains(&group) && turns
+            spec.is_secured
+                && groups.contains(&group)
+                && (spec.connection_log.is_some() || port::turns(spec, &self.state, desired, facts.shaping))
         };
         desired.ports.values().filter(turns).map(|spec| ObjectKey::Port(spec.id)).collect()
     }

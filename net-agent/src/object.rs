@@ -58,6 +58,8 @@ pub enum Chain {
     Group(SecurityGroupId, Direction),
     /// What the groups of a tap's port allow together; all else is dropped.
     Port(String, Direction),
+    /// What a tap may send or get: passes what is plain, and names the chain that asks at length.
+    Tap(String, Direction),
     /// How much a tap may carry towards its machine or from it.
     Limit(String, Direction),
     /// Logs what of a tap's port ends with a verdict.
@@ -85,16 +87,8 @@ pub enum Element {
     Shared(Vni, IpNetwork),
     /// The same as targets of neighbour discovery, first and last.
     SharedNd(Vni, Ipv6Addr, Ipv6Addr),
-    /// A tap without any enforcement.
-    TapOpen(String),
-    /// A tap whose port belongs to groups: what is sent to many is not for it.
-    TapGrouped(String),
-    /// A tap all of whose groups are stateless.
-    TapStateless(String),
-    /// Where frames from a tap are limited.
-    LimitFrom(String),
-    /// Where frames to a tap are limited.
-    LimitTo(String),
+    /// Where frames from a tap's machine are judged, or those to it.
+    Tap(String, Direction),
     /// Where what port security refuses of a tap is logged.
     LogRefused(String),
     /// The conntrack zone of a network.
@@ -234,11 +228,7 @@ impl Element {
             | Self::TapRange(tap, _)
             | Self::TapNdRange(tap, ..)
             | Self::TapShares(tap)
-            | Self::TapOpen(tap)
-            | Self::TapGrouped(tap)
-            | Self::TapStateless(tap)
-            | Self::LimitFrom(tap)
-            | Self::LimitTo(tap)
+            | Self::Tap(tap, _)
             | Self::LogRefused(tap) => Some(tap),
             Self::Zone(_)
             | Self::Shared(..)
@@ -301,13 +291,15 @@ impl fmt::Display for Key {
 }
 
 /// The chain's name: `in_` or `out_`, and the tap's name or the group's id without hyphens; of a
-/// limit and a log what it is before that.
+/// limit and a log what it is before that; `from_` or `to_` and the tap's name.
 impl fmt::Display for Chain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let way = |direction| if direction == Direction::Ingress { "in" } else { "out" };
         match self {
             Self::Group(group, direction) => write!(f, "{}_{}", way(*direction), group.as_uuid().simple()),
             Self::Port(tap, direction) => write!(f, "{}_{tap}", way(*direction)),
+            Self::Tap(tap, Direction::Egress) => write!(f, "from_{tap}"),
+            Self::Tap(tap, Direction::Ingress) => write!(f, "to_{tap}"),
             Self::Limit(tap, direction) => write!(f, "limit_{}_{tap}", way(*direction)),
             Self::Log(tap, direction, verdict) => write!(f, "{}_{}_{tap}", verdict.as_str(), way(*direction)),
             Self::Refused(tap) => write!(f, "refused_{tap}"),
@@ -320,7 +312,7 @@ impl Chain {
     pub const fn family(&self) -> &'static str {
         match self {
             Self::Group(..) | Self::Port(..) | Self::Log(..) => "inet",
-            Self::Limit(..) | Self::Refused(_) => "bridge",
+            Self::Tap(..) | Self::Limit(..) | Self::Refused(_) => "bridge",
         }
     }
 
@@ -335,14 +327,20 @@ impl Chain {
                 return of_port(log).map(|(tap, direction)| Self::Log(tap, direction, *verdict));
             }
         }
-        if let Some(tap) = name.strip_prefix("refused_").filter(|tap| tap.starts_with("ikt")) {
-            return Some(Self::Refused(tap.to_owned()));
+        let tap = |prefix| name.strip_prefix(prefix).filter(|tap| tap.starts_with(TAP)).map(str::to_owned);
+        if let Some(tap) = tap("refused_") {
+            return Some(Self::Refused(tap));
+        }
+        for (prefix, direction) in [("from_", Direction::Egress), ("to_", Direction::Ingress)] {
+            if let Some(tap) = tap(prefix) {
+                return Some(Self::Tap(tap, direction));
+            }
         }
         let (direction, of) = match name.strip_prefix("in_") {
             Some(of) => (Direction::Ingress, of),
             None => (Direction::Egress, name.strip_prefix("out_")?),
         };
-        if of.starts_with("ikt") {
+        if of.starts_with(TAP) {
             return Some(Self::Port(of.to_owned(), direction));
         }
         (of.len() == 32).then(|| of.parse().ok())?.map(|group| Self::Group(group, direction))
@@ -425,13 +423,14 @@ mod tests {
         let ways = [Direction::Ingress, Direction::Egress];
         let of_way = |way| {
             let log = |verdict: &Verdict| Chain::Log(tap(), way, *verdict);
-            let others = [Chain::Group(group, way), Chain::Port(tap(), way), Chain::Limit(tap(), way)];
+            let others =
+                [Chain::Group(group, way), Chain::Port(tap(), way), Chain::Tap(tap(), way), Chain::Limit(tap(), way)];
             Verdict::ALL.iter().map(log).chain(others).collect::<Vec<_>>()
         };
         for chain in ways.into_iter().flat_map(of_way).chain([Chain::Refused(tap())]) {
             assert_eq!(Chain::from_name(&chain.to_string()), Some(chain.clone()), "{chain}");
         }
-        for other in ["refused", "stateful", "limit_", "accepted_in_0", "dropped", "in_x"] {
+        for other in ["refused", "stateful", "limit_", "accepted_in_0", "dropped", "in_x", "from_guest", "to_many"] {
             assert_eq!(Chain::from_name(other), None, "{other}");
         }
     }

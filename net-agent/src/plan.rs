@@ -59,8 +59,8 @@ const fn removal_rank(key: &Key) -> u8 {
         Key::Tap(_) | Key::Shape(..) => 0,
         Key::Base | Key::Element(_) => 2,
         // What is referred to goes after all that may refer to it.
-        Key::Chain(Chain::Port(..) | Chain::Limit(..)) => 7,
-        Key::Chain(Chain::Group(..) | Chain::Log(..) | Chain::Refused(_)) => 8,
+        Key::Chain(Chain::Port(..) | Chain::Tap(..)) => 7,
+        Key::Chain(Chain::Group(..) | Chain::Limit(..) | Chain::Log(..) | Chain::Refused(_)) => 8,
         Key::MemberSets(_) | Key::AddressSet(_) => 9,
         Key::Dnsmasq(_) => 10,
         Key::Reservation(..) | Key::HostRecord(..) => 11,
@@ -75,8 +75,8 @@ const fn ensure_rank(key: &Key) -> u8 {
     match key {
         Key::Base => 1,
         Key::MemberSets(_) | Key::AddressSet(_) => 3,
-        Key::Chain(Chain::Group(..) | Chain::Log(..) | Chain::Refused(_)) => 4,
-        Key::Chain(Chain::Port(..) | Chain::Limit(..)) => 5,
+        Key::Chain(Chain::Group(..) | Chain::Limit(..) | Chain::Log(..) | Chain::Refused(_)) => 4,
+        Key::Chain(Chain::Port(..) | Chain::Tap(..)) => 5,
         Key::Element(_) => 6,
         Key::Bridge(_) => 20,
         Key::Vxlan(_) => 21,

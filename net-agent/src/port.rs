@@ -2,8 +2,9 @@
 
 use crate::desired::{HostFacts, Things, host_record, with_link_local};
 use crate::dhcp;
+use crate::firewall::tap::{self, Tap};
 use crate::firewall::{group, limit, log};
-use crate::object::{Chain, Element, Key, Sharing, Value, link_local};
+use crate::object::{Chain, Element, Key, Sharing, State, Value, link_local};
 use crate::shared::Shared;
 use ipnetwork::IpNetwork;
 use iroko_agent_link::agent::Desired;
@@ -31,10 +32,10 @@ pub fn things(port: &PortSpec, network: &NetworkSpec, shared: &Shared, desired: 
     }
     if port.is_secured {
         things.extend(judges(port, vni, desired));
-    } else {
-        things.push(present(Element::TapOpen(tap.clone())));
     }
-    things.extend(limits(port, facts.shaping));
+    let limits = Limits::of(port, facts.shaping);
+    things.extend(tap_chains(port, &limits, desired));
+    things.extend(limits.things(port));
     if !network.subnets.is_empty() && !port.addresses.is_empty() {
         things.push((Key::Reservation(vni, port.id), Value::Text(dhcp::reservation(port))));
     }
@@ -88,25 +89,65 @@ pub fn ranges(pairs: &[AddressPair]) -> Vec<IpNetwork> {
 }
 
 /// Where what it carries is limited, whether it is secured or not: bandwidth by queues, where there
-/// are any, and all else by chains.
-fn limits(port: &PortSpec, shaping: bool) -> Things {
-    let (limits, tap) = (&port.limits, || port.tap.clone());
-    let rate = |kbit_s| limit::rate(kbit_s).filter(|_| shaping);
-    let (queued_from, queued_to) = (rate(limits.egress_kbit_s), rate(limits.ingress_kbit_s));
-    let from = limit::chain(limits.egress_kbit_s.filter(|_| queued_from.is_none()), limits.egress_packets_s);
-    let to = limit::chain(limits.ingress_kbit_s.filter(|_| queued_to.is_none()), limits.ingress_packets_s);
-    let queues = [(queued_from, Direction::Egress), (queued_to, Direction::Ingress)]
-        .into_iter()
-        .filter_map(|(rate, direction)| Some((Key::Shape(tap(), direction), Value::Rate(rate?))));
-    [(from, Direction::Egress, Element::LimitFrom(tap())), (to, Direction::Ingress, Element::LimitTo(tap()))]
-        .into_iter()
-        .filter_map(|(rules, direction, element)| Some((rules?, Chain::Limit(tap(), direction), element)))
-        .flat_map(|(rules, chain, element)| {
-            let verdict = Value::Verdict(format!("jump {chain}"));
-            [(Key::Chain(chain), Value::Text(rules)), (Key::Element(element), verdict)]
-        })
-        .chain(queues)
-        .collect()
+/// are any, and all else by the rules of chains.
+struct Limits {
+    rates: [(Direction, Option<u64>); 2],
+    rules: [(Direction, Option<String>); 2],
+}
+
+impl Limits {
+    fn of(port: &PortSpec, shaping: bool) -> Self {
+        let limits = &port.limits;
+        let each = [
+            (Direction::Egress, limits.egress_kbit_s, limits.egress_packets_s),
+            (Direction::Ingress, limits.ingress_kbit_s, limits.ingress_packets_s),
+        ];
+        let rate = |kbit_s| limit::rate(kbit_s).filter(|_| shaping);
+        let left = |kbit_s: Option<u32>| kbit_s.filter(|_| rate(kbit_s).is_none());
+        Self {
+            rates: each.map(|(direction, kbit_s, _)| (direction, rate(kbit_s))),
+            rules: each.map(|(direction, kbit_s, packets_s)| (direction, limit::chain(left(kbit_s), packets_s))),
+        }
+    }
+
+    fn things(self, port: &PortSpec) -> impl Iterator<Item = (Key, Value)> {
+        let queues = self
+            .rates
+            .into_iter()
+            .filter_map(|(direction, rate)| Some((Key::Shape(port.tap.clone(), direction), Value::Rate(rate?))));
+        let chains = self.rules.into_iter().filter_map(|(direction, rules)| {
+            Some((Key::Chain(Chain::Limit(port.tap.clone(), direction)), Value::Text(rules?)))
+        });
+        queues.chain(chains)
+    }
+}
+
+/// The tap's own chains, and how they are found.
+fn tap_chains(port: &PortSpec, limits: &Limits, desired: &Desired) -> Things {
+    let addresses: Vec<IpAddr> = with_link_local(&port.addresses, port.mac).collect();
+    let groups = port.security_group_ids.as_deref();
+    let described = Tap {
+        name: &port.tap,
+        mac: port.mac,
+        addresses: &addresses,
+        is_secured: port.is_secured,
+        is_grouped: groups.is_some(),
+        is_stateless: groups.is_some_and(|groups| is_stateless(groups, desired)),
+    };
+    let of_direction = |(direction, limit): &(Direction, Option<String>)| {
+        let chain = Chain::Tap(port.tap.clone(), *direction);
+        let verdict = Value::Verdict(format!("goto {chain}"));
+        let rules = tap::chain(described, *direction, limit.is_some());
+        [(Key::Element(Element::Tap(port.tap.clone(), *direction)), verdict), (Key::Chain(chain), Value::Text(rules))]
+    };
+    limits.rules.iter().flat_map(of_direction).collect()
+}
+
+/// True where its tap's chains are not as they would be now: the port begins or ceases to keep state.
+pub fn turns(port: &PortSpec, state: &State, desired: &Desired, shaping: bool) -> bool {
+    let limits = Limits::of(port, shaping);
+    let differs = |(key, value): (Key, Value)| matches!(key, Key::Chain(_)) && state.get(&key) != Some(&value);
+    tap_chains(port, &limits, desired).into_iter().any(differs)
 }
 
 /// Where what it sends and gets is judged.
@@ -127,10 +168,6 @@ fn judges(port: &PortSpec, vni: Vni, desired: &Desired) -> Things {
     things.push((Key::Chain(sends), Value::Text(text(Direction::Egress))));
     things.push((Key::Chain(gets), Value::Text(text(Direction::Ingress))));
     things.extend(logs(port));
-    things.push(present(Element::TapGrouped(port.tap.clone())));
-    if is_stateless(&groups, desired) {
-        things.push(present(Element::TapStateless(port.tap.clone())));
-    }
     things
 }
 

@@ -2,6 +2,7 @@
 
 use crate::object::{Element, Value, vni_of};
 use ipnetwork::IpNetwork;
+use iroko_model::security_group::Direction;
 use iroko_model::{AddressSetId, SecurityGroupId, Vni};
 use serde_json::Value as Json;
 use std::borrow::Cow;
@@ -43,11 +44,10 @@ pub fn of_element(element: &Element, value: Option<&Value>) -> (Set, String, Opt
         Element::SharedNd(vni, first, last) => {
             (set("bridge", "shared_nd"), format!("\"{}\" . {}", vni.vxlan(), nd_range(*first, *last)), None)
         }
-        Element::TapOpen(tap) => (set("bridge", "tap_open"), format!("\"{tap}\""), None),
-        Element::TapGrouped(tap) => (set("bridge", "tap_grouped"), format!("\"{tap}\""), None),
-        Element::TapStateless(tap) => (set("bridge", "tap_stateless"), format!("\"{tap}\""), None),
-        Element::LimitFrom(tap) => (set("bridge", "limits_from"), format!("\"{tap}\""), verdict(value)),
-        Element::LimitTo(tap) => (set("bridge", "limits_to"), format!("\"{tap}\""), verdict(value)),
+        Element::Tap(tap, direction) => {
+            let name = if *direction == Direction::Egress { "taps_from" } else { "taps_to" };
+            (set("bridge", name), format!("\"{tap}\""), verdict(value))
+        }
         Element::LogRefused(tap) => (set("bridge", "log_refused"), format!("\"{tap}\""), verdict(value)),
         Element::Zone(vni) => {
             let zone = if let Some(Value::Zone(zone)) = value { Some(zone.to_string()) } else { None };
@@ -140,13 +140,10 @@ fn of_name(set: &str, name: &str, value: Option<&Json>) -> Option<(Element, Valu
             let zone = u16::try_from(value?.as_u64()?).ok()?;
             return Some((Element::Zone(vni_of(name, "ikbr")?), Value::Zone(zone)));
         }
-        "limits_from" => return Some((Element::LimitFrom(tap), to_verdict(value?))),
+        "taps_from" => return Some((Element::Tap(tap, Direction::Egress), to_verdict(value?))),
+        "taps_to" => return Some((Element::Tap(tap, Direction::Ingress), to_verdict(value?))),
         "log_refused" => return Some((Element::LogRefused(tap), to_verdict(value?))),
-        "limits_to" => return Some((Element::LimitTo(tap), to_verdict(value?))),
         "tap_shares" => Element::TapShares(tap),
-        "tap_open" => Element::TapOpen(tap),
-        "tap_grouped" => Element::TapGrouped(tap),
-        "tap_stateless" => Element::TapStateless(tap),
         _ => return None,
     };
     Some((element, Value::Present))

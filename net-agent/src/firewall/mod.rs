@@ -4,7 +4,7 @@
 //! transaction ([`text`]), runs it ([`apply`]) and reads back what there is ([`listing`]). Tables and
 //! chains count as right while they list exactly as they did just after they were written ([`kept`]),
 //! which holds for any version of nft and notices every hand. What stands in a port's and a group's
-//! chain is in [`group`]; what of it is logged, in [`log`].
+//! chain is in [`group`], in a tap's in [`tap`]; what of it is logged, in [`log`].
 
 pub mod apply;
 mod element;
@@ -13,6 +13,7 @@ mod kept;
 pub mod limit;
 pub mod listing;
 pub mod log;
+pub mod tap;
 pub mod text;
 
 pub use element::{Set, of_element, to_element};

@@ -68,7 +68,7 @@ fn elements() -> Vec<(Element, Value)> {
         (Element::TapShares(tap()), Value::Present),
         (Element::Shared(vni, "10.0.9.0/24".parse().unwrap()), Value::Present),
         (Element::SharedNd(vni, "fd00:9::".parse().unwrap(), "fd00:9::ff".parse().unwrap()), Value::Present),
-        (Element::TapOpen("ikt2".to_owned()), Value::Present),
+        (Element::Tap("ikt2".to_owned(), Direction::Ingress), Value::Verdict("goto to_ikt2".to_owned())),
         (Element::Receiver(vni, "02:00:00:00:00:10".parse().unwrap()), Value::Verdict("goto members".to_owned())),
         (Element::GroupMember(group(7), vni, "10.0.0.20".parse().unwrap()), Value::Present),
         (Element::Member(vni, "10.0.0.10".parse().unwrap()), Value::Present),
@@ -109,7 +109,7 @@ fn elements_are_read_as_nft_lists_them() {
         {"set": {"family": "bridge", "name": "shared4", "elem": [{"concat": ["ikvx0000ff", {"prefix": {"addr": "10.0.9.0", "len": 24}}]}]}},
         {"set": {"family": "bridge", "name": "shared_nd", "elem": [{"concat": ["ikvx0000ff", {"range": ["0xfd000009000000000000000000000000", "0xfd0000090000000000000000000000ff"]}]}]}},
         {"set": {"family": "bridge", "name": "askers", "elem": [{"elem": {"val": "ikt1", "timeout": 60, "expires": 59, "limit": {"rate": 100, "burst": 200, "per": "second"}}}]}},
-        {"set": {"family": "bridge", "name": "tap_open", "elem": ["ikt2"]}},
+        {"map": {"family": "bridge", "name": "taps_to", "map": "verdict", "elem": [["ikt2", {"goto": {"target": "to_ikt2"}}]]}},
         {"map": {"family": "inet", "name": "receivers", "elem": [[{"concat": ["ikbr0000ff", "02:00:00:00:00:10"]}, {"goto": {"target": "members"}}]]}},
         {"set": {"family": "inet", "name": "g4_00000000000000000000000000000007", "elem": [{"concat": ["ikbr0000ff", "10.0.0.20"]}]}},
         {"set": {"family": "inet", "name": "g6_00000000000000000000000000000007"}},
@@ -137,13 +137,13 @@ fn elements_are_read_as_nft_lists_them() {
 #[test]
 fn what_the_kernel_noted_of_a_tap_goes_with_it() {
     let remove = |element| Action::Remove(Key::Element(element), Value::Present);
-    let mac = |n| Element::TapMac("ikt1".to_owned(), MacAddress::local([n; 5]));
-    let removal = text::transaction(&[remove(mac(1)), remove(mac(2)), remove(Element::TapOpen("ikt2".to_owned()))]);
+    let tap = |n| Element::Tap(format!("ikt{n}"), Direction::Egress);
+    let removal = text::transaction(&[remove(tap(1)), remove(tap(2))]);
     for set in ["refused", "askers"] {
         let (add, delete) = ("add", "delete");
         let lines = [add, delete].map(|verb| format!("{verb} element bridge ik {set} {{ \"ikt1\", \"ikt2\" }}\n"));
         assert!(removal.contains(&lines.concat()), "{removal}");
     }
-    let other = text::transaction(&[remove(Element::TapGrouped("ikt1".to_owned()))]);
+    let other = text::transaction(&[remove(Element::TapMac("ikt1".to_owned(), MacAddress::local([1; 5])))]);
     assert!(!other.contains("refused"), "{other}");
 }

@@ -13,6 +13,7 @@ use super::{BASE, Set, of_element};
 use crate::object::{Chain, Element, Key, Value};
 use crate::plan::Action;
 use iroko_model::AddressSetId;
+use iroko_model::security_group::Direction;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::net::IpAddr;
@@ -103,10 +104,10 @@ fn empty(text: &mut String, chain: &Chain) {
     writeln!(text, "add chain {family} ik {chain}\nflush chain {family} ik {chain}").expect(EXPECT);
 }
 
-/// What the kernel itself has noted of taps that go. One that only loses an address is noted anew.
+/// What the kernel itself has noted of taps that go.
 fn forget_taps(text: &mut String, actions: &[Action]) {
     let tap = |action: &Action| match action {
-        Action::Remove(Key::Element(Element::TapMac(tap, _) | Element::TapOpen(tap)), _) => Some(format!("\"{tap}\"")),
+        Action::Remove(Key::Element(Element::Tap(tap, Direction::Egress)), _) => Some(format!("\"{tap}\"")),
         _ => None,
     };
     let gone: BTreeSet<String> = actions.iter().filter_map(tap).collect();

@@ -166,6 +166,7 @@ fn rule(body: &[u8], table: u64) -> Option<Counter> {
         Chain::Limit(tap, direction) => Meter::OverLimit(tap, direction),
         Chain::Log(tap, ..) | Chain::Refused(tap) => Meter::Unlogged(tap),
         Chain::Group(..) => of_rule()?,
+        Chain::Tap(..) => return None,
     };
     Some(Counter { meter, identity: table << 32 ^ handle, packets, bytes })
 }

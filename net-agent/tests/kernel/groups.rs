@@ -1,6 +1,6 @@
 //! Security groups on the real kernel: what passes, what a change touches, what is mended.
 
-use crate::frame::{ACK, SYN, ethernet, icmp4, icmp6, ip4, is_tcp, sctp_init, tcp4, tcp6, udp4, udp6};
+use crate::frame::{ACK, SYN, arp, ethernet, icmp4, icmp6, ip4, is_tcp, sctp_init, tcp4, tcp6, udp4, udp6};
 use crate::guest::{Guest, contains};
 use crate::lab::{Host, Net, peer, set_port};
 use crate::needs_kernel;
@@ -234,7 +234,7 @@ fn a_changed_rule_touches_one_chain_and_a_group_that_goes_leaves_nothing() {
     one.is_stateful = false;
     assert_eq!(host.change(vec![set_group(&one)]).actions, 0, "the other group keeps state");
     two.is_stateful = false;
-    assert_eq!(host.change(vec![set_group(&two)]).actions, 1, "now the port keeps none");
+    assert_eq!(host.change(vec![set_group(&two)]).actions, 2, "now the port keeps none: its tap's two chains");
     is_quiet(&host);
 
     port.security_group_ids = Some(vec![one.id]);
@@ -286,7 +286,14 @@ fn tampering_is_found_and_mended() {
             ),
             2,
         ),
-        (format!("nft add element bridge ik tap_open '{{ \"{tap}\" }}'"), 1),
+        (
+            format!(
+                "nft delete element bridge ik taps_from '{{ \"{tap}\" }}'; nft add element bridge ik taps_from '{{ \"{tap}\" : goto from_open }}'"
+            ),
+            2,
+        ),
+        (format!("nft insert rule bridge ik from_{tap} meta mark set 0x50 accept"), 1),
+        (format!("nft flush chain bridge ik to_{tap}"), 1),
         ("nft add chain inet ik extra".to_owned(), 1000),
         ("nft flush ruleset".to_owned(), 1000),
     ] {
@@ -322,6 +329,38 @@ fn stateful_and_stateless() {
         }
         let counted = pair.hosts.1.sh(&format!("nft list chain inet ik out_{}", pair.ports.1.tap));
         assert!(counted.contains("counter packets 1 "), "the answer ended in the port's chain: {counted}");
+    }
+}
+
+/// Marks are between our two tables: the host routes the tunnel's packets by its own.
+#[test]
+fn the_tunnel_bears_no_mark_of_ours() {
+    needs_kernel!();
+    let mut stateless = group([all_out(), vec![marker_rule()]].concat());
+    stateless.is_stateful = false;
+    for (vni, sender, is_secured) in
+        [(0x416, group(all_out()), true), (0x417, stateless, true), (0x418, group(vec![]), false)]
+    {
+        let receiver = group(vec![rule(Direction::Ingress, Ethertype::Ipv4, None, None), marker_rule()]);
+        let mut pair = Pair::new(vni, &sender, &receiver);
+        let mut port = pair.ports.0.clone();
+        port.is_secured = is_secured;
+        assert!(!pair.hosts.0.change(vec![set_port(&port)]).outstanding);
+        pair.hosts.0.sh("nft add table inet probe
+             nft add chain inet probe out '{ type filter hook output priority 0; }'
+             nft add rule inet probe out udp dport 4789 counter
+             nft add rule inet probe out udp dport 4789 meta mark != 0 counter");
+        let (a, b) = (pair.guests.0.ip, pair.guests.1.ip);
+        // Each time the first packet of a flow and one of a flow that is known, IPv4 and IPv6.
+        for text in ["first", "second"] {
+            assert!(pair.passes(&udp4((a, 7000), (b, 7000), text.as_bytes()), 0x800, text.as_bytes()), "{vni:x}");
+        }
+        let (one, two) = (&mut pair.guests.0, &mut pair.guests.1);
+        one.send(&ethernet(two.mac, one.mac, 0x0806, &arp(2, (one.mac, one.ip), (two.mac, two.ip))));
+        two.expect("the ARP answer", |frame| (frame[12..14] == [8, 6]).then_some(()));
+        let counts = pair.hosts.0.sh("nft list chain inet probe out | grep -o 'packets [0-9]*'");
+        let counts: Vec<u32> = counts.lines().map(|line| line["packets ".len()..].parse().unwrap()).collect();
+        assert!(counts[0] >= 5 && counts[1] == 0, "{vni:x}: {counts:?}");
     }
 }
 
