@@ -26,9 +26,28 @@ use iroko_model::{AddressSetId, NetworkId, SecurityGroupId};
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
-/// True where an action may change what of the flows is allowed.
-pub fn concerns(action: &Action) -> bool {
-    match action.key() {
+/// What an action may mean for flows that there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effect {
+    /// Nothing.
+    Nothing,
+    /// Those that were cut may go on; no other changes. A host whose flows are all uncut need not look.
+    Restores,
+    /// Each may be allowed no longer, or again.
+    Any,
+}
+
+/// What an action may mean for flows.
+pub fn effect(action: &Action) -> Effect {
+    match action {
+        Action::Ensure(Key::Element(Element::GroupMember(..)), _) => Effect::Restores,
+        Action::Ensure(key, _) | Action::Remove(key, _) if is_judged_by(key) => Effect::Any,
+        _ => Effect::Nothing,
+    }
+}
+
+const fn is_judged_by(key: &Key) -> bool {
+    match key {
         Key::Base | Key::AddressSet(_) => true,
         // That of a tap says whether its port keeps state.
         Key::Chain(chain) => matches!(chain, Chain::Group(..) | Chain::Port(..) | Chain::Tap(..)),
@@ -37,6 +56,15 @@ pub fn concerns(action: &Action) -> bool {
         }
         _ => false,
     }
+}
+
+/// What became of flows.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Verdicts {
+    /// The flows whose mark is not as it must be, and how it must be.
+    pub changes: Vec<(Flow, bool)>,
+    /// How many are cut, those that were before included.
+    pub cut: usize,
 }
 
 /// What flows are judged by.
@@ -100,14 +128,17 @@ impl Judge {
         self.ports.push(Judged { network: network.id, rules });
     }
 
-    /// The flows whose mark is not as it must be, and how it must be.
-    pub fn changes(&self, flows: Vec<Flow>) -> Vec<(Flow, bool)> {
-        let ours = flows.into_iter().filter(|flow| self.zones.contains(&flow.zone));
-        let judged = ours.map(|flow| {
+    /// Each of these flows by what is desired.
+    pub fn judge(&self, flows: Vec<Flow>) -> Verdicts {
+        let mut verdicts = Verdicts::default();
+        for flow in flows.into_iter().filter(|flow| self.zones.contains(&flow.zone)) {
             let cut = self.is_cut(&flow);
-            (flow, cut)
-        });
-        judged.filter(|(flow, cut)| flow.is_cut != *cut).collect()
+            verdicts.cut += usize::from(cut);
+            if flow.is_cut != cut {
+                verdicts.changes.push((flow, cut));
+            }
+        }
+        verdicts
     }
 
     fn is_cut(&self, flow: &Flow) -> bool {

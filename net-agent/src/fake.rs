@@ -4,6 +4,7 @@
 //! device, no file. Latency and faults can be asked for.
 
 use crate::apply::note;
+use crate::conntrack::Flow;
 use crate::kernel::{Kernel, KernelError};
 use crate::object::{Key, State};
 use crate::plan::Action;
@@ -21,6 +22,8 @@ struct Inner {
     latency: Mutex<Duration>,
     faults: Mutex<Faults>,
     actions: AtomicU64,
+    flows: Mutex<Vec<Flow>>,
+    flows_read: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -60,6 +63,22 @@ impl Fake {
     /// How many actions were asked for so far.
     pub fn actions(&self) -> u64 {
         self.0.actions.load(Ordering::Relaxed)
+    }
+
+    /// Flows that there are from now on.
+    pub fn set_flows(&self, flows: Vec<Flow>) {
+        *self.0.flows.lock().unwrap_or_else(PoisonError::into_inner) = flows;
+    }
+
+    /// Which of these are cut.
+    pub fn is_cut(&self) -> Vec<bool> {
+        let flows = self.0.flows.lock().unwrap_or_else(PoisonError::into_inner);
+        flows.iter().map(|flow| flow.is_cut).collect()
+    }
+
+    /// How often the table of flows was read.
+    pub fn flows_read(&self) -> u64 {
+        self.0.flows_read.load(Ordering::Relaxed)
     }
 
     /// A copy of what is there.
@@ -126,5 +145,18 @@ impl Kernel for Fake {
 
     async fn act(&self, action: &Action) -> Result<(), KernelError> {
         self.change(std::slice::from_ref(action)).await
+    }
+
+    async fn flows(&self) -> Result<Vec<Flow>, KernelError> {
+        self.0.flows_read.fetch_add(1, Ordering::Relaxed);
+        Ok(self.0.flows.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    async fn mark(&self, marks: Vec<(Flow, bool)>) -> Result<(), KernelError> {
+        let mut flows = self.0.flows.lock().unwrap_or_else(PoisonError::into_inner);
+        for (marked, cut) in marks {
+            flows.iter_mut().filter(|flow| **flow == marked).for_each(|flow| flow.is_cut = cut);
+        }
+        Ok(())
     }
 }

@@ -13,7 +13,7 @@
 
 use crate::apply;
 use crate::config::Config;
-use crate::cut::{self, Judge};
+use crate::cut::{self, Effect, Judge};
 use crate::desired::{HostFacts, Wanted};
 use crate::kernel::{Kernel, KernelError};
 use crate::object::{Key, State};
@@ -100,6 +100,8 @@ pub struct Reconciler {
     outstanding: Outstanding,
     /// Whether flows that may have to be cut were not judged.
     flows_unjudged: bool,
+    /// Whether a flow may be cut now, which another member may let go on.
+    may_be_cut: bool,
     reported: HashSet<PortId>,
 }
 
@@ -122,6 +124,7 @@ impl Reconciler {
             observed: None,
             outstanding: Outstanding::new(),
             flows_unjudged: false,
+            may_be_cut: true,
             reported: HashSet::new(),
         }
     }
@@ -149,8 +152,10 @@ impl Reconciler {
         self.outstanding.retain(|key, _| !touched.contains(key));
         self.outstanding.extend(verify::outstanding(&failures));
         self.observed = Some(observed);
-        if actions.iter().any(cut::concerns) {
-            self.cut().await;
+        match actions.iter().map(cut::effect).max() {
+            Some(Effect::Any) => self.cut().await,
+            Some(Effect::Restores) if self.may_be_cut => self.cut().await,
+            _ => {}
         }
         let ports = self.concerned_ports(keys);
         self.report(&ports);
@@ -186,12 +191,13 @@ impl Reconciler {
         let judge = Judge::new(&self.desired.read());
         let outcome = match self.kernel.flows().await {
             Ok(flows) => {
-                let changes = judge.changes(flows);
-                let cut = changes.iter().filter(|(_, cut)| *cut).count();
-                if !changes.is_empty() {
-                    tracing::info!(cut, restored = changes.len() - cut, "established flows follow the rules");
+                let verdicts = judge.judge(flows);
+                self.may_be_cut = verdicts.cut > 0;
+                let cut = verdicts.changes.iter().filter(|(_, cut)| *cut).count();
+                if !verdicts.changes.is_empty() {
+                    tracing::info!(cut, restored = verdicts.changes.len() - cut, "established flows follow the rules");
                 }
-                self.kernel.mark(changes).await
+                self.kernel.mark(verdicts.changes).await
             }
             Err(error) => Err(error),
         };

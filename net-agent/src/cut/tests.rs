@@ -98,9 +98,11 @@ fn each_end_on_this_host_is_asked() {
         assert_eq!(judge.is_cut(&flow), cut, "{flow:?}");
     }
     let foreign = Flow { zone: 8, is_cut: true, ..tcp("192.0.2.1", "10.0.0.10", 81) };
-    assert_eq!(judge.changes(vec![foreign]), [], "a zone that is not ours is left alone");
+    assert_eq!(judge.judge(vec![foreign]), Verdicts::default(), "a zone that is not ours is left alone");
     let again = Flow { is_cut: true, ..tcp("192.0.2.1", "10.0.0.10", 80) };
-    assert_eq!(judge.changes(vec![again.clone()]), [(again, false)], "what is allowed again goes on");
+    let still = Flow { is_cut: true, ..tcp("192.0.2.1", "10.0.0.10", 81) };
+    let now = judge.judge(vec![again.clone(), still, tcp("192.0.2.1", "10.0.0.10", 80)]);
+    assert_eq!(now, Verdicts { changes: vec![(again, false)], cut: 1 }, "what is allowed again goes on");
 }
 
 #[test]

@@ -1,10 +1,15 @@
 use super::*;
 use crate::Fake;
+use crate::conntrack::Flow;
+use crate::desired::zone;
 use crate::object::{Element, Sharing, Value};
-use iroko_agent_link::wire::{Change, DesiredReply, NetworkSpec, Object, PeerSpec, SubnetSpec};
+use iroko_agent_link::wire::{
+    Change, DesiredReply, MemberSpec, NetworkSpec, Object, PeerSpec, RuleSpec, SecurityGroupSpec, SubnetSpec,
+};
 use iroko_model::address::tap_name;
 use iroko_model::port::PortLimits;
-use iroko_model::{Hostname, InstanceId, MacAddress, NetworkId, SubnetId, Vni};
+use iroko_model::security_group::{Direction, Ethertype, Payload, Protocol, Remote, Rule, RuleParts};
+use iroko_model::{Hostname, InstanceId, MacAddress, NetworkId, SecurityGroupId, SecurityGroupRuleId, SubnetId, Vni};
 use std::net::IpAddr;
 
 struct World {
@@ -189,6 +194,59 @@ async fn a_pass_costs_what_changed() {
     assert!(other.actions < 12 && !other.full, "{other:?}");
     let quiet = reconciler.pass(&everything()).await;
     assert_eq!((quiet.full, quiet.actions), (true, 0));
+}
+
+/// Somebody who joins a group changes nothing for flows, unless one is cut that may go on now.
+#[tokio::test]
+async fn flows_are_looked_at_when_they_may_change() {
+    let world = World::new();
+    let mut reconciler = world.reconciler();
+    let parts = RuleParts {
+        direction: Direction::Ingress,
+        ethertype: Ethertype::Ipv4,
+        protocol: None,
+        ports: None,
+        icmp: None,
+        remote: Remote::Any,
+    };
+    let id = SecurityGroupId::new();
+    let rule = Rule::try_from(RuleParts { remote: Remote::Group(id), ..parts }).unwrap();
+    let rules = vec![RuleSpec { id: SecurityGroupRuleId::new(), rule }];
+    let group = SecurityGroupSpec { id, generation: 1, is_stateful: true, rules };
+    let member = |port: &PortSpec| MemberSpec {
+        group_id: id,
+        port_id: port.id,
+        network_id: world.network,
+        mac: port.mac,
+        addresses: port.addresses.clone(),
+    };
+    let joins = |port: &PortSpec| Change::Set(Object::Member(Arc::new(member(port))));
+    let mut port = world.port(10);
+    port.security_group_ids = Some(vec![id]);
+    let (friend, other, third) = (world.port(20), world.port(30), world.port(40));
+    let ends = (friend.addresses[0], port.addresses[0]);
+    world.fake.set_flows(vec![Flow::new(zone(vni()), ends, Protocol::TCP, Payload::Port(80))]);
+    let group = Change::Set(Object::SecurityGroup(Arc::new(group)));
+    reconciler.pass(&world.apply(vec![world.network(), group, set(&port), joins(&friend)])).await;
+    let mut seen = world.fake.flows_read();
+    let mut looked = |what: &str, expected: u64, cut: bool| {
+        let now = world.fake.flows_read();
+        assert_eq!((now - seen, world.fake.is_cut()), (expected, vec![cut]), "{what}");
+        seen = now;
+    };
+    looked("the first pass was full", 0, false);
+    reconciler.pass(&world.apply(vec![joins(&other)])).await;
+    looked("another joins", 0, false);
+    reconciler.pass(&world.apply(vec![Change::Gone(ObjectKey::Member(id, friend.id))])).await;
+    looked("the sender leaves", 1, true);
+    reconciler.pass(&world.apply(vec![joins(&third)])).await;
+    looked("another joins while a flow is cut", 1, true);
+    reconciler.pass(&world.apply(vec![joins(&friend)])).await;
+    looked("the sender is back", 1, false);
+    reconciler.pass(&world.apply(vec![Change::Gone(ObjectKey::Member(id, third.id))])).await;
+    looked("another leaves", 1, false);
+    reconciler.pass(&world.apply(vec![joins(&third)])).await;
+    looked("and joins when nothing is cut", 0, false);
 }
 
 #[tokio::test]
