@@ -11,14 +11,17 @@ set -euo pipefail
 
 [[ $# -eq 1 ]] || { echo "usage: $0 OUT.qcow2" >&2; exit 2; }
 out=$(realpath -m "$1")
+here=$(dirname "$(realpath "$0")")
+# shellcheck source=apt.sh
+. "$here/apt.sh"
 cache=${IROKO_IMAGE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/iroko-images}
 mkdir -p "$cache" "$(dirname "$out")"
 
-readonly SUITE=bookworm SECTOR=512 BOOT_START=2048 BOOT_SECTORS=260096 ROOT_START=262144 ROOT_MIB=2048
+readonly SECTOR=512 BOOT_START=2048 BOOT_SECTORS=260096 ROOT_START=262144 ROOT_MIB=2048
 readonly PACKAGES=linux-image-cloud-amd64,systemd-sysv,systemd-resolved,init,udev,dbus,cloud-init,cloud-guest-utils,netplan.io,openssh-server,e2fsprogs,fdisk,iproute2,iputils-ping,sudo,ca-certificates
 
-# The inputs: this script, and what apt would install today.
-inputs() { cat "$(realpath "$0")"; apt-cache policy ${PACKAGES//,/ } | grep -E '^[a-z]|Candidate'; }
+# The inputs: these scripts, and what apt would install today.
+inputs() { cat "$(realpath "$0")" "$here/apt.sh"; apt-cache policy ${PACKAGES//,/ } | grep -E '^[a-z]|Candidate'; }
 key=$(inputs | sha256sum | cut -c1-16)
 cached=$cache/debian-$SUITE-$key.qcow2
 if [[ -f $cached ]]; then
@@ -30,25 +33,10 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 root=$work/root disk=$work/disk.raw
 
-# This machine's own sources, whatever their format.
-sources() {
-  local file
-  for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
-    [[ -s $file ]] && grep -qw "$SUITE" "$file" && echo "$file"
-  done
-  return 0
-}
-
-bootstrap() {
-  local files configuration
-  mapfile -t files < <(sources)
-  ((${#files[@]})) || { echo "this machine's apt knows no $SUITE" >&2; exit 1; }
-  configuration=$work/apt.conf
-  apt-config dump | grep -E '^Acquire::(http|https|Retries)' >"$configuration" || true
-  TMPDIR=$work mmdebstrap --quiet --variant=minbase --include="$PACKAGES" \
-    --aptopt="$configuration" --dpkgopt='path-exclude=/usr/share/{doc,man,locale,info}/*' \
-    --customize-hook='rm -f "$1"/etc/apt/apt.conf.d/99mmdebstrap "$1"/etc/apt/sources.list.d/*; : >"$1/etc/apt/sources.list"' \
-    "$SUITE" "$root" "${files[@]}"
+debian() {
+  bootstrap "$work" "$root" --variant=minbase --include="$PACKAGES" \
+    --dpkgopt='path-exclude=/usr/share/{doc,man,locale,info}/*' \
+    --customize-hook='rm -f "$1"/etc/apt/apt.conf.d/99mmdebstrap "$1"/etc/apt/sources.list.d/*; : >"$1/etc/apt/sources.list"'
 }
 
 configure() {
@@ -109,7 +97,7 @@ partition_table() {
   printf '\x55\xaa' | dd of="$disk" bs=1 seek=510 conv=notrunc status=none
 }
 
-bootstrap
+debian
 configure
 partition_table
 boot_partition

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Builds a tiny guest for tests: a qcow2 disk that boots in seconds even under emulation.
 #
-#   tiny-image.sh OUT.qcow2
+#   tiny-image.sh OUT.qcow2 [PACKAGE PROGRAM]
+#
+# With PROGRAM (/usr/sbin/keepalived) of a Debian package, the guest has that and the libraries it is linked to.
 #
 # A FAT partition with SYSLINUX, the distribution's cloud kernel and an initramfs of busybox and a
 # few modules. Nothing is mounted or installed and no root is needed. The guest asks for DHCP on
@@ -13,14 +15,16 @@
 # It serves its name by HTTP on port 80 and runs the shell commands it is sent on port 7777 (it is
 # a test guest, for closed networks only), and switches off at once when asked by ACPI.
 #
-# Needs: apt-get, dpkg-deb, busybox (static), mtools, syslinux, qemu-img, xz. The kernel package is
+# Needs: apt-get, dpkg-deb, busybox (static), mtools, syslinux, qemu-img, xz; mmdebstrap for a program. The kernel package is
 # kept in IROKO_IMAGE_CACHE (default: ~/.cache/iroko-images).
 set -euo pipefail
 
-[[ $# -eq 1 ]] || { echo "usage: $0 OUT.qcow2" >&2; exit 2; }
-out=$(realpath -m "$1")
+[[ $# -eq 1 || $# -eq 3 ]] || { echo "usage: $0 OUT.qcow2 [PACKAGE PROGRAM]" >&2; exit 2; }
+out=$(realpath -m "$1") program_package=${2-} program=${3-}
 cache=${IROKO_IMAGE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/iroko-images}
 here=$(dirname "$(realpath "$0")")
+# shellcheck source=apt.sh
+. "$here/apt.sh"
 mkdir -p "$cache" "$(dirname "$out")"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -28,6 +32,8 @@ trap 'rm -rf "$work"' EXIT
 readonly SECTOR=512 START_SECTOR=2048 PARTITION_SECTORS=63488 # 31 MiB
 readonly MODULES=(virtio_pci virtio_blk virtio_net virtio_rng virtio_balloon
   vfat nls_cp437 nls_ascii nls_utf8 button evdev)
+# Loaded when something asks for them.
+readonly ON_DEMAND=(macvlan)
 
 kernel_package() {
   local architecture package
@@ -45,7 +51,7 @@ kernel_package() {
 copy_modules() {
   local from=$1 to=$2 version=$3 name line path
   busybox depmod -b "$from" "$version"
-  for name in "${MODULES[@]}"; do
+  for name in "${MODULES[@]}" "${ON_DEMAND[@]}"; do
     line=$(grep -E "/${name//_/[_-]}\.ko(\.xz)?:" "$from/lib/modules/$version/modules.dep") ||
       { echo "kernel has no module $name" >&2; exit 1; }
     for path in ${line/:/ }; do
@@ -53,6 +59,22 @@ copy_modules() {
     done
   done
   busybox depmod -b "$to" "$version"
+}
+
+# The program and its libraries, from packages that are unpacked and not installed.
+copy_program() {
+  local to=$1 from=$work/packages loader library
+  local -a paths
+  bootstrap "$work" "$from" --variant=extract --include="libc6,$program_package"
+  paths=("$from"/lib/x86_64-linux-gnu "$from"/usr/lib/x86_64-linux-gnu)
+  loader=$from/lib64/ld-linux-x86-64.so.2
+  [[ -e $loader ]] || loader=$from/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2
+  install -D -m 0755 "$from$program" "$to$program"
+  install -D -m 0755 "$loader" "$to/lib64/ld-linux-x86-64.so.2"
+  for library in $("$loader" --library-path "${paths[0]}:${paths[1]}" --list "$from$program" | awk '$2 == "=>" { print $3 }'); do
+    [[ $library = "$from"/* ]] || { echo "$program needs $library, which no package of it has" >&2; exit 1; }
+    install -D -m 0644 "$library" "$to/lib/x86_64-linux-gnu/$(basename "$library")"
+  done
 }
 
 initramfs() {
@@ -64,6 +86,7 @@ initramfs() {
   install -m 0755 "$here/tiny/power-off" "$root/etc/acpi/PWRF/00000080"
   printf '%s\n' "${MODULES[@]}" >"$root/etc/modules"
   copy_modules "$work/kernel" "$root" "$version"
+  [[ -z $program ]] || copy_program "$root"
   (cd "$root" && find . | LC_ALL=C sort | busybox cpio -o -H newc 2>/dev/null | gzip -9 -n) >"$work/initrd.gz"
 }
 

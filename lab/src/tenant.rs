@@ -4,6 +4,7 @@ use crate::rest::{Rest, text};
 use crate::{Guest, Lab, images};
 use anyhow::Result;
 use serde_json::{Value, json};
+use std::path::Path;
 use std::time::Duration;
 
 /// From POST to a status that only depends on Iroko and its daemons, with some of them killed on the way.
@@ -25,12 +26,17 @@ pub struct Tenant {
 impl Tenant {
     /// Uploads the tiny guest and makes a flavor for it.
     pub async fn new(lab: &Lab) -> Result<Self> {
+        Self::with(lab, &images::tiny().await?, 128).await
+    }
+
+    /// Uploads a guest and makes a flavor for it.
+    pub async fn with(lab: &Lab, disk: &Path, memory_mib: u32) -> Result<Self> {
         let rest = lab.rest.clone();
         let at = format!("/v1/projects/{}", rest.project().await?);
         let image = rest.post(&format!("{at}/images"), &json!({"name": "tiny", "disk_format": "qcow2"})).await?;
         let image = text(&image, "/id")?.to_owned();
-        rest.upload(&format!("{at}/images/{image}/file"), &images::tiny().await?).await?;
-        let flavor = json!({"name": format!("tiny-{image}"), "vcpus": 1, "memory_mib": 128, "disk_gib": 1});
+        rest.upload(&format!("{at}/images/{image}/file"), disk).await?;
+        let flavor = json!({"name": format!("tiny-{image}"), "vcpus": 1, "memory_mib": memory_mib, "disk_gib": 1});
         let flavor = text(&rest.post("/v1/system/flavors", &flavor).await?, "/id")?.to_owned();
         Ok(Self { rest, at, image, flavor })
     }
