@@ -1,10 +1,11 @@
 //! Security groups between real guests on two hosts: members of the default group talk, a group without
 //! rules refuses, a rule opens one port, and taking it away closes it again; all of it is counted and recorded.
-//! Then a QoS policy, which queues and drops what a running machine sends too much.
+//! Then a QoS policy, which queues and drops what a running machine sends too much. Then each kind of rule, in both
+//! directions, IPv4 and IPv6: nothing passes without it.
 
 use crate::fixture::Fixture;
 use crate::needs_lab;
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use iroko_lab::rest::text;
 use iroko_lab::traces::settled;
 use iroko_lab::wait::until;
@@ -40,8 +41,7 @@ async fn scenario(lab: &Lab) -> Result<()> {
     // In a group without rules nothing reaches beta; what it needs to have an address still does.
     let groups = format!("{}/security-groups", tenant.at);
     let group = text(&tenant.rest.post(&groups, &json!({"name": "web"})).await?, "/id")?.to_owned();
-    let port = tenant.rest.get(&tenant.path(&b)).await?;
-    let port = format!("{}/ports/{}", tenant.at, text(&port, "/interfaces/0/port_id")?);
+    let port = port_of(&tenant, &b).await?;
     tenant.rest.patch(&port, &json!({"security_group_ids": [group]})).await?;
     let log = format!("{port}/connection-log");
     let both = json!({"verdicts": ["dropped", "accepted"]});
@@ -113,12 +113,21 @@ async fn scenario(lab: &Lab) -> Result<()> {
     limited(&tenant, &alpha, &beta, (&a, &port)).await?;
     settled(lab).await?;
 
+    kinds(&tenant, (&alpha, &port_of(&tenant, &a).await?), (&beta, &port)).await?;
+    settled(lab).await?;
+
     for id in [&a, &b] {
         tenant.delete(id).await?;
         tenant.until(id, "deleted").await?;
     }
     tenant.delete_network(&network).await?;
     settled(lab).await
+}
+
+/// Path of a machine's port.
+async fn port_of(tenant: &Tenant, id: &str) -> Result<String> {
+    let instance = tenant.rest.get(&tenant.path(id)).await?;
+    Ok(format!("{}/ports/{}", tenant.at, text(&instance, "/interfaces/0/port_id")?))
 }
 
 /// Waits until a command in a guest fails.
@@ -167,5 +176,96 @@ async fn limited(tenant: &Tenant, alpha: &Guest, beta: &Guest, (other, port): (&
     ensure!(neighbour["items"][0]["network_limits"] == json!({}), "{neighbour}");
     tenant.rest.patch(port, &json!({"qos_policy_id": null})).await?;
     there(0, 1_000_000).await?;
+
+    // Packets a second.
+    let web = tenant.rest.get(port).await?;
+    let rules = format!("{}/security-groups/{}/rules", tenant.at, text(&web, "/security_group_ids/0")?);
+    let rule = json!({"direction": "egress", "ethertype": "ipv4", "protocol": "icmp"});
+    let rule = text(&tenant.rest.post(&rules, &rule).await?, "/id")?.to_owned();
+    let lossy = format!("ping -q -c 100 -i 0.02 -W 1 {}", alpha.ip);
+    let admits = json!({"direction": "ingress", "ethertype": "ipv4", "protocol": "icmp"});
+    let default = tenant.rest.get(&format!("{}/security-groups?name=default", tenant.at)).await?;
+    let defaults = format!("{}/security-groups/{}/rules", tenant.at, text(&default, "/items/0/id")?);
+    let admits = text(&tenant.rest.post(&defaults, &admits).await?, "/id")?.to_owned();
+    beta.until(&format!("{lossy} | grep -q ' 0% packet loss'"), SOON).await?;
+    let before = tenant.rest.get(&counted).await?;
+    let limits = json!({"network_limits": {"egress_packets_s": 10}});
+    tenant.rest.patch(&format!("{policies}/{policy}"), &limits).await?;
+    tenant.rest.patch(port, &json!({"qos_policy_id": policy})).await?;
+    beta.until(&format!("{lossy} | grep -qE ' [2-9][0-9]% packet loss'"), SOON).await?;
+    let more = |seen: &Value| {
+        let of = |seen: &Value| seen.pointer("/tx_dropped/limits").and_then(Value::as_i64).unwrap_or_default();
+        of(seen) >= of(&before) + 20
+    };
+    tenant.rest.until(&counted, "what was too often is counted", SOON, more).await?;
+    tenant.rest.patch(port, &json!({"qos_policy_id": null})).await?;
+    beta.until(&format!("{lossy} | grep -q ' 0% packet loss'"), SOON).await?;
+    for rule in [format!("{rules}/{rule}"), format!("{defaults}/{admits}")] {
+        tenant.rest.delete(&rule).await?;
+    }
     tenant.rest.delete(&format!("{policies}/{policy}")).await
+}
+
+/// Each kind of rule, for what beta gets from alpha and for what it sends to it. Alpha's own groups allow all.
+async fn kinds(
+    tenant: &Tenant,
+    (alpha, alphas_port): (&Guest, &str),
+    (beta, betas_port): (&Guest, &str),
+) -> Result<()> {
+    let group = async |name: &str| -> Result<(String, String)> {
+        let group = tenant.rest.post(&format!("{}/security-groups", tenant.at), &json!({"name": name})).await?;
+        let id = text(&group, "/id")?.to_owned();
+        Ok((format!("{}/security-groups/{id}/rules", tenant.at), id))
+    };
+    let ((open_rules, open), (rules, tested)) = (group("open").await?, group("tested").await?);
+    for (direction, ethertype) in [("ingress", "ipv4"), ("egress", "ipv4"), ("ingress", "ipv6"), ("egress", "ipv6")] {
+        tenant.rest.post(&open_rules, &json!({"direction": direction, "ethertype": ethertype})).await?;
+    }
+    // The guests know no DHCPv6: addresses that their ports may use, by hand.
+    let (six, sixes) = (["fd00:32::a", "fd00:32::b"], "fd00:32::/64");
+    for (guest, port, group, ip) in [(alpha, alphas_port, &open, six[0]), (beta, betas_port, &tested, six[1])] {
+        let change = json!({"security_group_ids": [group], "allowed_address_pairs": [{"cidr": format!("{ip}/128")}]});
+        tenant.rest.patch(port, &change).await?;
+        guest
+            .must(&format!("echo 0 >/proc/sys/net/ipv6/conf/eth0/accept_dad; ip address add {ip}/64 dev eth0"))
+            .await?;
+    }
+    let sets = format!("{}/address-sets", tenant.at);
+    let set = json!({"name": "both", "cidrs": ["10.32.0.0/24", sixes]});
+    let set = text(&tenant.rest.post(&sets, &set).await?, "/id")?.to_owned();
+
+    for (direction, from, to) in [("ingress", alpha, (&beta.ip, six[1])), ("egress", beta, (&alpha.ip, six[0]))] {
+        for (ethertype, ip, within) in [("ipv4", to.0.as_str(), "10.32.0.0/24"), ("ipv6", to.1, sixes)] {
+            let is_four = ethertype == "ipv4";
+            let icmp = if is_four { ("icmp", 8) } else { ("icmpv6", 128) };
+            let ping = format!("ping -c 1 -W 1 {ip}");
+            let web = if is_four { format!("http://{ip}/") } else { format!("http://[{ip}]/") };
+            let web = format!("timeout 2 wget -q -O - {web}");
+            // The first answer of a closed port is an ICMP error, which comes back with the datagram's flow.
+            let family = if is_four { "-4" } else { "-6" };
+            let datagram = format!("traceroute {family} -n -m 1 -q 1 -w 1 {ip} | grep -q ' ms'");
+            let kinds = [
+                (json!({"protocol": "tcp", "port_first": 80}), &web, Some(&ping)),
+                (json!({"protocol": "udp", "port_first": 33434, "port_last": 33534}), &datagram, Some(&web)),
+                (json!({"protocol": icmp.0, "icmp_type": icmp.1, "icmp_code": 0}), &ping, Some(&datagram)),
+                (json!({"remote_cidr": within}), &ping, None),
+                (json!({"remote_address_set_id": set}), &web, None),
+            ];
+            // Addresses of pairs are no member's.
+            let of_group = is_four.then(|| (json!({"remote_group_id": open}), &datagram, None));
+            for (mut rule, passes, other) in kinds.into_iter().chain(of_group) {
+                rule["direction"] = direction.into();
+                rule["ethertype"] = ethertype.into();
+                refused(from, passes).await?;
+                let added = text(&tenant.rest.post(&rules, &rule).await?, "/id")?.to_owned();
+                from.until(passes, SOON).await.with_context(|| format!("{rule}"))?;
+                if let Some(other) = other {
+                    ensure!(!from.sh(other).await?.0, "{rule} allows {other}");
+                }
+                tenant.rest.delete(&format!("{rules}/{added}")).await?;
+            }
+            refused(from, &ping).await?;
+        }
+    }
+    Ok(())
 }
