@@ -19,8 +19,9 @@ fn main() -> anyhow::Result<()> {
     }
     iroko_daemon::run("iroko-api", |config: Config, shutdown| {
         Box::pin(async move {
-            let store = Store::connect(&config.database_url, config.database_connections);
-            let store = store.await.context("connecting to the database (database_url)")?;
+            let store = Store::connect_when_up(&config.database_url, config.database_connections);
+            let Some(store) = shutdown.run_until_cancelled(store).await else { return Ok(()) };
+            let store = store.context("connecting to the database (database_url)")?;
             server::serve(config, store, shutdown).await?.task.await?
         })
     })

@@ -10,6 +10,9 @@ use std::time::Duration;
 
 /// Longest wait for a connection of the pool.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Waits for a database that is not up.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
 /// A transaction that idles longer is cut off: it would hold back the outbox of everybody. What is
 /// worked on fits in memory and is found by key: an index costs little, and compiling never pays.
 const SESSION_SETTINGS: [(&str, &str); 5] = [
@@ -71,6 +74,24 @@ impl Store {
             .connect_with(options)
             .await?;
         Ok(Self::from_pool(pool))
+    }
+
+    /// As [`Store::connect`], but waits for a database that is not up yet, as after a power loss: whoever asks
+    /// first must not have to be started again. Each failure is logged. What waiting cannot mend (a wrong
+    /// user, no such database) is an error at once.
+    pub async fn connect_when_up(url: &str, connections: u32) -> Result<Self> {
+        let mut wait = FIRST_WAIT;
+        loop {
+            match Self::connect(url, connections).await {
+                Err(error) if error.is_transient() => {
+                    let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+                    tracing::warn!(error = cause, "the database is not up; waiting for it (database_url)");
+                }
+                outcome => return outcome,
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
     }
 
     /// A store over a pool made elsewhere (tests).

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod allocation;
+mod connect;
 mod connection_log;
 mod host;
 mod instance;
