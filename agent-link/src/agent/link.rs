@@ -30,6 +30,9 @@ pub enum LinkError {
     /// The session is not the current one; begin another.
     #[error("the session is no longer current")]
     Stale,
+    /// The control plane cannot take what it was sent, now or later: it is of another release.
+    #[error("the control plane cannot take this (HTTP status {0})")]
+    NotTaken(u16),
     /// Anything else; try again later.
     #[error("the control plane did not answer")]
     Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -161,6 +164,9 @@ fn checked(answer: Response) -> Result<Response, LinkError> {
     match answer.status() {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(LinkError::Refused),
         StatusCode::CONFLICT => Err(LinkError::Stale),
+        status @ (StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE | StatusCode::UNPROCESSABLE_ENTITY) => {
+            Err(LinkError::NotTaken(status.as_u16()))
+        }
         _ => answer.error_for_status().map_err(LinkError::other),
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::agent_link::world::{Agent, place};
 use crate::world::{Api, fault};
-use iroko_agent_link::wire::{ConnectionRecord, Headers};
+use iroko_agent_link::agent::LinkError;
+use iroko_agent_link::wire::{ConnectionRecord, ConnectionReport, Headers};
 use iroko_model::connection_log::{Reason, Verdict};
 use iroko_model::security_group::Direction;
 use reqwest::Method;
@@ -77,6 +78,8 @@ async fn ports_are_recorded_on_request(_: PgPoolOptions, connect: PgConnectOptio
 
     let told = [record(&port, Verdict::Dropped), record(&port, Verdict::Accepted), record(&port, Verdict::Dropped)];
     assert!(compute.link.connections(told.to_vec()).await.is_err(), "the host's other agent");
+    let too_many = vec![told[0].clone(); ConnectionReport::MAX + 1];
+    assert!(matches!(net.link.connections(too_many).await, Err(LinkError::NotTaken(413))));
     net.link.connections(told.to_vec()).await.unwrap();
     net.link.connections(told.to_vec()).await.unwrap();
     let page = api.get(&format!("{records}?limit=2")).await.must(200);

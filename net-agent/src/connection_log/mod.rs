@@ -13,7 +13,7 @@ pub mod packet;
 
 use crate::firewall::log::mark;
 use crate::statistics::reading::{Counter, Meter};
-use iroko_agent_link::agent::{Backoff, Desired, DesiredHandle, Link};
+use iroko_agent_link::agent::{Backoff, Desired, DesiredHandle, Link, LinkError};
 use iroko_agent_link::wire::{ConnectionRecord, ConnectionReport, PortSpec};
 use iroko_model::connection_log::{Reason, Verdict};
 use iroko_model::security_group::Direction;
@@ -67,33 +67,60 @@ async fn read_from(log: &NfLog, desired: &DesiredHandle, records: &Records) {
 
 async fn tell(link: &Link, records: &Records) {
     let mut backoff = Backoff::new(GATHER, AGAIN);
+    let mut portion = ConnectionReport::MAX;
     loop {
-        let batch = records.oldest();
-        let (count, is_full) = (batch.len(), batch.len() == ConnectionReport::MAX);
-        let outcome = if batch.is_empty() { Ok(()) } else { link.connections(batch).await };
-        match outcome {
-            Ok(()) => {
+        match tell_some(&mut portion, records, async |batch| link.connections(batch).await).await {
+            Ok(true) => backoff.reset(),
+            Ok(false) => {
                 backoff.reset();
-                records.told(count);
-                if !is_full {
-                    tokio::time::sleep(GATHER).await;
-                }
+                tokio::time::sleep(GATHER).await;
             }
             Err(error) => {
-                tracing::debug!(%error, count, "records of connections are told later");
+                tracing::debug!(error = iroko_daemon::chain(&error), "records of connections are told later");
                 tokio::time::sleep(backoff.next_wait()).await;
             }
         }
     }
 }
 
-/// Records that wait, and how many did not find room. Cheap to clone; all clones are one.
+/// Tells the oldest records, at most `portion`. True where more wait that should be told at once. What the control
+/// plane cannot take is halved until the record that it is about is alone, which is lost: all behind it
+/// would wait for ever.
+async fn tell_some(
+    portion: &mut usize,
+    records: &Records,
+    send: impl AsyncFnOnce(Vec<ConnectionRecord>) -> Result<(), LinkError>,
+) -> Result<bool, LinkError> {
+    let batch = records.oldest(*portion);
+    let count = batch.len();
+    let outcome = if batch.is_empty() { Ok(()) } else { send(batch).await };
+    match outcome {
+        Ok(()) => {
+            records.told(count);
+            let is_more = count == *portion;
+            *portion = (*portion * 2).min(ConnectionReport::MAX);
+            Ok(is_more)
+        }
+        Err(error @ LinkError::NotTaken(_)) => {
+            if count == 1 {
+                tracing::warn!(error = iroko_daemon::chain(&error), "a record of a connection is lost");
+                records.lose_oldest();
+            }
+            *portion = (count / 2).max(1);
+            Ok(true)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Records that wait, and how many were lost. Cheap to clone; all clones are one.
 #[derive(Debug, Clone, Default)]
 pub struct Records(Arc<Mutex<Waiting>>);
 
 #[derive(Debug, Default)]
 struct Waiting {
-    queue: VecDeque<ConnectionRecord>,
+    /// With the tap of each.
+    queue: VecDeque<(String, ConnectionRecord)>,
     /// By tap.
     lost: HashMap<String, u64>,
 }
@@ -108,16 +135,24 @@ impl Records {
         let mut waiting = self.waiting();
         for (tap, record) in records {
             if waiting.queue.len() < QUEUE {
-                waiting.queue.push_back(record);
+                waiting.queue.push_back((tap, record));
             } else {
                 *waiting.lost.entry(tap).or_default() += 1;
             }
         }
     }
 
-    /// Those to be told next; they wait until [`Self::told`].
-    pub fn oldest(&self) -> Vec<ConnectionRecord> {
-        self.waiting().queue.iter().take(ConnectionReport::MAX).cloned().collect()
+    /// Those to be told next, at most so many; they wait until [`Self::told`].
+    pub fn oldest(&self, most: usize) -> Vec<ConnectionRecord> {
+        self.waiting().queue.iter().take(most).map(|(_, record)| record.clone()).collect()
+    }
+
+    /// The oldest cannot be told.
+    fn lose_oldest(&self) {
+        let mut waiting = self.waiting();
+        if let Some((tap, _)) = waiting.queue.pop_front() {
+            *waiting.lost.entry(tap).or_default() += 1;
+        }
     }
 
     /// So many of the oldest have arrived.
@@ -127,7 +162,7 @@ impl Records {
         waiting.queue.drain(..count);
     }
 
-    /// What did not find room, as counters of this agent.
+    /// What did not find room or could not be told, as counters of this agent.
     pub fn lost(&self) -> Vec<Counter> {
         let counter = |(tap, lost): (&String, &u64)| Counter {
             meter: Meter::Unlogged(tap.clone()),

@@ -73,15 +73,49 @@ fn the_queue_is_bounded_and_what_is_lost_is_counted() {
     desired.ports.insert(port.id, Arc::new(port));
     let packets = vec![logged("dropped ingress ikt1", 0); QUEUE + 3];
     let records = Records::default();
-    assert!(records.oldest().is_empty() && records.lost().is_empty());
+    assert!(records.oldest(ConnectionReport::MAX).is_empty() && records.lost().is_empty());
     records.push(recorded(&packets, &desired, OffsetDateTime::UNIX_EPOCH));
-    let first = records.oldest();
+    let first = records.oldest(ConnectionReport::MAX);
     assert_eq!(first.len(), ConnectionReport::MAX);
-    assert_eq!(records.oldest(), first, "what has not arrived is told again");
+    assert_eq!(records.oldest(ConnectionReport::MAX), first, "what has not arrived is told again");
     records.told(first.len());
-    assert_ne!(records.oldest()[0].id, first[0].id);
+    assert_ne!(records.oldest(ConnectionReport::MAX)[0].id, first[0].id);
     let lost = records.lost();
     assert_eq!((lost.len(), lost[0].packets, &lost[0].meter), (1, 3, &Meter::Unlogged("ikt1".to_owned())));
     (0..QUEUE).for_each(|_| records.told(ConnectionReport::MAX));
-    assert!(records.oldest().is_empty());
+    assert!(records.oldest(ConnectionReport::MAX).is_empty());
+}
+
+/// One that the control plane cannot take holds up none of the others.
+#[tokio::test]
+async fn a_record_that_cannot_be_told_is_lost_alone() {
+    let mut desired = Desired::default();
+    let port = port(vec![], vec![Verdict::Dropped]);
+    desired.ports.insert(port.id, Arc::new(port));
+    let records = Records::default();
+    records.push(recorded(&vec![logged("dropped ingress ikt1", 0); 700], &desired, OffsetDateTime::UNIX_EPOCH));
+    let all = records.oldest(QUEUE);
+    let bad = [all[3].id, all[4].id, all[699].id];
+    let told = Mutex::new(Vec::new());
+    let send = async |batch: Vec<ConnectionRecord>| {
+        if batch.iter().any(|record| bad.contains(&record.id)) {
+            return Err(LinkError::NotTaken(422));
+        }
+        told.lock().unwrap().extend(batch);
+        Ok(())
+    };
+    let (mut portion, mut rounds) = (ConnectionReport::MAX, 0);
+    while !records.oldest(1).is_empty() {
+        tell_some(&mut portion, &records, send).await.unwrap();
+        rounds += 1;
+    }
+    assert!(rounds < 60, "{rounds}");
+    let expected: Vec<_> = all.into_iter().filter(|record| !bad.contains(&record.id)).collect();
+    assert_eq!(told.into_inner().unwrap(), expected);
+    assert_eq!(records.lost()[0].packets, 3, "they are counted");
+
+    // Whoever does not answer now may answer later.
+    records.push(recorded(&[logged("dropped ingress ikt1", 0)], &desired, OffsetDateTime::UNIX_EPOCH));
+    assert!(tell_some(&mut portion, &records, async |_| Err(LinkError::Refused)).await.is_err());
+    assert_eq!((records.oldest(2).len(), records.lost()[0].packets), (1, 3));
 }
