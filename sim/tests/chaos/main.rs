@@ -52,6 +52,7 @@ async fn chaos(mut rng: StdRng, blows: u32) -> Result<()> {
         world.settle().await?;
         let (now, rest) = (began.elapsed().as_secs_f64(), from.elapsed().as_secs_f64());
         println!("{now:>6.1} s: {left} blows left; {asked}; at rest after {rest:.1} s");
+        world.comes_to_what_was_wanted(rng.random()).await?;
     }
     println!("{tally:?}");
     world.delete_all().await?;

@@ -3,7 +3,7 @@
 //! An answer may be lost with the process that gave it. So what is there is asked, not remembered: an
 //! answer that did not come may mean a machine more, never a machine half.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use iroko_lab::rest::text;
 use iroko_sim::Tenant;
 use rand::rngs::StdRng;
@@ -11,6 +11,7 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -20,6 +21,9 @@ use tokio_util::sync::CancellationToken;
 const WORKERS: u64 = 3;
 /// Machines wanted; beyond, the next ones are deleted.
 const MACHINES: usize = 36;
+/// Machines more, when nothing is being killed, and how many surely fit on all hosts then.
+const MORE: usize = 6;
+const FIT: usize = 24;
 /// Before an API that does not answer is asked again.
 const AGAIN: Duration = Duration::from_millis(50);
 
@@ -107,6 +111,109 @@ impl Work {
     }
 }
 
+/// What may be asked of a machine, and the status it leads to; none: it is deleted.
+type Act = (&'static str, Option<&'static str>);
+const START: Act = ("start", Some("running"));
+const STOP: Act = ("stop", Some("stopped"));
+const DELETE: Act = ("delete", None);
+
+/// What was asked for last of each machine, when nothing was being killed and each answer came.
+#[derive(Debug, Default)]
+pub struct Wanted {
+    /// By id: the status it must come to; none: it is deleted.
+    machines: BTreeMap<String, Option<&'static str>>,
+    /// By id of a port: the groups and the policy that it must be under.
+    ports: BTreeMap<String, Value>,
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = |wanted| self.machines.values().filter(|status| **status == wanted).count();
+        let (running, stopped, deleted) = (of(Some("running")), of(Some("stopped")), of(None));
+        write!(f, "as wanted last: {running} running, {stopped} stopped, {deleted} deleted, {} ports", self.ports.len())
+    }
+}
+
+impl Wanted {
+    /// Asks something of every machine, whatever became of it before, and for some more; of those that would
+    /// not fit, that they be deleted.
+    pub async fn ask(tenant: &Tenant, ground: &Ground, seed: u64) -> Result<Self> {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let mut wanted = Self::default();
+        for _ in 0..MORE {
+            let network = ground.networks.choose(&mut rng).context("no network")?;
+            let (status, made) = tenant.ask(&format!("wanted-{}", rng.random::<u32>()), network).await?;
+            ensure!(status.is_success(), "a machine is refused: {status} {made}");
+        }
+        for (number, machine) in tenant.instances().await?.iter().enumerate() {
+            if number >= FIT {
+                wanted.act(tenant, machine, &[DELETE], &mut rng).await?;
+                continue;
+            }
+            // So that the last wish follows others of which it may not know the end.
+            for _ in 0..rng.random_range(1..4) {
+                wanted.act(tenant, machine, &[START, STOP, START, STOP, START, DELETE], &mut rng).await?;
+            }
+            if rng.random_bool(0.5) {
+                wanted.put_under(tenant, ground, machine, &mut rng).await?;
+            }
+        }
+        Ok(wanted)
+    }
+
+    async fn act(&mut self, tenant: &Tenant, machine: &Value, acts: &[Act], rng: &mut StdRng) -> Result<()> {
+        let id = text(machine, "/id")?;
+        if self.machines.get(id) == Some(&None) {
+            return Ok(());
+        }
+        let (action, status) = *acts.choose(rng).context("no act")?;
+        let (code, answer) = tenant.act(id, action).await?;
+        ensure!(code.is_success(), "{action} of {id}: {code} {answer}");
+        self.machines.insert(id.to_owned(), status);
+        Ok(())
+    }
+
+    async fn put_under(&mut self, tenant: &Tenant, ground: &Ground, machine: &Value, rng: &mut StdRng) -> Result<()> {
+        if self.machines.get(text(machine, "/id")?) == Some(&None) {
+            return Ok(());
+        }
+        let port = text(machine, "/interfaces/0/port_id")?;
+        let mut groups: Vec<&String> = ground.groups.iter().filter(|_| rng.random_bool(0.4)).collect();
+        groups.sort();
+        let policy = ground.policies.choose(rng).filter(|_| rng.random_bool(0.6));
+        let body = json!({"security_group_ids": groups, "qos_policy_id": policy});
+        let (code, answer) =
+            tenant.rest.call(Method::PATCH, &format!("{}/ports/{port}", tenant.at), Some(&body)).await?;
+        ensure!(code.is_success(), "{body} of the port {port}: {code} {answer}");
+        self.ports.insert(port.to_owned(), body);
+        Ok(())
+    }
+
+    /// Every machine is as it was last wanted, and there is none besides.
+    pub async fn check(&self, tenant: &Tenant) -> Result<()> {
+        let seen: BTreeMap<String, Option<String>> = tenant
+            .instances()
+            .await?
+            .iter()
+            .map(|machine| Ok((text(machine, "/id")?.to_owned(), Some(text(machine, "/status")?.to_owned()))))
+            .collect::<Result<_>>()?;
+        let wanted = self.machines.iter().filter(|(_, status)| status.is_some());
+        let wanted: BTreeMap<String, Option<String>> =
+            wanted.map(|(id, status)| (id.clone(), status.map(str::to_owned))).collect();
+        ensure!(seen == wanted, "wanted last: {wanted:?}\nseen: {seen:?}");
+        for (id, wanted) in &self.ports {
+            let port = tenant.rest.get(&format!("{}/ports/{id}", tenant.at)).await;
+            let Ok(port) = port else { continue };
+            let mut groups: Vec<&str> =
+                port["security_group_ids"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            groups.sort_unstable();
+            let seen = json!({"security_group_ids": groups, "qos_policy_id": port["qos_policy_id"]});
+            ensure!(&seen == wanted, "the port {id}: wanted last: {wanted}, seen: {seen}");
+        }
+        Ok(())
+    }
+}
+
 async fn work(tenant: Tenant, ground: Ground, mut rng: StdRng, stop: CancellationToken) -> Result<Asked> {
     let mut asked = Asked::default();
     while !stop.is_cancelled() {
@@ -185,7 +292,8 @@ async fn rules_and_limits(
         }
         6..8 => {
             let remote = ground.groups.choose(rng).context("no group")?;
-            let protocol = rng.random_range(0..256);
+            // Beyond those that belong to one family of addresses.
+            let protocol = rng.random_range(59..256);
             let body =
                 json!({"direction": "ingress", "ethertype": "ipv4", "protocol": protocol, "remote_group_id": remote});
             (Method::POST, rules, body)

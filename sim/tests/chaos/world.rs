@@ -1,6 +1,6 @@
 //! The cloud that is struck.
 
-use crate::workload::{Ground, Work};
+use crate::workload::{Ground, Wanted, Work};
 use anyhow::{Result, ensure};
 use iroko_compute_agent::Hypervisor;
 use iroko_compute_agent::hypervisor::DomainState;
@@ -16,6 +16,8 @@ const HOSTS: u16 = 5;
 const FIT: u64 = 6;
 /// Networks of the tenant.
 const NETWORKS: u8 = 3;
+/// From a wish until it has come true, with nothing in its way.
+const COME: Duration = Duration::from_secs(60);
 /// From the request to delete everything until nothing is left of it.
 const GONE: Duration = Duration::from_secs(90);
 
@@ -55,6 +57,15 @@ impl World {
 
     pub async fn settle(&mut self) -> Result<()> {
         settle(&mut self.cloud, &self.hosts).await
+    }
+
+    /// With nothing being killed: each machine comes to what was asked for last, whatever was before.
+    pub async fn comes_to_what_was_wanted(&mut self, seed: u64) -> Result<()> {
+        let wanted = Wanted::ask(&self.tenant, &self.ground, seed).await?;
+        let come = || async { wanted.check(&self.tenant).await.map_err(|error| format!("{error:#}")) };
+        until("each machine is as it was wanted last", COME, come).await?;
+        println!("        {wanted}");
+        self.settle().await
     }
 
     /// Some machine of a host goes off by itself, or its definition is lost.
