@@ -136,8 +136,10 @@ async fn the_smaller_of_policy_and_flavor_reaches_the_hosts_concerned(_: PgPoolO
     patch(&api, &format!("ports/{}", port.as_str().unwrap()), json!({"qos_policy_id": null})).await.must(200);
     net.watch().await;
     assert_eq!(both(&api, &net, under).await, (of_flavor, json!(of_flavor)));
-    // Of all that the other host of the network heard what made the port another one, not how much it may carry.
+    // Of all that the other host of the network heard nothing, until its own port takes the policy.
+    let others = api.get(&format!("ports?instance_id={free}")).await.must(200)["items"][0]["id"].clone();
+    patch(&api, &format!("ports/{}", others.as_str().unwrap()), json!({"qos_policy_id": q})).await.must(200);
     let reply = other.watch().await;
-    let peers = |change: &&Change| matches!(change, Change::Set(Object::Peer(peer)) if peer.host_id == net.host());
-    assert_eq!(reply.changes.iter().filter(peers).count(), 1, "{reply:?}");
+    let own = |change: &Change| matches!(change, Change::Set(Object::Port(port)) if port.instance_id == free);
+    assert!(reply.changes.len() == 1 && own(&reply.changes[0]), "{reply:?}");
 }

@@ -45,8 +45,8 @@ pub async fn port_lock(conn: &mut Conn, project_id: ProjectId, id: PortId) -> Re
     }
 }
 
-/// Changes a port, after [`port_lock`], and tells the hosts: its own, and those that refer to a group it
-/// enters or leaves.
+/// Changes a port, after [`port_lock`], and tells the hosts: its own, the others of its network and those that refer
+/// to a group it enters or leaves; where it is the policy alone that changes, its own only.
 pub async fn port_update(conn: &mut Conn, project_id: ProjectId, id: PortId, change: &PortChange<'_>) -> Result<()> {
     sqlx::query!(
         r#"WITH p AS (
@@ -65,7 +65,8 @@ pub async fn port_update(conn: &mut Conn, project_id: ProjectId, id: PortId, cha
                SELECT p.project_id, p.id, new.id FROM p, new WHERE new.id NOT IN (SELECT id FROM old)
            )
            INSERT INTO change (kind, object_id, host_id, network_id, refs)
-           SELECT 'port', p.id, i.host_id, p.network_id,
+           SELECT CASE WHEN $3::boolean IS NULL AND $4::jsonb IS NULL AND $5::uuid[] IS NULL THEN 'port_limits' ELSE 'port' END,
+                  p.id, i.host_id, p.network_id,
                   CASE WHEN $5::uuid[] IS NULL THEN '{}' ELSE ARRAY(SELECT id FROM old UNION SELECT id FROM new) END
            FROM p JOIN instance i ON i.id = p.instance_id WHERE i.host_id IS NOT NULL"#,
         project_id.as_uuid(),

@@ -94,7 +94,7 @@ async fn a_port_that_is_just_given_the_policy_is_told(_: PgPoolOptions, connect:
     until_one_waits(&world).await;
     world.commit(giving).await;
     narrowing.await.unwrap().unwrap();
-    assert_eq!(told(&world, port).await, [Some(host.as_uuid())]);
+    assert_eq!(told(&world, port).await, [Some(host.as_uuid()); 2], "that it has the policy, and that this is less");
     let mut conn = world.store.connection().await.unwrap();
     let seen = port::port_get(&mut conn, world.project, port).await.unwrap().unwrap();
     assert_eq!(seen.limits.0, NARROW);
