@@ -150,8 +150,10 @@ impl From<DhcpError> for ActError {
 impl Kernel for Linux {
     async fn observe(&self) -> Result<State, KernelError> {
         let read = |source| KernelError::Link { what: "reading the host's devices".to_owned(), source };
-        let mut state = observed::devices(&self.netlink, &self.netns_dir).await.map_err(read)?;
-        state.extend(self.nft.observe().await.map_err(KernelError::Firewall)?);
+        // nft takes its time in processes of its own.
+        let (devices, filter) = tokio::join!(observed::devices(&self.netlink, &self.netns_dir), self.nft.observe());
+        let mut state = devices.map_err(read)?;
+        state.extend(filter.map_err(KernelError::Firewall)?);
         state.extend(self.dnsmasq.observe().map_err(KernelError::Dhcp)?);
         if state.contains_key(&Key::Base) && !sysctls_are_right() {
             state.insert(Key::Base, Value::unusable("have the host's bridge sysctls on"));

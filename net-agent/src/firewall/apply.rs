@@ -5,6 +5,7 @@ use super::listing::{self, Listing};
 use super::{FirewallError, VERSION, text};
 use crate::object::{Chain, Key, State, Value};
 use crate::plan::Action;
+use futures::future::try_join_all;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -100,15 +101,17 @@ impl Nft {
 
     /// The tables that are there.
     async fn list(&self) -> Result<Vec<Listing>, FirewallError> {
-        let mut listings = Vec::new();
-        for family in FAMILIES {
-            match self.run(&["-j", "list", "table", family, "ik"], "").await {
-                Ok(listing) => listings.push(listing::read(&listing)?),
-                Err(FirewallError::Refused(why)) if why.contains("No such file or directory") => {}
-                Err(error) => return Err(error),
-            }
+        let listings = try_join_all(FAMILIES.map(|family| self.list_table(family))).await?;
+        Ok(listings.into_iter().flatten().collect())
+    }
+
+    /// None where the table is not there.
+    async fn list_table(&self, family: &str) -> Result<Option<Listing>, FirewallError> {
+        match self.run(&["-j", "list", "table", family, "ik"], "").await {
+            Ok(listing) => listing::read(&listing).map(Some),
+            Err(FirewallError::Refused(why)) if why.contains("No such file or directory") => Ok(None),
+            Err(error) => Err(error),
         }
-        Ok(listings)
     }
 
     async fn run(&self, args: &[&str], input: &str) -> Result<String, FirewallError> {
