@@ -202,8 +202,7 @@ impl Wanted {
             wanted.map(|(id, status)| (id.clone(), status.map(str::to_owned))).collect();
         ensure!(seen == wanted, "wanted last: {wanted:?}\nseen: {seen:?}");
         for (id, wanted) in &self.ports {
-            let port = tenant.rest.get(&format!("{}/ports/{id}", tenant.at)).await;
-            let Ok(port) = port else { continue };
+            let port = tenant.rest.get(&format!("{}/ports/{id}", tenant.at)).await?;
             let mut groups: Vec<&str> =
                 port["security_group_ids"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
             groups.sort_unstable();
