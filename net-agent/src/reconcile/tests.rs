@@ -201,17 +201,16 @@ async fn a_pass_costs_what_changed() {
 async fn flows_are_looked_at_when_they_may_change() {
     let world = World::new();
     let mut reconciler = world.reconciler();
+    let id = SecurityGroupId::new();
     let parts = RuleParts {
         direction: Direction::Ingress,
         ethertype: Ethertype::Ipv4,
         protocol: None,
         ports: None,
         icmp: None,
-        remote: Remote::Any,
+        remote: Remote::Group(id),
     };
-    let id = SecurityGroupId::new();
-    let rule = Rule::try_from(RuleParts { remote: Remote::Group(id), ..parts }).unwrap();
-    let rules = vec![RuleSpec { id: SecurityGroupRuleId::new(), rule }];
+    let rules = vec![RuleSpec { id: SecurityGroupRuleId::new(), rule: Rule::try_from(parts).unwrap() }];
     let group = SecurityGroupSpec { id, generation: 1, is_stateful: true, rules };
     let member = |port: &PortSpec| MemberSpec {
         group_id: id,
