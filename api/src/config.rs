@@ -38,6 +38,12 @@ pub struct Config {
     /// Images.
     #[serde(default)]
     pub image: ImageConfig,
+    /// Event streams.
+    #[serde(default)]
+    pub event: EventConfig,
+    /// Connections of clients.
+    #[serde(default)]
+    pub connection: ConnectionConfig,
 }
 
 /// `[agent_link]`
@@ -55,6 +61,31 @@ pub struct AgentLinkConfig {
     /// Days an agent's certificate holds; it is renewed after two thirds of them.
     #[serde(default = "default_certificate_days")]
     pub certificate_days: i64,
+    /// Connections of agents. A whole site may come from one address.
+    #[serde(default = "ConnectionConfig::of_agents")]
+    pub connection: ConnectionConfig,
+    /// Most that a host is believed to have.
+    #[serde(default)]
+    pub host_most: HostCeiling,
+}
+
+/// `[agent_link.host_most]`: what a host says of itself counts up to here, so that one that was broken into does not
+/// draw everybody's instances.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HostCeiling {
+    /// Virtual processors that instances may use.
+    pub vcpus: u64,
+    /// Memory that instances may use.
+    pub memory_gib: u64,
+    /// Disk that instances may use.
+    pub disk_gib: u64,
+}
+
+impl Default for HostCeiling {
+    fn default() -> Self {
+        Self { vcpus: 4096, memory_gib: 32 * 1024, disk_gib: 1024 * 1024 }
+    }
 }
 
 /// `[bootstrap]`
@@ -89,6 +120,49 @@ pub struct NetworkConfig {
 impl Default for NetworkConfig {
     fn default() -> Self {
         Self { underlay_mtu: 1500, vni_first: 4096, vni_last: iroko_model::Vni::MAX }
+    }
+}
+
+/// `[event]`
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EventConfig {
+    /// Most event streams open at the same time in this process.
+    pub streams: u32,
+    /// Most of one user or service account.
+    pub streams_per_caller: u32,
+    /// Most of one project.
+    pub streams_per_project: u32,
+}
+
+impl Default for EventConfig {
+    fn default() -> Self {
+        Self { streams: 1000, streams_per_caller: 16, streams_per_project: 64 }
+    }
+}
+
+/// `[connection]` of the REST API, `[agent_link.connection]` of the agent link.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConnectionConfig {
+    /// Most connections open at the same time.
+    pub most: u32,
+    /// Most of them from one address (IPv6: one /64). Addresses of `auth.trusted_proxies` count to `most` only.
+    pub most_per_address: u32,
+    /// Seconds a client may take to send the head of a request, also of the next one on an open connection.
+    pub head_timeout_s: u64,
+}
+
+impl ConnectionConfig {
+    /// Those of the agent link unless configured: a whole site may come from one address.
+    pub const fn of_agents() -> Self {
+        Self { most: 8192, most_per_address: 2048, head_timeout_s: 30 }
+    }
+}
+
+impl Default for ConnectionConfig {
+    fn default() -> Self {
+        Self { most: 4096, most_per_address: 256, head_timeout_s: 30 }
     }
 }
 

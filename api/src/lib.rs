@@ -8,6 +8,7 @@
 pub mod agent_link;
 pub mod auth;
 pub mod config;
+pub mod connection;
 pub mod extract;
 pub mod layers;
 pub mod locale;
@@ -54,6 +55,8 @@ pub struct App {
     pub hub: Arc<Hub>,
     /// Asks whether agents' certificates still hold.
     pub certificates: agent_link::certificates::Certificates,
+    /// What each agent may ask at the same time.
+    pub turns: agent_link::turns::Turns,
     /// Takes agents' reports.
     pub reports: agent_link::intake::Intake,
 }

@@ -2,11 +2,11 @@
 //! that no handler repeats what every operation can answer.
 
 use crate::App;
-use crate::layers::context::Operations;
+use crate::layers::context::{Named, Operations};
 use crate::problem::{Kind, ProblemBody};
 use crate::routes;
 use axum::http::Method;
-use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn};
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{Object, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Required, ResponseBuilder};
@@ -47,7 +47,7 @@ pub fn build() -> (axum::Router<App>, OpenApi) {
     (router, document)
 }
 
-/// Names of the operations by method and path template.
+/// The operations by method and path template.
 pub fn operations(document: &OpenApi) -> Operations {
     let mut operations = Operations::new();
     for (path, item) in &document.paths.paths {
@@ -59,12 +59,21 @@ pub fn operations(document: &OpenApi) -> Operations {
             (Method::DELETE, &item.delete),
         ];
         for (method, operation) in all {
-            if let Some(id) = operation.as_ref().and_then(|operation| operation.operation_id.clone()) {
-                operations.insert((method, path.clone()), id);
-            }
+            let Some(operation) = operation else { continue };
+            let Some(id) = operation.operation_id.clone() else { continue };
+            operations.insert((method, path.clone()), Named { id, query: query_of(operation) });
         }
     }
     operations
+}
+
+/// Names of the query parameters of an operation.
+fn query_of(operation: &Operation) -> Vec<String> {
+    let is_query = |parameter: &RefOr<Parameter>| match parameter {
+        RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Query => Some(parameter.name.clone()),
+        _ => None,
+    };
+    operation.parameters.iter().flatten().filter_map(is_query).collect()
 }
 
 /// The document as the repository keeps it.

@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use utoipa::ToSchema;
 
+/// When to try again while an instance is being deleted.
+const LEAVING_FOR: Duration = Duration::from_secs(2);
 /// When to try again while a part of the service does not answer.
 const UNAVAILABLE_FOR: Duration = Duration::from_secs(2);
 
@@ -156,6 +158,11 @@ impl Kind {
         }
     }
 
+    /// True where the service could not say, so that asking again may help.
+    pub const fn is_of_service(self) -> bool {
+        matches!(self, Self::Internal | Self::Unavailable | Self::Timeout)
+    }
+
     /// HTTP status.
     pub fn status(self) -> StatusCode {
         StatusCode::from_u16(self.row().1).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
@@ -239,6 +246,12 @@ impl Problem {
         Self::field(pointer, Invalid::new("reference_not_found", format!("the project has no {what} with this id")))
     }
 
+    /// Something is still held by an instance that is being deleted, and free in a moment.
+    pub fn leaving(what: &str) -> Self {
+        let text = format!("{what} is still held by an instance that is being deleted; try again in a moment");
+        Self::with(Kind::Conflict, text).retry_after(LEAVING_FOR)
+    }
+
     /// A failure of the service; the cause goes to the log.
     pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         tracing::error!(error = %iroko_daemon::chain(error), request_id = %request_id(), "the request failed");
@@ -255,6 +268,11 @@ impl Problem {
     pub const fn retry_after(mut self, after: Duration) -> Self {
         self.retry_after = Some(after);
         self
+    }
+
+    /// The fields at fault.
+    pub fn errors(&self) -> &[FieldError] {
+        &self.errors
     }
 
     /// The kind.
@@ -306,7 +324,10 @@ impl IntoResponse for Problem {
         }
         if let Some(after) = retry_after {
             // Whole seconds, rounded up: who comes early is refused again.
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_millis().div_ceil(1000).max(1) as u64));
+            headers.insert(
+                header::RETRY_AFTER,
+                HeaderValue::from(u64::try_from(after.as_millis().div_ceil(1000).max(1)).unwrap_or(u64::MAX)),
+            );
         }
         response
     }

@@ -7,15 +7,16 @@ use crate::agent_link::intake::Intake;
 use crate::agent_link::{self, server_config};
 use crate::auth::Credentials;
 use crate::auth::password::Hasher;
-use crate::config::Config;
+use crate::config::{Config, ConnectionConfig};
+use crate::connection::Door;
 use crate::problem::{Kind, Problem};
 use crate::service::image_store::ImageStore;
 use crate::{App, layers, openapi, service};
 use anyhow::Context;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
+use axum_server::{Handle, Server};
 use iroko_store::Store;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::collections::HashSet;
@@ -28,6 +29,11 @@ use uuid::Uuid;
 
 /// Largest JSON body.
 const BODY_MAX_BYTES: usize = 256 * 1024;
+/// Requests at the same time on one connection of HTTP/2.
+const STREAMS_MAX: u32 = 100;
+/// A connection of HTTP/2 is asked for a sign of life so often, and may take so long to give one.
+const PING_EVERY: Duration = Duration::from_secs(20);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long running requests may take to finish when the process ends.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -53,12 +59,14 @@ pub async fn serve(config: Config, store: Store, shutdown: CancellationToken) ->
     let tls = server_config(&app.authority, &app.config.agent_link.names)?;
     let handle = Handle::new();
     let (rest_router, agent_router) = (rest_router(app.clone()), agent_router(app.clone()));
-    let rest = axum_server::from_tcp(rest)?
-        .handle(handle.clone())
-        .serve(rest_router.into_make_service_with_connect_info::<SocketAddr>());
+    let trusted = &app.config.auth.trusted_proxies;
+    let (of_rest, of_agents) = (&app.config.connection, &app.config.agent_link.connection);
+    let rest = axum_server::from_tcp(rest)?.acceptor(Door::new("rest", of_rest, trusted)).handle(handle.clone());
+    let rest = patient(rest, of_rest).serve(rest_router.into_make_service_with_connect_info::<SocketAddr>());
     let tls = RustlsConfig::from_config(Arc::new(tls));
-    let agents =
-        axum_server::from_tcp_rustls(agents, tls)?.handle(handle.clone()).serve(agent_router.into_make_service());
+    let agents = axum_server::from_tcp_rustls(agents, tls)?.handle(handle.clone());
+    let agents = agents.map(|tls| tls.acceptor(Door::new("agents", of_agents, trusted)));
+    let agents = patient(agents, of_agents).serve(agent_router.into_make_service());
     let task = tokio::spawn(async move {
         tokio::spawn(async move {
             shutdown.cancelled().await;
@@ -69,6 +77,16 @@ pub async fn serve(config: Config, store: Store, shutdown: CancellationToken) ->
     });
     tracing::info!(rest = %rest_at, agents = %agents_at, "listening");
     Ok(Listening { app, rest: rest_at, agents: agents_at, task })
+}
+
+/// Bounds how long a client may take to ask, and how much it may ask at the same time on one connection.
+fn patient<A>(mut server: Server<SocketAddr, A>, config: &ConnectionConfig) -> Server<SocketAddr, A> {
+    let builder = server.http_builder();
+    builder.http1().header_read_timeout(Duration::from_secs(config.head_timeout_s));
+    let mut http2 = builder.http2();
+    // A peer that is gone without a word is noticed; a stream of one that does not read holds no more than a window.
+    http2.keep_alive_interval(PING_EVERY).keep_alive_timeout(PING_TIMEOUT).max_concurrent_streams(STREAMS_MAX);
+    server
 }
 
 async fn application(config: Config, store: Store, shutdown: CancellationToken) -> anyhow::Result<App> {
@@ -86,15 +104,17 @@ async fn application(config: Config, store: Store, shutdown: CancellationToken) 
         authority: Arc::new(Authority::load(&config.state_dir)?),
         rates: Arc::default(),
         audit: Arc::new(service::audit::AuditLog::load(&config.state_dir, &config.audit_log_name)?),
-        streams: Default::default(),
+        streams: service::event::Streams::new(config.event),
         shutdown: shutdown.clone(),
         hub: Hub::start(store.clone(), shutdown.clone()).await.context("reading the outbox")?,
         certificates: Certificates::spawn(store.clone()),
         reports: Intake::spawn(store.clone()),
+        turns: Default::default(),
         config: Arc::new(config),
         store,
     };
     service::account::bootstrap(&app, &app.config.bootstrap).await?;
+    service::event::spawn(app.store.clone(), app.streams.clone(), shutdown.clone());
     service::upkeep::spawn(app.clone(), shutdown.clone());
     service::audit::spawn(app.clone(), shutdown);
     Ok(app)

@@ -26,8 +26,11 @@ pub(crate) struct Host {
 pub(crate) enum Wanted {
     /// Nothing is known yet: leave everything as it is.
     Unknown,
-    /// It is not among what is desired.
-    Nowhere,
+    /// Nobody named it, and nobody said that it is gone: leave it as it is, and tell. What was last desired of it, where
+    /// that is known.
+    Orphan(Option<Arc<InstanceSpec>>),
+    /// It was told to be gone.
+    Gone,
     /// It is.
     Spec(Arc<InstanceSpec>),
 }
@@ -38,7 +41,8 @@ impl Host {
         match desired.instances.get(&id) {
             _ if !desired.known => Wanted::Unknown,
             Some(spec) => Wanted::Spec(spec.clone()),
-            None => Wanted::Nowhere,
+            None if desired.gone.contains(&id) => Wanted::Gone,
+            None => Wanted::Orphan(desired.orphans.get(&id).cloned()),
         }
     }
 }

@@ -45,7 +45,54 @@ async fn nothing_is_touched_before_anything_is_known() {
     tokio::time::sleep(world.config.poll_period() * 5).await;
     assert_eq!(world.hypervisor.changes(), 0);
     world.forget(InstanceId::new());
-    world.until("removal of what nobody wants", id, |world| world.is_traceless(id)).await;
+    world.until("the orphan", id, |world| world.orphan(id).is_some_and(|orphan| orphan.is_running)).await;
+    tokio::time::sleep(world.config.poll_period() * 5).await;
+    assert_eq!(world.hypervisor.changes(), 0, "that nobody named it is no order to remove it");
+    world.forget(id);
+    world.until("removal of what is told to be gone", id, |world| world.is_traceless(id)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_full_answer_leaves_out_is_kept_as_it_is() {
+    for is_on in [true, false] {
+        let (mut world, mut spec) = running().await;
+        if !is_on {
+            (spec.generation, spec.power) = (2, Power::Stopped);
+            world.want(&spec);
+            world.until_seen(&spec, ObservedState::Stopped).await;
+        }
+        let changes = world.hypervisor.changes();
+        world.want_nothing();
+        let kept = |world: &World| {
+            world.orphan(spec.id).is_some_and(|orphan| {
+                orphan.is_there && orphan.is_running == is_on && orphan.spec.as_deref() == Some(&spec)
+            })
+        };
+        world.until("the orphan", spec.id, kept).await;
+        world.kill().await;
+        world.start();
+        tokio::time::sleep(world.config.poll_period() * 5).await;
+        assert_eq!(world.hypervisor.changes(), changes, "kept as it is, also by the next agent");
+        assert!(world.storage.held(spec.id).disk);
+        world.reporter.sent(&world.reporter.batch(iroko_agent_link::agent::REPORT_MAX));
+        // It is wanted again: nothing happened to it.
+        world.want(&spec);
+        world
+            .until("its end as an orphan", spec.id, |world| {
+                world.orphan(spec.id).is_some_and(|orphan| !orphan.is_there)
+            })
+            .await;
+        assert_eq!(world.hypervisor.changes(), changes);
+        world.want_nothing();
+        world.until("the orphan", spec.id, kept).await;
+        world.forget(spec.id);
+        world.until("removal", spec.id, |world| world.is_traceless(spec.id)).await;
+        world
+            .until("its end as an orphan", spec.id, |world| {
+                world.orphan(spec.id).is_some_and(|orphan| !orphan.is_there)
+            })
+            .await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -274,8 +321,12 @@ async fn wanted_consoles_are_sent() {
     let (world, spec) = running().await;
     world.storage.write_console(spec.id, "login: ");
     world.reporter.want_consoles(HashSet::from([spec.id, InstanceId::new()]));
-    world.until("the console", spec.id, |world| !world.reporter.batch().consoles.is_empty()).await;
-    let consoles = world.reporter.batch().consoles;
+    world
+        .until("the console", spec.id, |world| {
+            !world.reporter.batch(iroko_agent_link::agent::REPORT_MAX).consoles.is_empty()
+        })
+        .await;
+    let consoles = world.reporter.batch(iroko_agent_link::agent::REPORT_MAX).consoles;
     assert_eq!((consoles[0].id, consoles[0].tail.as_str(), consoles.len()), (spec.id, "login: ", 1));
 }
 

@@ -70,7 +70,13 @@ impl Host {
 
     fn want(&self, spec: &InstanceSpec) {
         let changes = vec![Change::Set(Object::Instance(Arc::new(spec.clone())))];
-        self.desired.apply(&DesiredReply { revision: "r".into(), full: false, changes, consoles_wanted: vec![] });
+        self.desired.apply(&DesiredReply {
+            revision: "r".into(),
+            full: false,
+            changes,
+            consoles_wanted: vec![],
+            kept: Vec::new(),
+        });
     }
 
     async fn until(&self, what: &str, spec: &InstanceSpec, condition: impl Fn() -> bool) {

@@ -53,6 +53,8 @@ pub enum HostState {
     Enabled,
     /// Keeps what it has and takes nothing new.
     Disabled,
+    /// Lost for good, by the operator's word. It never comes back by itself.
+    Dead,
 }
 
 impl HostState {
@@ -61,6 +63,7 @@ impl HostState {
         match self {
             Self::Enabled => "enabled",
             Self::Disabled => "disabled",
+            Self::Dead => "dead",
         }
     }
 }
@@ -71,6 +74,7 @@ impl FromStr for HostState {
         match text {
             "enabled" => Ok(Self::Enabled),
             "disabled" => Ok(Self::Disabled),
+            "dead" => Ok(Self::Dead),
             _ => Err(Invalid::new(
                 "host_state_unknown",
                 format!("{text:?} is not a host state; enabled and disabled are"),

@@ -164,6 +164,8 @@ pub struct Facts {
     pub observed: Option<ObservedState>,
     /// A reboot was asked for that the host has not finished.
     pub reboot_due: bool,
+    /// It never ran: where its host could not build it, the scheduler tries another one before it gives up.
+    pub never_ran: bool,
 }
 
 /// Derives the visible status. Every combination has one answer.
@@ -184,6 +186,8 @@ pub fn status(facts: Facts) -> Status {
         return Status::Unreachable;
     }
     match (facts.power, facts.observed) {
+        // Not the last word yet: the control plane gives up, or takes it to another host.
+        (Power::Running, Some(ObservedState::Failed)) if facts.never_ran => Status::Building,
         (_, Some(ObservedState::Failed)) => Status::Error,
         (_, None | Some(ObservedState::Preparing | ObservedState::Absent)) => Status::Building,
         (Power::Running, Some(ObservedState::Running)) if facts.reboot_due => Status::Rebooting,
@@ -209,6 +213,7 @@ mod tests {
         host_unreachable: false,
         observed: Some(ObservedState::Running),
         reboot_due: false,
+        never_ran: false,
     };
 
     #[test]
@@ -228,6 +233,9 @@ mod tests {
             (Facts { observed: Some(O::Preparing), ..SEEN }, Status::Building),
             (Facts { observed: Some(O::Absent), ..SEEN }, Status::Building),
             (Facts { observed: Some(O::Failed), ..SEEN }, Status::Error),
+            (Facts { observed: Some(O::Failed), never_ran: true, ..SEEN }, Status::Building),
+            (Facts { observed: Some(O::Failed), never_ran: true, given_up: true, ..SEEN }, Status::Error),
+            (Facts { observed: Some(O::Failed), never_ran: true, power: P::Stopped, ..SEEN }, Status::Error),
             (Facts { reboot_due: true, ..SEEN }, Status::Rebooting),
             (Facts { observed: Some(O::Rebooting), ..SEEN }, Status::Rebooting),
             (Facts { observed: Some(O::Stopped), ..SEEN }, Status::Building),

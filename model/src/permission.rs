@@ -117,6 +117,8 @@ permissions! {
     HostRead = "host.read", "See hosts, and on which host an instance is";
     HostUpdate = "host.update", "Enable and disable hosts";
     HostDelete = "host.delete", "Forget hosts";
+    HostDeclareDead = "host.declare_dead", "Say that a host is lost for good, with the disks on it";
+    OrphanManage = "orphan.manage", "Adopt and remove what hosts have and the database does not know";
     EnrolmentTokenRead = "enrolment_token.read", "See enrolment tokens, without their secret";
     EnrolmentTokenCreate = "enrolment_token.create", "Make enrolment tokens";
     EnrolmentTokenDelete = "enrolment_token.delete", "Revoke enrolment tokens";
@@ -124,6 +126,27 @@ permissions! {
     FlavorDelete = "flavor.delete", "Delete flavors";
     SigningKeyRead = "signing_key.read", "See the keys that sign tokens, without their secret";
     SigningKeyRotate = "signing_key.rotate", "Change and forget the keys that sign tokens";
+}
+
+impl Permission {
+    /// True for what gives somebody authority that is not bound to where the giver may act from: credentials, roles,
+    /// membership, whoever vouches for people, hosts. A key that is good in some networks only does none of it.
+    pub const fn gives_authority(self) -> bool {
+        matches!(
+            self,
+            Self::UserCreate
+                | Self::UserUpdate
+                | Self::UserCredential
+                | Self::GroupUpdate
+                | Self::ServiceAccountUpdate
+                | Self::ApiKeyCreate
+                | Self::RoleUpdate
+                | Self::RoleBindingCreate
+                | Self::IdentityProviderManage
+                | Self::OrganizationCreate
+                | Self::EnrolmentTokenCreate
+        )
+    }
 }
 
 impl FromStr for Permission {

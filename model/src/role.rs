@@ -134,6 +134,8 @@ const OPERATOR: Permissions = RESOURCES_READ.union(PEOPLE_READ).union(SYSTEM_REA
     P::RoleBindingDelete,
     P::HostUpdate,
     P::HostDelete,
+    P::HostDeclareDead,
+    P::OrphanManage,
     P::EnrolmentTokenCreate,
     P::EnrolmentTokenDelete,
     P::FlavorCreate,

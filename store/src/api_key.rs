@@ -68,6 +68,8 @@ pub struct KeyHolder {
     pub permissions: Option<Vec<String>>,
     /// From where it may be used; empty: from anywhere.
     pub source_networks: Vec<IpNetwork>,
+    /// It ends then.
+    pub expires_at: Option<OffsetDateTime>,
     /// The last use is noted long ago.
     pub is_touch_due: bool,
 }
@@ -162,7 +164,7 @@ pub async fn api_key_delete(
 pub async fn api_key_holder(conn: &mut Conn, secret_hash: &[u8], now: OffsetDateTime) -> Result<Option<KeyHolder>> {
     Ok(sqlx::query_as!(
         KeyHolder,
-        r#"SELECT k.id, k.service_account_id, s.name, s.organization_id, k.permissions, k.source_networks,
+        r#"SELECT k.id, k.service_account_id, s.name, s.organization_id, k.permissions, k.source_networks, k.expires_at,
                   (k.last_used_at IS NULL OR k.last_used_at < $3) AS "is_touch_due!"
            FROM api_key k JOIN service_account s ON s.id = k.service_account_id
            WHERE k.secret_hash = $1 AND (k.expires_at IS NULL OR k.expires_at > $2) AND s.disabled_at IS NULL"#,
@@ -171,6 +173,18 @@ pub async fn api_key_holder(conn: &mut Conn, secret_hash: &[u8], now: OffsetDate
         now - LAST_USED_GRAIN
     )
     .fetch_optional(conn)
+    .await?)
+}
+
+/// True where a key still counts at `now`.
+pub async fn api_key_holds(conn: &mut Conn, id: ApiKeyId, now: OffsetDateTime) -> Result<bool> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM api_key k JOIN service_account s ON s.id = k.service_account_id
+               WHERE k.id = $1 AND (k.expires_at IS NULL OR k.expires_at > $2) AND s.disabled_at IS NULL) AS "holds!""#,
+        id.as_uuid(),
+        now
+    )
+    .fetch_one(conn)
     .await?)
 }
 

@@ -5,6 +5,7 @@
 //! is fixed by the tree's root.
 
 use crate::error::{Error, Result};
+use crate::number::{stored, unsigned};
 use crate::page::{Page, PageQuery};
 use crate::tx::Conn;
 use iroko_model::{OrganizationId, ProjectId};
@@ -29,7 +30,7 @@ pub struct Tree {
 /// The tree as it is.
 pub async fn audit_tree(conn: &mut Conn) -> Result<Tree> {
     let row = sqlx::query!("SELECT size, edge FROM audit_tree").fetch_one(conn).await?;
-    Ok(Tree { size: row.size as u64, edge: row.edge })
+    Ok(Tree { size: unsigned("size", row.size)?, edge: row.edge })
 }
 
 /// A record that waits for its place.
@@ -62,8 +63,10 @@ pub async fn audit_seal_begin(conn: &mut Conn, limit: i64) -> Result<Option<(Tre
     .await?;
     let owners: Vec<Uuid> = rows.iter().map(|row| row.organization_id.unwrap_or_default()).collect();
     let numbers = sqlx::query!("SELECT owner, next FROM audit_numbering WHERE owner = ANY($1)", &owners);
-    let mut next: HashMap<Uuid, u64> =
-        numbers.fetch_all(conn).await?.into_iter().map(|row| (row.owner, row.next as u64)).collect();
+    let mut next: HashMap<Uuid, u64> = HashMap::new();
+    for row in numbers.fetch_all(conn).await? {
+        next.insert(row.owner, unsigned("next", row.next)?);
+    }
     let mut unsealed = Vec::with_capacity(rows.len());
     for (index, (row, owner)) in (tree.size..).zip(rows.into_iter().zip(owners)) {
         let number = next.entry(owner).or_default();
@@ -94,8 +97,8 @@ pub async fn audit_seal_finish(
     let Some(last) = records.last() else { return Ok(()) };
     let ids: Vec<Uuid> = records.iter().map(|record| record.id).collect();
     let texts: Vec<String> = records.iter().map(|record| record.record.clone()).collect();
-    let indices: Vec<i64> = records.iter().map(|record| record.index as i64).collect();
-    let numbers: Vec<i64> = records.iter().map(|record| record.organization_index as i64).collect();
+    let indices: Vec<i64> = records.iter().map(|record| stored(record.index)).collect();
+    let numbers: Vec<i64> = records.iter().map(|record| stored(record.organization_index)).collect();
     sqlx::query!(
         "UPDATE audit_record a SET leaf_index = s.leaf_index, organization_index = s.number, leaf_hash = s.hash, record = s.record, body = NULL
          FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::bytea[], $5::text[]) AS s (id, leaf_index, number, hash, record)
@@ -108,7 +111,7 @@ pub async fn audit_seal_finish(
     )
     .execute(&mut *conn)
     .await?;
-    let next: HashMap<Uuid, i64> = records.iter().map(|r| (r.owner, r.organization_index as i64 + 1)).collect();
+    let next: HashMap<Uuid, i64> = records.iter().map(|r| (r.owner, stored(r.organization_index) + 1)).collect();
     let (owners, next): (Vec<Uuid>, Vec<i64>) = next.into_iter().unzip();
     sqlx::query!(
         "INSERT INTO audit_numbering (owner, next) SELECT * FROM unnest($1::uuid[], $2::bigint[])
@@ -118,7 +121,7 @@ pub async fn audit_seal_finish(
     )
     .execute(&mut *conn)
     .await?;
-    sqlx::query!("UPDATE audit_tree SET size = $1, edge = $2", last.index as i64 + 1, edge).execute(conn).await?;
+    sqlx::query!("UPDATE audit_tree SET size = $1, edge = $2", stored(last.index) + 1, edge).execute(conn).await?;
     Ok(())
 }
 
@@ -164,14 +167,15 @@ pub async fn audit_leaves(conn: &mut Conn, whose: Audited, from: u64, size: u64,
         system,
         organization,
         project,
-        from as i64,
-        size as i64,
+        stored(from),
+        stored(size),
         limit
     )
     .fetch_all(conn)
     .await?;
-    let leaf = |row: (i64, Vec<u8>, Option<String>)| Leaf { index: row.0 as u64, hash: row.1, record: row.2 };
-    Ok(rows.into_iter().map(|row| leaf((row.index, row.hash, row.record))).collect())
+    rows.into_iter()
+        .map(|row| Ok(Leaf { index: unsigned("leaf_index", row.index)?, hash: row.hash, record: row.record }))
+        .collect()
 }
 
 /// Which records of a list are wanted.

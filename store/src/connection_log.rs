@@ -290,5 +290,6 @@ pub(crate) fn spec(
     let (Some(verdicts), Some(rate)) = (verdicts, rate) else { return Ok(None) };
     let parse = |word: String| word.parse().map_err(Error::corrupt("verdicts"));
     let verdicts = verdicts.into_iter().map(parse).collect::<Result<_>>()?;
-    Ok(Some(iroko_agent_link::wire::ConnectionLogSpec { verdicts, records_per_second: rate as u32 }))
+    let records_per_second = crate::number::unsigned("records_per_second", rate)?;
+    Ok(Some(iroko_agent_link::wire::ConnectionLogSpec { verdicts, records_per_second }))
 }

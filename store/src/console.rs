@@ -42,7 +42,7 @@ pub async fn console_store(conn: &mut Conn, host_id: HostId, logs: &[ConsoleLog]
     let tails: Vec<String> = logs.iter().map(|log| log.tail.replace('\0', "")).collect();
     sqlx::query!(
         "INSERT INTO console (instance_id, tail, updated_at)
-         SELECT t.id, t.tail, now() FROM unnest($2::uuid[], $3::text[]) AS t (id, tail)
+         SELECT DISTINCT ON (t.id) t.id, t.tail, now() FROM unnest($2::uuid[], $3::text[]) AS t (id, tail)
          JOIN instance i ON i.id = t.id AND i.host_id = $1
          ON CONFLICT (instance_id) DO UPDATE SET tail = excluded.tail, updated_at = now()",
         host_id.as_uuid(),

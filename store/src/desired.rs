@@ -6,6 +6,7 @@ pub use security::{HostNeed, Need, address_set_specs, hosts_with_ports, member_s
 
 use crate::connection_log;
 use crate::error::{Error, Result};
+use crate::number::unsigned;
 use crate::tx::Conn;
 use ipnetwork::IpNetwork;
 use iroko_agent_link::wire::{
@@ -84,21 +85,21 @@ pub async fn instance_specs(conn: &mut Conn, which: Instances<'_>) -> Result<Vec
         .map(|row| {
             let spec = InstanceSpec {
                 id: row.id.into(),
-                generation: row.generation as u64,
+                generation: unsigned("generation", row.generation)?,
                 power: row.power.parse().map_err(Error::corrupt("power"))?,
-                reboots: row.reboots as u64,
+                reboots: unsigned("reboots", row.reboots)?,
                 hostname: Hostname::try_from(row.hostname).map_err(Error::corrupt("hostname"))?,
                 resources: Resources {
-                    vcpus: row.vcpus as u64,
-                    memory_mib: row.memory_mib as u64,
-                    disk_gib: row.disk_gib as u64,
+                    vcpus: unsigned("vcpus", row.vcpus)?,
+                    memory_mib: unsigned("memory_mib", row.memory_mib)?,
+                    disk_gib: unsigned("disk_gib", row.disk_gib)?,
                 },
                 image: ImageSpec {
                     id: row.image_id.into(),
                     format: row.disk_format.parse().map_err(Error::corrupt("disk_format"))?,
                     sha256: row.sha256,
-                    size_bytes: row.size_bytes as u64,
-                    virtual_size_bytes: row.virtual_size_bytes as u64,
+                    size_bytes: unsigned("size_bytes", row.size_bytes)?,
+                    virtual_size_bytes: unsigned("virtual_size_bytes", row.virtual_size_bytes)?,
                 },
                 nics: row.nics.0.into_iter().map(nic).collect::<Result<_>>()?,
                 ssh_keys: row.ssh_keys,
@@ -171,7 +172,7 @@ pub async fn bound_ports(conn: &mut Conn, which: Ports<'_>) -> Result<Vec<BoundP
                 id: row.id.into(),
                 network_id: row.network_id.into(),
                 instance_id: row.instance_id.into(),
-                generation: row.generation as u64,
+                generation: unsigned("generation", row.generation)?,
                 tap: row.tap,
                 mac,
                 addresses: addresses.clone(),
@@ -231,9 +232,9 @@ pub async fn network_specs(conn: &mut Conn, ids: &[Uuid]) -> Result<Vec<Arc<Netw
             let subnets: Vec<SubnetRow> = serde_json::from_value(row.subnets.0).map_err(Error::corrupt("subnets"))?;
             Ok(Arc::new(NetworkSpec {
                 id: row.id.into(),
-                generation: row.generation as u64,
-                vni: Vni::try_from(row.vni as u32).map_err(Error::corrupt("vni"))?,
-                mtu: row.mtu as u32,
+                generation: unsigned("generation", row.generation)?,
+                vni: Vni::try_from(unsigned::<_, u32>("vni", row.vni)?).map_err(Error::corrupt("vni"))?,
+                mtu: unsigned("mtu", row.mtu)?,
                 domain: DOMAIN.to_owned(),
                 subnets: subnets.into_iter().map(subnet).collect(),
             }))

@@ -47,6 +47,30 @@ pub async fn event_tail(conn: &mut Conn, project_id: ProjectId, after: (i64, i64
     .await?)
 }
 
+/// Which projects have events of transactions after a number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct News {
+    /// Ask with it the next time. All transactions up to it have ended.
+    pub after: i64,
+    /// The projects.
+    pub projects: Vec<ProjectId>,
+}
+
+/// Which projects have events of transactions after number `after`. Those of transactions still running, and all
+/// later ones, are left for the next call.
+pub async fn event_news(conn: &mut Conn, after: i64) -> Result<News> {
+    let rows = sqlx::query!(
+        r#"SELECT project_id AS "project_id!", max(revision) AS "revision!" FROM event
+           WHERE revision > $1 AND revision < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+             AND project_id IS NOT NULL GROUP BY project_id"#,
+        after
+    )
+    .fetch_all(conn)
+    .await?;
+    let newest = rows.iter().map(|row| row.revision).max().unwrap_or(after);
+    Ok(News { after: newest, projects: rows.into_iter().map(|row| row.project_id.into()).collect() })
+}
+
 /// The place of the newest event, after which a follower begins. One that stands in the database: numbers of
 /// transactions that wrote nothing can come again after a crash.
 pub async fn event_now(conn: &mut Conn) -> Result<(i64, i64)> {

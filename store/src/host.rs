@@ -1,6 +1,7 @@
 //! Hosts, their two agents, and the one-time tokens by which they join.
 
 use crate::error::Result;
+use crate::number::stored;
 use crate::page::{Filter, Page, PageQuery};
 use crate::tx::Conn;
 use ipnetwork::IpNetwork;
@@ -18,7 +19,7 @@ pub struct Host {
     pub id: Uuid,
     /// Its unique name.
     pub name: String,
-    /// `enabled` or `disabled`.
+    /// `enabled`, `disabled` or `dead`.
     pub state: String,
     /// Processor architecture, once told.
     pub architecture: Option<String>,
@@ -89,16 +90,31 @@ pub async fn host_get(conn: &mut Conn, id: HostId) -> Result<Option<Host>> {
     .await?)
 }
 
-/// Sets what the operator wants of a host; false where there is none.
+/// Sets what the operator wants of a host; false where there is none, or it is dead.
 pub async fn host_set_state(conn: &mut Conn, id: HostId, state: HostState) -> Result<bool> {
     let done =
-        sqlx::query!("UPDATE host SET state = $2 WHERE id = $1", id.as_uuid(), state.as_str()).execute(conn).await?;
+        sqlx::query!("UPDATE host SET state = $2 WHERE id = $1 AND state <> 'dead'", id.as_uuid(), state.as_str())
+            .execute(conn)
+            .await?;
     Ok(done.rows_affected() == 1)
 }
 
 /// Forgets a host without machines, else [`crate::Error::InUse`]; false where there was none. Its
-/// certificates stop working at once.
-pub async fn host_delete(conn: &mut Conn, id: HostId) -> Result<bool> {
+/// certificates stop working at once. Machines that their owners wanted deleted are in nobody's way where the host is off
+/// and was not heard of for `lease_s` seconds: they are gone with it.
+pub async fn host_delete(conn: &mut Conn, id: HostId, lease_s: f64) -> Result<bool> {
+    let deleting = sqlx::query_scalar!(
+        "SELECT i.id FROM instance i JOIN host h ON h.id = i.host_id
+         WHERE h.id = $1 AND h.state <> 'enabled' AND i.power = 'deleted' AND i.deleted_at IS NULL
+           AND NOT EXISTS (SELECT FROM instance o WHERE o.host_id = h.id AND o.power <> 'deleted')
+           AND NOT EXISTS (SELECT FROM host_agent a WHERE a.host_id = h.id AND a.seen_at > now() - make_interval(secs => $2))
+         ORDER BY i.id FOR UPDATE OF i",
+        id.as_uuid(),
+        lease_s
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    crate::instance::instance_finish_delete(&mut *conn, &deleting).await?;
     let done = sqlx::query!("DELETE FROM host WHERE id = $1", id.as_uuid()).execute(conn).await?;
     Ok(done.rows_affected() == 1)
 }
@@ -170,6 +186,11 @@ pub enum EnrolRefusal {
     /// The token is for a host of another name.
     #[error("the enrolment token is for a host of another name")]
     Name,
+    /// The host of this name was declared dead.
+    #[error(
+        "the host of this name was declared dead and never comes back; the operator forgets it first, then it joins as a new one"
+    )]
+    Dead,
 }
 
 /// Lets an agent join: checks and uses up its part of the token, makes the host with the first
@@ -193,7 +214,7 @@ pub async fn enrol(
     .await?;
     let Some(token_id) = token_id else { return Ok(Err(EnrolRefusal::Token)) };
     let token = sqlx::query!(
-        r#"SELECT t.host_name, t.used_by, h.id AS "host_id?", h.name AS "joined_name?",
+        r#"SELECT t.host_name, t.used_by, h.id AS "host_id?", h.name AS "joined_name?", coalesce(h.state = 'dead', false) AS "dead!",
                   EXISTS (SELECT FROM host_agent a WHERE a.host_id = t.host_id AND a.kind = $2
                           AND a.incarnation > a.enrolled_incarnation) AS "began!"
            FROM enrolment_token t LEFT JOIN host h ON h.id = t.host_id OR (t.host_id IS NULL AND h.name = t.host_name)
@@ -203,6 +224,9 @@ pub async fn enrol(
     )
     .fetch_one(&mut *conn)
     .await?;
+    if token.dead {
+        return Ok(Err(EnrolRefusal::Dead));
+    }
     if token.began && token.used_by.iter().any(|used| used == kind.as_str()) {
         return Ok(Err(EnrolRefusal::Used));
     }
@@ -325,11 +349,11 @@ pub async fn session_begin(conn: &mut Conn, host_id: HostId, request: &SessionRe
            FROM old WHERE h.id = old.id RETURNING (old.vtep IS DISTINCT FROM h.vtep) AS "moved!""#,
         host_id.as_uuid(),
         request.architecture.map(|a| a.as_str()),
-        request.capacity.map(|c| c.vcpus as i64),
-        request.capacity.map(|c| c.memory_mib as i64),
-        request.capacity.map(|c| c.disk_gib as i64),
+        request.capacity.map(|c| stored(c.vcpus)),
+        request.capacity.map(|c| stored(c.memory_mib)),
+        request.capacity.map(|c| stored(c.disk_gib)),
         request.vtep.map(IpNetwork::from) as Option<IpNetwork>,
-        request.underlay_mtu.map(|mtu| mtu as i32)
+        request.underlay_mtu.map(|mtu| i32::try_from(mtu).unwrap_or(i32::MAX))
     )
     .fetch_optional(&mut *conn)
     .await?;
@@ -349,4 +373,82 @@ async fn tell_peers(conn: &mut Conn, host_id: HostId) -> Result<()> {
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// What came of the word that a host is dead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Declared {
+    /// Instances that ran on it: their disks are lost.
+    pub lost: i64,
+    /// Instances that had not run yet: they are placed on another host.
+    pub placed_anew: i64,
+    /// Instances that were being deleted: they are gone.
+    pub deleted: i64,
+}
+
+/// What the owner of an instance reads that was lost with its host.
+const LOST: &str =
+    "its host was lost, and its disk with it; delete it, and make another one from a backup or its image";
+/// What the owner of an instance reads that had not run yet.
+const ANEW: &str = "its host was lost before it ran; another one is looked for";
+
+/// Takes a host off for good, by the operator's word that it is lost: its certificates are void, so that it never comes
+/// back by itself. Instances being deleted are gone; those that never ran are placed anew; those that ran are lost, and
+/// only their owners delete them. Other hosts forget the way to it. Needs a transaction. `None` where there is no such
+/// host, or it is dead already.
+pub async fn host_declare_dead(conn: &mut Conn, id: HostId) -> Result<Option<Declared>> {
+    let locked = sqlx::query_scalar!(
+        "UPDATE host SET state = 'dead' WHERE id = $1 AND state <> 'dead' RETURNING id",
+        id.as_uuid()
+    );
+    if locked.fetch_optional(&mut *conn).await?.is_none() {
+        return Ok(None);
+    }
+    sqlx::query!(
+        "UPDATE host_agent SET certificate_serial = 'void', next_serial = NULL WHERE host_id = $1",
+        id.as_uuid()
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!("DELETE FROM enrolment_token WHERE host_id = $1", id.as_uuid()).execute(&mut *conn).await?;
+    sqlx::query!("DELETE FROM orphan WHERE host_id = $1", id.as_uuid()).execute(&mut *conn).await?;
+    let deleting = sqlx::query_scalar!(
+        "SELECT id FROM instance WHERE host_id = $1 AND power = 'deleted' AND deleted_at IS NULL ORDER BY id FOR UPDATE",
+        id.as_uuid()
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    crate::instance::instance_finish_delete(&mut *conn, &deleting).await?;
+    let left = sqlx::query!(
+        r#"WITH here AS (
+               SELECT id FROM instance WHERE host_id = $1 ORDER BY id FOR UPDATE
+           ), left_host AS (
+               UPDATE instance i SET host_id = NULL, generation = i.generation + 1,
+                   excluded_hosts = array_append(i.excluded_hosts, $1),
+                   lost_at = CASE WHEN i.ran_at IS NOT NULL THEN now() END,
+                   fault = CASE WHEN i.ran_at IS NOT NULL THEN $2 END,
+                   placement_reason = CASE WHEN i.ran_at IS NULL THEN $3 END,
+                   observed_state = NULL, observed_reason = NULL, observed_incarnation = 0, observed_sequence = 0,
+                   placement_after = now()
+               FROM here WHERE i.id = here.id RETURNING i.id, i.ran_at
+           ), ports AS (
+               UPDATE port p SET generation = p.generation + 1, observed_state = NULL, observed_reason = NULL,
+                   observed_incarnation = 0, observed_sequence = 0
+               FROM left_host WHERE p.instance_id = left_host.id RETURNING p.id, p.network_id
+           ), told AS (
+               INSERT INTO change (kind, object_id, host_id, network_id, refs)
+               SELECT 'port', id, $1, network_id, ARRAY(SELECT m.security_group_id FROM port_security_group m WHERE m.port_id = id)
+               FROM ports
+               UNION ALL SELECT 'instance', id, $1, NULL, '{}' FROM left_host
+           )
+           SELECT count(*) FILTER (WHERE ran_at IS NOT NULL) AS "lost!", count(*) FILTER (WHERE ran_at IS NULL) AS "anew!"
+           FROM left_host"#,
+        id.as_uuid(),
+        LOST,
+        ANEW
+    )
+    .fetch_one(conn)
+    .await?;
+    let deleted = i64::try_from(deleting.len()).unwrap_or(i64::MAX);
+    Ok(Some(Declared { lost: left.lost, placed_anew: left.anew, deleted }))
 }

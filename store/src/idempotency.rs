@@ -16,6 +16,8 @@ pub enum Claim {
     Mine(Uuid),
     /// The key was used for another request.
     OtherRequest,
+    /// The key was used with another session or API key, whose answer is not for this one.
+    OtherCredential,
     /// The request is still being carried out.
     Running,
     /// The request was carried out, but its answer was lost in a crash.
@@ -24,26 +26,28 @@ pub enum Claim {
     Answered(u16, Vec<u8>),
 }
 
-/// Claims a key of a subject for a request. `lease_s`: seconds after which a claim that committed nothing
+/// Claims a key of a subject for a request made with a credential. `lease_s`: seconds after which a claim that committed nothing
 /// may be taken over.
 pub async fn idempotency_claim(
     conn: &mut Conn,
     subject: Uuid,
+    credential: Uuid,
     key_hash: &[u8],
     request_hash: &[u8],
     lease_s: f64,
 ) -> Result<Claim> {
     let claim = Uuid::now_v7();
     let done = sqlx::query!(
-        "INSERT INTO idempotency AS i (id, subject_id, key_hash, request_hash, claim, lease)
-         VALUES ($1, $2, $3, $4, $1, now() + make_interval(secs => $5))
-         ON CONFLICT (subject_id, key_hash) DO UPDATE SET claim = excluded.claim, lease = excluded.lease
+        "INSERT INTO idempotency AS i (id, subject_id, key_hash, request_hash, claim, lease, credential_id)
+         VALUES ($1, $2, $3, $4, $1, now() + make_interval(secs => $5), $6)
+         ON CONFLICT (subject_id, key_hash) DO UPDATE SET claim = excluded.claim, lease = excluded.lease, credential_id = excluded.credential_id
          WHERE i.lease < now() AND i.committed_at IS NULL AND i.status IS NULL AND i.request_hash = excluded.request_hash",
         claim,
         subject,
         key_hash,
         request_hash,
-        lease_s
+        lease_s,
+        credential
     )
     .execute(&mut *conn)
     .await?;
@@ -51,7 +55,7 @@ pub async fn idempotency_claim(
         return Ok(Claim::Mine(claim));
     }
     let row = sqlx::query!(
-        r#"SELECT request_hash, committed_at IS NOT NULL AS "is_committed!", lease < now() AS "is_over!", status, answer
+        r#"SELECT request_hash, committed_at IS NOT NULL AS "is_committed!", lease < now() AS "is_over!", status, answer, credential_id
            FROM idempotency WHERE subject_id = $1 AND key_hash = $2"#,
         subject,
         key_hash
@@ -62,7 +66,8 @@ pub async fn idempotency_claim(
     let Some(row) = row else { return Ok(Claim::Running) };
     Ok(match (row.status, row.answer) {
         _ if row.request_hash != request_hash => Claim::OtherRequest,
-        (Some(status), Some(answer)) => Claim::Answered(status as u16, answer),
+        _ if row.credential_id != Some(credential) => Claim::OtherCredential,
+        (Some(status), Some(answer)) => Claim::Answered(u16::try_from(status).unwrap_or_default(), answer),
         _ if row.is_committed && row.is_over => Claim::AnswerLost,
         _ => Claim::Running,
     })
@@ -73,7 +78,7 @@ pub async fn idempotency_answer(conn: &mut Conn, claim: Uuid, status: u16, answe
     sqlx::query!(
         "UPDATE idempotency SET status = $2, answer = $3, committed_at = coalesce(committed_at, now()) WHERE claim = $1",
         claim,
-        status as i16,
+        i16::try_from(status).unwrap_or_default(),
         answer
     )
     .execute(conn)

@@ -99,6 +99,7 @@ impl Instance {
             host_unreachable: self.host_unreachable,
             observed: self.observed_state.as_deref().and_then(|word| word.parse().ok()),
             reboot_due: self.observed_reboots < self.reboots,
+            never_ran: self.ran_at.is_none(),
         })
     }
 
@@ -239,11 +240,11 @@ pub async fn instance_list(
 /// Changes the wanted power state to `running` or `stopped` and tells the host. Asking for what is
 /// already wanted changes nothing, except that a machine that failed to start is tried again, and
 /// one that was given up as if no host had failed it yet.
-/// False where the project has no such machine or it is being deleted.
+/// False where the project has no such machine, it is being deleted, or it was lost with its host.
 pub async fn instance_set_power(conn: &mut Conn, project_id: ProjectId, id: InstanceId, power: Power) -> Result<bool> {
     let found = sqlx::query_scalar!(
         r#"WITH known AS (
-               SELECT id FROM instance WHERE project_id = $1 AND id = $2 AND power <> 'deleted' FOR UPDATE
+               SELECT id FROM instance WHERE project_id = $1 AND id = $2 AND power <> 'deleted' AND lost_at IS NULL FOR UPDATE
            ), changed AS (
                UPDATE instance i SET power = $3, generation = generation + 1, fault = NULL,
                    excluded_hosts = CASE WHEN i.fault IS NULL THEN i.excluded_hosts ELSE '{}' END FROM known
@@ -266,7 +267,7 @@ pub async fn instance_reboot(conn: &mut Conn, project_id: ProjectId, id: Instanc
     let found = sqlx::query_scalar!(
         r#"WITH changed AS (
                UPDATE instance SET reboots = reboots + 1, generation = generation + 1
-               WHERE project_id = $1 AND id = $2 AND power = 'running' RETURNING id, host_id
+               WHERE project_id = $1 AND id = $2 AND power = 'running' AND lost_at IS NULL RETURNING id, host_id
            ), told AS (
                INSERT INTO change (kind, object_id, host_id) SELECT 'instance', id, host_id FROM changed WHERE host_id IS NOT NULL
            )

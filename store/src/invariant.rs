@@ -282,7 +282,7 @@ fn taps_are_those_of_bound_ports(seen: &Seen, host: &HostTraces, found: &mut Vec
 /// Each network with a bound port on the host is there, and no other.
 fn networks_are_those_of_bound_ports(seen: &Seen, host: &HostTraces, found: &mut Vec<String>) {
     let bound = seen.ports.iter().filter(|row| row.host_id == Some(host.host_id.as_uuid()));
-    let wanted: HashSet<u32> = bound.map(|row| row.vni as u32).collect();
+    let wanted: HashSet<u32> = bound.filter_map(|row| u32::try_from(row.vni).ok()).collect();
     found.extend(
         wanted.difference(&host.networks).map(|vni| format!("the network {vni} is missing on {}", host.host_id)),
     );

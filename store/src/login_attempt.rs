@@ -21,13 +21,42 @@ pub struct Attempts {
     pub last_failed_at: Option<OffsetDateTime>,
 }
 
-/// What was tried before.
+/// What was tried before. Where the account has logged in from this very place (an address; of IPv6 a /64), only what was
+/// tried from there counts; where it has logged in from another place of the network, what was tried from the network: others
+/// keep nobody out of where they have been before.
 #[derive(Debug, Clone, Copy)]
 pub struct Before {
-    /// On the account; from this network only, where it is one the account has logged in from.
+    /// On the account.
     pub on_subject: Attempts,
     /// From the network, on any account.
     pub from_network: Attempts,
+}
+
+/// Where an attempt comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct From {
+    /// The client's own place: an address; of IPv6 a /64.
+    pub place: IpNetwork,
+    /// The network around it.
+    pub network: IpNetwork,
+}
+
+/// What an attempt wants to prove who one is with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// The password.
+    Password,
+    /// A code of the second factor, after the password.
+    Code,
+}
+
+impl Proof {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::Code => "code",
+        }
+    }
 }
 
 /// Makes attempts on this subject and from this network take turns until the transaction ends.
@@ -45,17 +74,20 @@ pub async fn login_attempts(
     conn: &mut Conn,
     subject: &[u8],
     username: &str,
-    network: IpNetwork,
+    from: From,
     since: OffsetDateTime,
     pending_since: OffsetDateTime,
 ) -> Result<Before> {
     let row = sqlx::query!(
-        r#"WITH known AS (SELECT EXISTS (
-                SELECT FROM session s JOIN account a ON a.id = s.account_id
-                WHERE a.username = $2 AND s.source <<= $3 AND s.created_at > $4::timestamptz - interval '30 days') AS here),
+        r#"WITH known AS (
+                SELECT count(*) > 0 AS in_network, coalesce(bool_or(s.source <<= $6), false) AS in_place
+                FROM session s JOIN account a ON a.id = s.account_id
+                WHERE a.username = $2 AND s.source <<= $3 AND s.created_at > $4::timestamptz - interval '30 days'),
               mine AS (SELECT failed, at FROM login_attempt, known
-                WHERE subject = $1 AND at > $4 AND (failed OR at > $5) AND (NOT here OR network = $3)),
-              theirs AS (SELECT failed, at FROM login_attempt WHERE network = $3 AND at > $4 AND (failed OR at > $5))
+                WHERE subject = $1 AND at > $4 AND (failed OR at > $5)
+                  AND CASE WHEN in_place THEN place = $6 WHEN in_network THEN network = $3 ELSE true END),
+              theirs AS (SELECT failed, at FROM login_attempt, known
+                WHERE network = $3 AND at > $4 AND (failed OR at > $5) AND (NOT in_place OR place = $6))
            SELECT (SELECT count(*) FROM mine WHERE failed) AS "subject_failed!",
                   (SELECT count(*) FROM mine WHERE NOT failed) AS "subject_pending!",
                   (SELECT max(at) FROM mine WHERE failed) AS subject_last,
@@ -64,9 +96,10 @@ pub async fn login_attempts(
                   (SELECT max(at) FROM theirs WHERE failed) AS network_last"#,
         subject,
         username,
-        network,
+        from.network,
         since,
-        pending_since
+        pending_since,
+        from.place
     )
     .fetch_one(conn)
     .await?;
@@ -88,16 +121,19 @@ pub async fn login_attempts(
 pub async fn login_attempt_insert(
     conn: &mut Conn,
     subject: &[u8],
-    network: IpNetwork,
+    from: From,
+    proof: Proof,
     now: OffsetDateTime,
 ) -> Result<Uuid> {
     let id = Uuid::now_v7();
     sqlx::query!(
-        "INSERT INTO login_attempt (id, subject, network, at) VALUES ($1, $2, $3, $4)",
+        "INSERT INTO login_attempt (id, subject, network, at, place, proof) VALUES ($1, $2, $3, $4, $5, $6)",
         id,
         subject,
-        network,
-        now
+        from.network,
+        now,
+        from.place,
+        proof.as_str()
     )
     .execute(conn)
     .await?;
@@ -116,12 +152,18 @@ pub async fn login_attempt_withdraw(conn: &mut Conn, id: Uuid) -> Result<()> {
     Ok(())
 }
 
-/// The attempt succeeded: failures before it on this subject are forgiven. Those of the network on
-/// other subjects are not, or an attacker with an account of their own could start afresh at will.
-pub async fn login_attempt_succeeded(conn: &mut Conn, id: Uuid, subject: &[u8]) -> Result<()> {
-    sqlx::query!("DELETE FROM login_attempt WHERE id = $1 OR subject = $2 AND failed", id, subject)
-        .execute(conn)
-        .await?;
+/// The attempt succeeded: failures before it on this subject are forgiven, by a password those of passwords only, by a
+/// code of the second factor all, for a code comes after the password. Those of the network on other subjects are not
+/// forgiven, or an attacker with an account of their own could start afresh at will.
+pub async fn login_attempt_succeeded(conn: &mut Conn, id: Uuid, subject: &[u8], proof: Proof) -> Result<()> {
+    sqlx::query!(
+        "DELETE FROM login_attempt WHERE id = $1 OR subject = $2 AND failed AND ($3 = 'code' OR proof = 'password')",
+        id,
+        subject,
+        proof.as_str()
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }
 

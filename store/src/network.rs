@@ -75,7 +75,7 @@ async fn insert_with(conn: &mut Conn, new: &NewNetwork<'_>, vni: u32) -> Result<
         NetworkId::new().as_uuid(),
         new.project_id.as_uuid(),
         new.name.as_str(),
-        vni as i32,
+        stored_vni(vni),
         new.mtu,
         serde_json::json!(new.labels)
     )
@@ -83,10 +83,16 @@ async fn insert_with(conn: &mut Conn, new: &NewNetwork<'_>, vni: u32) -> Result<
     .await?)
 }
 
+/// A VNI, which has 24 bits, as the database holds it.
+fn stored_vni(vni: u32) -> i32 {
+    i32::try_from(vni).unwrap_or(i32::MAX)
+}
+
 async fn lowest_gap(conn: &mut Conn, vnis: &std::ops::RangeInclusive<u32>) -> Result<Option<u32>> {
-    let gap = sqlx::query_scalar!("SELECT vni_lowest_gap($1, $2) AS gap", *vnis.start() as i32, *vnis.end() as i32)
-        .fetch_one(conn)
-        .await?;
+    let gap =
+        sqlx::query_scalar!("SELECT vni_lowest_gap($1, $2) AS gap", stored_vni(*vnis.start()), stored_vni(*vnis.end()))
+            .fetch_one(conn)
+            .await?;
     Ok(gap.and_then(|vni| u32::try_from(vni).ok()).filter(|vni| *vni <= Vni::MAX))
 }
 

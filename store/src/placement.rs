@@ -6,6 +6,7 @@
 //! themselves, and refuses the rest. There is no counter that could drift.
 
 use crate::error::{Error, Result};
+use crate::number::unsigned;
 use crate::tx::Conn;
 use iroko_model::host::Architecture;
 use iroko_model::{HostId, InstanceId, Resources};
@@ -44,7 +45,7 @@ pub async fn placement_claim(conn: &mut Conn, limit: i64) -> Result<Vec<Pending>
         .map(|row| {
             Ok(Pending {
                 id: row.id.into(),
-                resources: resources(row.vcpus.into(), row.memory_mib.into(), row.disk_gib.into()),
+                resources: resources(row.vcpus.into(), row.memory_mib.into(), row.disk_gib.into())?,
                 architecture: row.architecture.parse().map_err(Error::corrupt("architecture"))?,
                 excluded_hosts: row.excluded_hosts.into_iter().map(HostId::from).collect(),
                 suspended: row.suspended,
@@ -53,8 +54,12 @@ pub async fn placement_claim(conn: &mut Conn, limit: i64) -> Result<Vec<Pending>
         .collect()
 }
 
-const fn resources(vcpus: i64, memory_mib: i64, disk_gib: i64) -> Resources {
-    Resources { vcpus: vcpus as u64, memory_mib: memory_mib as u64, disk_gib: disk_gib as u64 }
+fn resources(vcpus: i64, memory_mib: i64, disk_gib: i64) -> Result<Resources> {
+    Ok(Resources {
+        vcpus: unsigned("vcpus", vcpus)?,
+        memory_mib: unsigned("memory_mib", memory_mib)?,
+        disk_gib: unsigned("disk_gib", disk_gib)?,
+    })
 }
 
 /// A host as the scheduler sees it.
@@ -74,7 +79,14 @@ pub struct HostView {
     pub used: Resources,
     /// Machines on it.
     pub instances: u64,
+    /// It failed what several projects wanted built, and has built nothing since: it is left in peace for a while.
+    pub resting: bool,
 }
+
+/// A host that fails what so many projects want built rests. One project alone, with a damaged image, makes no host rest.
+const RESTS_AFTER_PROJECTS: i64 = 3;
+/// So long, in seconds, after its last failed build.
+const RESTS_S: f64 = 300.0;
 
 /// All hosts.
 pub async fn placement_view(conn: &mut Conn, lease_s: f64) -> Result<Vec<HostView>> {
@@ -82,10 +94,14 @@ pub async fn placement_view(conn: &mut Conn, lease_s: f64) -> Result<Vec<HostVie
         r#"SELECT h.id, h.state, h.architecture, h.vcpus, h.memory_mib, h.disk_gib, coalesce(u.instances, 0) AS "instances!",
                   coalesce(u.vcpus, 0) AS "vcpus_used!", coalesce(u.memory_mib, 0) AS "memory_used!", coalesce(u.disk_gib, 0) AS "disk_used!",
                   (h.vtep IS NOT NULL AND h.vcpus IS NOT NULL AND 2 = (SELECT count(*) FROM host_agent a WHERE a.host_id = h.id
-                      AND a.seen_at > now() - make_interval(secs => $1))) AS "alive!"
-           FROM host h LEFT JOIN (SELECT host_id, count(*) AS instances, sum(vcpus) AS vcpus, sum(memory_mib) AS memory_mib, sum(disk_gib) AS disk_gib
-                                  FROM instance WHERE host_id IS NOT NULL GROUP BY host_id) u ON u.host_id = h.id"#,
-        lease_s
+                      AND a.seen_at > now() - make_interval(secs => $1))) AS "alive!",
+                  (SELECT count(*) FROM host_build_failure f WHERE f.host_id = h.id AND f.failed_at > now() - make_interval(secs => $2)
+                      AND f.failed_at > coalesce(u.built_at, '-infinity')) >= $3 AS "resting!"
+           FROM host h LEFT JOIN (SELECT host_id, count(*) AS instances, sum(vcpus) AS vcpus, sum(memory_mib) AS memory_mib, sum(disk_gib) AS disk_gib,
+                                         max(ran_at) AS built_at FROM instance WHERE host_id IS NOT NULL GROUP BY host_id) u ON u.host_id = h.id"#,
+        lease_s,
+        RESTS_S,
+        RESTS_AFTER_PROJECTS
     )
     .fetch_all(conn)
     .await?;
@@ -101,9 +117,10 @@ pub async fn placement_view(conn: &mut Conn, lease_s: f64) -> Result<Vec<HostVie
                     .map(str::parse)
                     .transpose()
                     .map_err(Error::corrupt("architecture"))?,
-                capacity: resources(row.vcpus.unwrap_or(0), row.memory_mib.unwrap_or(0), row.disk_gib.unwrap_or(0)),
-                used: resources(row.vcpus_used, row.memory_used, row.disk_used),
-                instances: row.instances as u64,
+                capacity: resources(row.vcpus.unwrap_or(0), row.memory_mib.unwrap_or(0), row.disk_gib.unwrap_or(0))?,
+                used: resources(row.vcpus_used, row.memory_used, row.disk_used)?,
+                instances: unsigned("instances", row.instances)?,
+                resting: row.resting,
             })
         })
         .collect()
@@ -170,22 +187,31 @@ pub async fn placement_postpone(conn: &mut Conn, refused: &[(InstanceId, String)
 }
 
 /// Takes machines that a host failed to build (and of which it has removed every trace) back from
-/// it, to be placed on another; gives those up that `most_hosts` hosts have failed. Returns how many
-/// it looked at.
+/// it, to be placed on another; gives those up that `most_hosts` hosts have failed, or for which there is no other host
+/// that is enabled and large enough, whatever it does now. Returns how many it looked at.
 pub async fn placement_take_back(conn: &mut Conn, most_hosts: i32, at_most: i64) -> Result<u64> {
     let done = sqlx::query!(
         r#"WITH failed AS (
-               SELECT id, host_id FROM instance
-               WHERE observed_state = 'failed' AND ran_at IS NULL AND fault IS NULL
-                 AND host_id IS NOT NULL AND power = 'running' AND observed_generation = generation
-               ORDER BY id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
+               SELECT i.id, i.host_id, i.project_id,
+                      cardinality(i.excluded_hosts) + 1 < $1 AND EXISTS (
+                          SELECT FROM host h WHERE h.state = 'enabled' AND h.id <> i.host_id AND h.id <> ALL (i.excluded_hosts)
+                            AND coalesce(h.architecture = i.architecture, true) AND coalesce(h.vcpus >= i.vcpus, true)
+                            AND coalesce(h.memory_mib >= i.memory_mib, true) AND coalesce(h.disk_gib >= i.disk_gib, true)) AS elsewhere
+               FROM instance i
+               WHERE i.observed_state = 'failed' AND i.ran_at IS NULL AND i.fault IS NULL
+                 AND i.host_id IS NOT NULL AND i.power = 'running' AND i.observed_generation = i.generation
+               ORDER BY i.id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
+           ), noted AS (
+               INSERT INTO host_build_failure (host_id, wanted_by, failed_at)
+               SELECT DISTINCT host_id, project_id, now() FROM failed
+               ON CONFLICT (host_id, wanted_by) DO UPDATE SET failed_at = excluded.failed_at
            ), taken AS (
                UPDATE instance i SET excluded_hosts = array_append(i.excluded_hosts, failed.host_id),
-                   generation = CASE WHEN cardinality(i.excluded_hosts) + 1 < $1 THEN i.generation + 1 ELSE i.generation END,
-                   host_id = CASE WHEN cardinality(i.excluded_hosts) + 1 < $1 THEN NULL ELSE i.host_id END,
-                   fault = CASE WHEN cardinality(i.excluded_hosts) + 1 < $1 THEN NULL
-                       ELSE coalesce(i.observed_reason, 'it could not be built') END,
-                   observed_state = CASE WHEN cardinality(i.excluded_hosts) + 1 < $1 THEN NULL ELSE i.observed_state END,
+                   generation = CASE WHEN failed.elsewhere THEN i.generation + 1 ELSE i.generation END,
+                   host_id = CASE WHEN failed.elsewhere THEN NULL ELSE i.host_id END,
+                   fault = CASE WHEN failed.elsewhere THEN NULL ELSE coalesce(i.observed_reason, 'it could not be built') END,
+                   observed_state = CASE WHEN failed.elsewhere THEN NULL ELSE i.observed_state END,
+                   placement_reason = CASE WHEN failed.elsewhere THEN $3 || coalesce(i.observed_reason, 'it could not be built') END,
                    placement_after = now()
                FROM failed WHERE i.id = failed.id RETURNING i.id, failed.host_id, i.host_id IS NULL AS released
            ), ports AS (
@@ -198,9 +224,13 @@ pub async fn placement_take_back(conn: &mut Conn, most_hosts: i32, at_most: i64)
            FROM ports
            UNION ALL SELECT 'instance', id, host_id, NULL, '{}' FROM taken WHERE released"#,
         most_hosts,
-        at_most
+        at_most,
+        ELSEWHERE
     )
     .execute(conn)
     .await?;
     Ok(done.rows_affected())
 }
+
+/// Begins the reason of a machine that is taken to another host.
+const ELSEWHERE: &str = "one host could not build it, another one is tried: ";

@@ -349,6 +349,34 @@ pub enum PortDeletion {
     NotFound,
     /// A machine uses it.
     InUse,
+    /// A machine that is being deleted uses it still.
+    Leaving,
+}
+
+/// Who uses a port that stands alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PortUse {
+    /// Nobody.
+    Free,
+    /// This machine.
+    By(Uuid),
+    /// A machine that is being deleted, until it is gone.
+    Leaving,
+}
+
+/// Who uses a port that stands alone; `None` where the project has none such.
+pub async fn port_use(conn: &mut Conn, project_id: ProjectId, id: PortId) -> Result<Option<PortUse>> {
+    let row = sqlx::query!(
+        r#"SELECT p.instance_id, coalesce(i.power = 'deleted', false) AS "is_leaving!" FROM port p LEFT JOIN instance i ON i.id = p.instance_id
+           WHERE p.project_id = $1 AND p.id = $2 AND p.standalone"#,
+        project_id.as_uuid(),
+        id.as_uuid()
+    );
+    Ok(row.fetch_optional(conn).await?.map(|row| match row.instance_id {
+        None => PortUse::Free,
+        Some(_) if row.is_leaving => PortUse::Leaving,
+        Some(id) => PortUse::By(id),
+    }))
 }
 
 /// Deletes a port that no machine uses.
@@ -363,6 +391,10 @@ pub async fn port_delete(conn: &mut Conn, project_id: ProjectId, id: PortId) -> 
     if done.rows_affected() == 1 {
         return Ok(PortDeletion::Deleted);
     }
-    let there = port_get(conn, project_id, id).await?.is_some();
-    Ok(if there { PortDeletion::InUse } else { PortDeletion::NotFound })
+    Ok(match port_use(conn, project_id, id).await? {
+        Some(PortUse::Leaving) => PortDeletion::Leaving,
+        Some(_) => PortDeletion::InUse,
+        None if port_get(conn, project_id, id).await?.is_some() => PortDeletion::InUse,
+        None => PortDeletion::NotFound,
+    })
 }

@@ -6,6 +6,8 @@
 
 use crate::error::Result;
 use crate::instance::instance_finish_delete;
+use crate::number::stored;
+use crate::orphan::orphans_accept;
 use crate::tx::Conn;
 use crate::wake::Wake;
 use iroko_agent_link::wire::{AgentKind, Report};
@@ -28,6 +30,12 @@ pub async fn reports_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Result<(Vec<b
     ports_accept(&mut *conn, &taken).await?;
     for (host, report) in taken.iter().filter(|(_, report)| !report.consoles.is_empty()) {
         crate::console::console_store(&mut *conn, *host, &report.consoles).await?;
+    }
+    let mut whom = whom;
+    for (host, report) in taken.iter().filter(|(_, report)| !report.orphans.is_empty()) {
+        if orphans_accept(&mut *conn, *host, &report.orphans).await? {
+            whom = Wake::All;
+        }
     }
     Ok((sent.iter().map(|sent| is_current(&sent)).collect(), whom))
 }
@@ -64,10 +72,10 @@ async fn instances_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Result<Wake> {
     let hosts: Vec<Uuid> = seen.iter().map(|(host, _, _)| *host).collect();
     let incarnations: Vec<i64> = seen.iter().map(|(_, r, _)| r.incarnation).collect();
     let sequences: Vec<i64> = seen.iter().map(|(_, r, _)| r.sequence).collect();
-    let generations: Vec<i64> = seen.iter().map(|(_, _, o)| o.generation as i64).collect();
+    let generations: Vec<i64> = seen.iter().map(|(_, _, o)| stored(o.generation)).collect();
     let states: Vec<String> = seen.iter().map(|(_, _, o)| o.state.as_str().to_owned()).collect();
     let failed = seen.iter().any(|(_, _, o)| o.state == ObservedState::Failed);
-    let reboots: Vec<i64> = seen.iter().map(|(_, _, o)| o.reboots as i64).collect();
+    let reboots: Vec<i64> = seen.iter().map(|(_, _, o)| stored(o.reboots)).collect();
     let reasons: Vec<Option<String>> = seen.iter().map(|(_, _, o)| without_nul(o.reason.as_deref())).collect();
     let rows = sqlx::query!(
         r#"WITH seen AS (
@@ -110,7 +118,7 @@ async fn ports_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Result<()> {
     let hosts: Vec<Uuid> = seen.iter().map(|(host, _, _)| *host).collect();
     let incarnations: Vec<i64> = seen.iter().map(|(_, r, _)| r.incarnation).collect();
     let sequences: Vec<i64> = seen.iter().map(|(_, r, _)| r.sequence).collect();
-    let generations: Vec<i64> = seen.iter().map(|(_, _, o)| o.generation as i64).collect();
+    let generations: Vec<i64> = seen.iter().map(|(_, _, o)| stored(o.generation)).collect();
     let states: Vec<String> = seen.iter().map(|(_, _, o)| o.state.as_str().to_owned()).collect();
     let reasons: Vec<Option<String>> = seen.iter().map(|(_, _, o)| without_nul(o.reason.as_deref())).collect();
     sqlx::query!(

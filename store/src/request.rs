@@ -53,7 +53,7 @@ struct State {
     organization: Option<OrganizationId>,
     project: Option<ProjectId>,
     claim: Option<Uuid>,
-    generation: Option<i64>,
+    generations: Option<Vec<i64>>,
     is_recorded: bool,
     is_system: bool,
 }
@@ -104,9 +104,9 @@ impl Request {
         self.state().claim = Some(claim);
     }
 
-    /// Notes the generation that the caller has seen (`If-Match`).
-    pub fn expect(&self, generation: i64) {
-        self.state().generation = Some(generation);
+    /// Notes the generations that the caller has seen (`If-Match`): it is to be one of them.
+    pub fn expect(&self, generations: Vec<i64>) {
+        self.state().generations = Some(generations);
     }
 
     /// True once a commit has written its record.
@@ -173,9 +173,9 @@ pub enum Noun {
 /// change itself to miss. [`Error::Changed`] where somebody was faster.
 pub async fn check_generation(conn: &mut Conn, noun: Noun, id: Uuid) -> Result<()> {
     let Some(request) = current() else { return Ok(()) };
-    let Some(seen) = request.state().generation.take() else { return Ok(()) };
+    let Some(seen) = request.state().generations.take() else { return Ok(()) };
     let now = generation(conn, noun, id).await?;
-    if now.is_none_or(|now| now == seen) { Ok(()) } else { Err(Error::Changed) }
+    if now.is_none_or(|now| seen.contains(&now)) { Ok(()) } else { Err(Error::Changed) }
 }
 
 async fn generation(conn: &mut Conn, noun: Noun, id: Uuid) -> Result<Option<i64>> {
@@ -203,7 +203,7 @@ pub(crate) async fn settle(conn: &mut Conn) -> Result<()> {
     let Some(request) = current().filter(|request| request.is_change) else { return Ok(()) };
     let (organization, project, actor, claim) = {
         let state = request.state();
-        if state.generation.is_some() {
+        if state.generations.is_some() {
             return Err(Error::NotComparable);
         }
         (state.organization(), state.project, state.who.as_ref().map(|who| who.id), state.claim)

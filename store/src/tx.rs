@@ -1,7 +1,7 @@
 //! The pool and its transactions.
 
 use crate::error::Result;
-use crate::wake::{Signals, Wake, Waker};
+use crate::wake::{Listening, Signals, Wake, Waker};
 use iroko_model::{OrganizationId, ProjectId};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, SqlSafeStr};
@@ -30,6 +30,7 @@ const PLAN_ONCE: &str = "SET LOCAL plan_cache_mode = force_generic_plan";
 pub struct Store {
     pool: PgPool,
     waker: Waker,
+    listening: Listening,
 }
 
 /// What a tenant's transaction is bound to.
@@ -96,12 +97,13 @@ impl Store {
 
     /// A store over a pool made elsewhere (tests).
     pub fn from_pool(pool: PgPool) -> Self {
-        Self { waker: Waker::spawn(pool.clone()), pool }
+        Self { waker: Waker::spawn(pool.clone()), listening: Listening::default(), pool }
     }
 
-    /// Brings the schema up to this release.
+    /// Brings the schema up to this release. One that is newer already stays as it is: migrations only add, so that a
+    /// process of the release before can start again in the middle of an upgrade.
     pub async fn migrate(&self) -> Result<()> {
-        Ok(sqlx::migrate!("./migrations").run(&self.pool).await?)
+        Ok(sqlx::migrate!("./migrations").set_ignore_missing(true).run(&self.pool).await?)
     }
 
     /// Begins a transaction.
@@ -157,9 +159,10 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
-    /// Signals of this and every other process that something was committed that concerns `of`.
+    /// Signals of this and every other process that something was committed that concerns `of`. All who wait in this
+    /// process share one connection.
     pub async fn signals(&self, of: Wake) -> Result<Signals> {
-        Signals::listen(&self.pool, of).await
+        self.listening.subscribe(&self.pool, of).await
     }
 
     /// True where the database answers.

@@ -10,10 +10,12 @@ use sqlx::postgres::PgListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 const CHANNEL: &str = "iroko";
+/// Wait before a connection that was lost is made anew.
+const LISTEN_AGAIN: Duration = Duration::from_secs(1);
 
 /// Whom a commit concerns. Telling too many costs them a look, telling too few a wait until they poll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,37 +105,95 @@ async fn send(pool: PgPool, due: Arc<Due>) {
     }
 }
 
-/// Receives signals.
+/// Receives signals. Cheap: all of a process hear by one connection.
 #[derive(Debug)]
 pub struct Signals {
-    listener: PgListener,
+    heard: watch::Receiver<Heard>,
     of: Wake,
+    /// What was heard when the last wait returned.
+    seen: Heard,
+    _listener: Arc<Listener>,
 }
 
 impl Signals {
-    pub(crate) async fn listen(pool: &PgPool, of: Wake) -> Result<Self> {
-        let mut listener = PgListener::connect_with(pool).await?;
-        listener.listen(CHANNEL).await?;
-        Ok(Self { listener, of })
-    }
-
     /// Returns at a signal that concerns the listener, at a broken connection (something may have been
     /// missed), or after `at_most`. Signals that piled up count as one.
     pub async fn wait(&mut self, at_most: Duration) {
-        let first = tokio::time::timeout(at_most, self.first()).await;
-        if let Ok(Err(error)) = first {
-            tracing::warn!(%error, "lost the connection that listens for signals");
-            tokio::time::sleep(at_most.min(Duration::from_secs(1))).await;
-        }
-        while self.listener.next_buffered().is_some() {}
+        let (of, seen) = (self.of, self.seen);
+        let _ = tokio::time::timeout(at_most, self.heard.wait_for(|heard| heard.is_news(of, seen))).await;
+        self.seen = *self.heard.borrow();
+    }
+}
+
+/// How many signals of each kind were heard so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Heard {
+    outbox: u64,
+    scheduler: u64,
+}
+
+impl Heard {
+    fn add(&mut self, wake: Wake) {
+        self.outbox += u64::from(wake.meets(Wake::Outbox));
+        self.scheduler += u64::from(wake.meets(Wake::Scheduler));
     }
 
-    async fn first(&mut self) -> std::result::Result<(), sqlx::Error> {
-        loop {
-            match self.listener.try_recv().await? {
-                Some(signal) if !Wake::of_payload(signal.payload()).meets(self.of) => {}
-                _ => return Ok(()),
+    const fn is_news(self, of: Wake, seen: Self) -> bool {
+        of.meets(Wake::Outbox) && self.outbox != seen.outbox
+            || of.meets(Wake::Scheduler) && self.scheduler != seen.scheduler
+    }
+}
+
+/// The one connection of a process that listens, whatever the number of those who wait for signals. It is made
+/// when the first of them comes.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Listening(Arc<tokio::sync::OnceCell<Arc<Listener>>>);
+
+#[derive(Debug)]
+struct Listener {
+    heard: watch::Sender<Heard>,
+    stop: CancellationToken,
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Listening {
+    /// Signals from now on: what is committed after this returns is heard.
+    pub(crate) async fn subscribe(&self, pool: &PgPool, of: Wake) -> Result<Signals> {
+        let listener = self.0.get_or_try_init(|| Listener::start(pool)).await?;
+        let heard = listener.heard.subscribe();
+        let seen = *heard.borrow();
+        Ok(Signals { heard, of, seen, _listener: listener.clone() })
+    }
+}
+
+impl Listener {
+    async fn start(pool: &PgPool) -> Result<Arc<Self>> {
+        let mut connection = PgListener::connect_with(pool).await?;
+        connection.listen(CHANNEL).await?;
+        let (heard, stop) = (watch::Sender::new(Heard::default()), CancellationToken::new());
+        tokio::spawn(stop.clone().run_until_cancelled_owned(hear(connection, heard.clone())));
+        Ok(Arc::new(Self { heard, stop }))
+    }
+}
+
+/// Passes signals on. [`PgListener`] connects again by itself; what it may have missed meanwhile counts as a
+/// signal for everybody.
+async fn hear(mut connection: PgListener, heard: watch::Sender<Heard>) {
+    loop {
+        let wake = match connection.try_recv().await {
+            Ok(Some(signal)) => Wake::of_payload(signal.payload()),
+            Ok(None) => Wake::All,
+            Err(error) => {
+                tracing::warn!(%error, "lost the connection that listens for signals");
+                tokio::time::sleep(LISTEN_AGAIN).await;
+                Wake::All
             }
-        }
+        };
+        heard.send_modify(|heard| heard.add(wake));
     }
 }

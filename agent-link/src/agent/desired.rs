@@ -37,6 +37,12 @@ pub struct Desired {
     pub members: HashMap<SecurityGroupId, HashMap<PortId, Arc<MemberSpec>>>,
     /// Address sets that rules refer to.
     pub address_sets: HashMap<AddressSetId, Arc<AddressSetSpec>>,
+    /// Machines that were desired before a full answer that did not name them. They are kept as they are.
+    pub orphans: HashMap<InstanceId, Arc<InstanceSpec>>,
+    /// Ports, among `ports`, of which the same is true. What they need is kept too.
+    pub orphan_ports: HashSet<PortId>,
+    /// Machines that were told to be gone: only of these may an agent remove what it finds.
+    pub gone: HashSet<InstanceId>,
 }
 
 /// Which objects changed since the last look.
@@ -69,14 +75,15 @@ impl Desired {
     /// one by one; a full reply is `all`.
     pub fn apply(&mut self, reply: &DesiredReply) -> Dirty {
         let mut dirty = Dirty { all: reply.full, keys: HashSet::new() };
-        if reply.full {
-            *self = Self::default();
-        }
+        let before = if reply.full { std::mem::take(self) } else { Self::default() };
         for change in &reply.changes {
             if !reply.full {
                 self.note(change.key(), &mut dirty.keys);
             }
             self.apply_one(change);
+        }
+        if reply.full {
+            self.keep_unnamed(before, &reply.kept);
         }
         let unneeded = self.drop_unneeded();
         if !reply.full {
@@ -85,6 +92,54 @@ impl Desired {
         self.revision.clone_from(&reply.revision);
         self.known = true;
         dirty
+    }
+
+    /// Keeps what was held before a full answer and is not named by it: an answer that leaves something out is no
+    /// order to destroy it.
+    fn keep_unnamed(&mut self, before: Self, kept: &[Object]) {
+        for object in kept {
+            match object {
+                Object::Instance(spec) => drop(self.orphans.insert(spec.id, spec.clone())),
+                Object::Port(spec) => drop(self.orphan_ports.insert(spec.id)),
+                _ => {}
+            }
+        }
+        let instances = before.instances.into_iter().chain(before.orphans);
+        self.orphans.extend(instances.filter(|(id, _)| !self.instances.contains_key(id) && !self.gone.contains(id)));
+        self.orphans.retain(|id, _| !self.instances.contains_key(id));
+        for (id, port) in before.ports {
+            if !self.ports.contains_key(&id) {
+                self.orphan_ports.insert(id);
+                self.keep_network(port.network_id, &before.networks, &before.peers);
+                self.ports.insert(id, port);
+            }
+        }
+        self.orphan_ports.retain(|id| self.ports.contains_key(id));
+        // What no port needs of these goes again.
+        for (id, group) in before.security_groups {
+            self.security_groups.entry(id).or_insert(group);
+        }
+        for (group, members) in before.members {
+            self.members.entry(group).or_insert(members);
+        }
+        for (id, set) in before.address_sets {
+            self.address_sets.entry(id).or_insert(set);
+        }
+    }
+
+    fn keep_network(
+        &mut self,
+        id: NetworkId,
+        networks: &HashMap<NetworkId, Arc<NetworkSpec>>,
+        peers: &HashMap<NetworkId, HashMap<PortId, Arc<PeerSpec>>>,
+    ) {
+        if self.networks.contains_key(&id) {
+            return;
+        }
+        if let Some(network) = networks.get(&id) {
+            self.networks.insert(id, network.clone());
+            self.peers.extend(peers.get(&id).map(|peers| (id, peers.clone())));
+        }
     }
 
     /// Notes the objects that a change names; of several at once those that are held.
@@ -115,15 +170,29 @@ impl Desired {
 
     fn apply_one(&mut self, change: &Change) {
         match change {
-            Change::Set(Object::Instance(spec)) => drop(self.instances.insert(spec.id, spec.clone())),
+            Change::Set(Object::Instance(spec)) => {
+                self.gone.remove(&spec.id);
+                self.orphans.remove(&spec.id);
+                self.instances.insert(spec.id, spec.clone());
+            }
             Change::Set(Object::Network(spec)) => drop(self.networks.insert(spec.id, spec.clone())),
-            Change::Set(Object::Port(spec)) => drop(self.ports.insert(spec.id, spec.clone())),
+            Change::Set(Object::Port(spec)) => {
+                self.orphan_ports.remove(&spec.id);
+                self.ports.insert(spec.id, spec.clone());
+            }
             Change::Set(Object::Peer(spec)) => {
                 self.peers.entry(spec.network_id).or_default().insert(spec.port_id, spec.clone());
             }
-            Change::Gone(ObjectKey::Instance(id)) => drop(self.instances.remove(id)),
+            Change::Gone(ObjectKey::Instance(id)) => {
+                self.instances.remove(id);
+                self.orphans.remove(id);
+                self.gone.insert(*id);
+            }
             Change::Gone(ObjectKey::Network(id)) => self.forget_network(*id),
-            Change::Gone(ObjectKey::Port(id)) => drop(self.ports.remove(id)),
+            Change::Gone(ObjectKey::Port(id)) => {
+                self.orphan_ports.remove(id);
+                self.ports.remove(id);
+            }
             Change::Gone(ObjectKey::Peer(network, id)) => remove_inner(&mut self.peers, network, id),
             Change::Set(Object::SecurityGroup(spec)) => drop(self.security_groups.insert(spec.id, spec.clone())),
             Change::Set(Object::Member(spec)) => {
@@ -138,13 +207,18 @@ impl Desired {
         }
     }
 
+    /// The network goes with its ports and peers, but for ports that are orphans: nobody said that these are gone.
     fn forget_network(&mut self, id: NetworkId) {
-        self.networks.remove(&id);
-        self.peers.remove(&id);
-        self.ports.retain(|_, port| port.network_id != id);
+        let orphans = &self.orphan_ports;
+        self.ports.retain(|port_id, port| port.network_id != id || orphans.contains(port_id));
+        if self.ports.values().all(|port| port.network_id != id) {
+            self.networks.remove(&id);
+            self.peers.remove(&id);
+        }
     }
 
-    /// The same set as one full reply, for a file.
+    /// The same set as one full reply, for a file. What was told to be gone is in it, until it is: told again, it
+    /// is known to be no orphan.
     pub fn to_reply(&self) -> DesiredReply {
         let instances = self.instances.values().cloned().map(Object::Instance);
         let networks = self.networks.values().cloned().map(Object::Network);
@@ -154,11 +228,15 @@ impl Desired {
         let members = self.members.values().flat_map(|members| members.values().cloned().map(Object::Member));
         let sets = self.address_sets.values().cloned().map(Object::AddressSet);
         let objects = instances.chain(networks).chain(ports).chain(peers).chain(groups).chain(members).chain(sets);
+        let gone = self.gone.iter().map(|id| Change::Gone(ObjectKey::Instance(*id)));
+        let orphans = self.orphans.values().cloned().map(Object::Instance);
+        let orphan_ports = self.orphan_ports.iter().filter_map(|id| self.ports.get(id)).cloned().map(Object::Port);
         DesiredReply {
             revision: self.revision.clone(),
             full: true,
-            changes: objects.map(Change::Set).collect(),
+            changes: objects.map(Change::Set).chain(gone).collect(),
             consoles_wanted: Vec::new(),
+            kept: orphans.chain(orphan_ports).collect(),
         }
     }
 }
@@ -267,8 +345,13 @@ mod tests {
         })))
     }
 
+    fn network_spec(id: NetworkId) -> NetworkSpec {
+        let vni = iroko_model::Vni::try_from(4096).unwrap();
+        NetworkSpec { id, generation: 1, vni, mtu: 1450, domain: "internal".into(), subnets: vec![] }
+    }
+
     fn delta(revision: &str, changes: Vec<Change>) -> DesiredReply {
-        DesiredReply { revision: revision.into(), full: false, changes, consoles_wanted: vec![] }
+        DesiredReply { revision: revision.into(), full: false, changes, consoles_wanted: vec![], kept: Vec::new() }
     }
 
     #[tokio::test]
@@ -306,6 +389,30 @@ mod tests {
         let mut halved = handle.read().clone();
         halved.apply(&delta("5", vec![port]));
         assert!(!halved.is_whole(), "a port whose network was never told");
+
+        // What a full answer leaves out is kept as it is, also over a restart, until it is told to be gone.
+        let all = Change::Set(Object::Port(Arc::new(PortSpec::clone(&halved.ports.values().next().unwrap().clone()))));
+        let mut keeper = Desired::default();
+        let net = Change::Set(Object::Network(Arc::new(network_spec(network))));
+        keeper.apply(&DesiredReply { full: true, ..delta("6", vec![net, all.clone(), first.clone()]) });
+        let port_id = *keeper.ports.keys().next().unwrap();
+        keeper.apply(&DesiredReply { full: true, ..delta("7", vec![]) });
+        let mut restarted = Desired::default();
+        restarted.apply(&keeper.to_reply());
+        for mut kept in [keeper, restarted] {
+            assert!(kept.orphan_ports.contains(&port_id) && kept.networks.contains_key(&network) && kept.is_whole());
+            assert_eq!(kept.peers[&network].len(), 1, "it still reaches its peers");
+            kept.apply(&delta("8", vec![Change::Gone(ObjectKey::Network(network))]));
+            assert!(kept.ports.contains_key(&port_id), "a network that others left is no order to unplug it");
+            let mut wanted = kept.clone();
+            wanted.apply(&delta("9", vec![all.clone()]));
+            assert!(wanted.orphan_ports.is_empty());
+            kept.apply(&delta(
+                "9",
+                vec![Change::Gone(ObjectKey::Port(port_id)), Change::Gone(ObjectKey::Network(network))],
+            ));
+            assert!(kept.ports.is_empty() && kept.orphan_ports.is_empty() && kept.networks.is_empty());
+        }
 
         let mut copy = Desired::default();
         copy.apply(&handle.read().to_reply());

@@ -127,6 +127,14 @@ impl Link {
         self.post::<StatisticsReply>("statistics", &report).await.map(drop)
     }
 
+    /// Posts a body that need not make sense, and gives the HTTP status: for tests that play a host that was broken into.
+    #[doc(hidden)]
+    pub async fn raw(&self, path: &str, body: &serde_json::Value) -> Result<u16, LinkError> {
+        let url = format!("{}/agent/v1/{path}", self.base);
+        let answer = self.client().post(url).timeout(SILENCE).json(body).send().await.map_err(LinkError::other)?;
+        Ok(answer.status().as_u16())
+    }
+
     /// Gets a new certificate for a new key and goes on with it.
     pub async fn renew(&self, identity: &Identity, host_name: &str) -> Result<Identity, LinkError> {
         let (key_pem, csr_pem) = signing_request(host_name).map_err(LinkError::other)?;

@@ -26,5 +26,5 @@ pub use images::{ImageError, ImageSource, ImageStream};
 pub use link::{Link, LinkError};
 pub use persist::{Persist, PersistError};
 pub use ready::ReadyPorts;
-pub use reporter::{Batch, Reporter};
+pub use reporter::{Batch, REPORT_MAX, Reporter};
 pub use run::{Running, StartError, start};

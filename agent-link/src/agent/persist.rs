@@ -105,7 +105,13 @@ mod tests {
 
     fn delta(revision: &str) -> DesiredReply {
         let gone = Change::Gone(ObjectKey::Port(PortId::new()));
-        DesiredReply { revision: revision.into(), full: false, changes: vec![gone], consoles_wanted: vec![] }
+        DesiredReply {
+            revision: revision.into(),
+            full: false,
+            changes: vec![gone],
+            consoles_wanted: vec![],
+            kept: Vec::new(),
+        }
     }
 
     fn reopened(dir: &Path) -> (DesiredHandle, Persist) {

@@ -17,9 +17,10 @@ use super::desired::DesiredHandle;
 use super::identity::{Identity, IdentityError};
 use super::link::{Link, LinkError};
 use super::persist::{Persist, PersistError};
-use super::reporter::Reporter;
-use crate::wire::{Report, SessionReply, SessionRequest};
+use super::reporter::{REPORT_MAX, Reporter};
+use crate::wire::{OrphanObservation, PortSpec, Report, SessionReply, SessionRequest};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::task::JoinHandle;
@@ -127,6 +128,7 @@ impl Life {
                 Ok(session) => {
                     tracing::info!(incarnation = session.incarnation, "the control plane is there");
                     backoff.reset();
+                    self.tell_orphan_ports();
                     self.reporter.resend_all();
                     let ended = tokio::select! {
                         ended = self.watch(&mut persist) => ended,
@@ -176,8 +178,28 @@ impl Life {
         String::new()
     }
 
+    /// Tells what ports the agent keeps though nobody named them. Machines are told by whoever looks at them.
+    fn tell_orphan_ports(&self) {
+        let desired = self.desired.read();
+        let port = |port: &Arc<PortSpec>| OrphanObservation {
+            instance_id: port.instance_id,
+            port_id: Some(port.id),
+            network_id: Some(port.network_id),
+            is_there: true,
+            is_running: false,
+            spec: None,
+        };
+        let ports = desired.orphan_ports.iter().filter_map(|id| desired.ports.get(id)).map(port).collect();
+        self.reporter.orphan_ports(ports);
+    }
+
     fn take(&self, reply: &crate::wire::DesiredReply, persist: &mut Option<Persist>) {
         self.desired.apply(reply);
+        self.tell_orphan_ports();
+        if reply.full {
+            // Whoever was told of them may be gone, and what it said lost.
+            self.reporter.resend_orphans();
+        }
         if reply.full || !reply.changes.is_empty() {
             // Without the file the agent still does its work; only a restart without control plane
             // would find an older state.
@@ -195,11 +217,13 @@ impl Life {
         let heartbeat = Duration::from_secs(session.lease_s) / 4;
         let mut backoff = Backoff::new(FIRST_WAIT, MOST_WAIT.min(heartbeat));
         let mut sequence = 0;
+        // Grows again with each report that arrives.
+        let mut most = REPORT_MAX;
         loop {
             if tokio::time::timeout(heartbeat, self.reporter.wait_unsent()).await.is_ok() {
                 tokio::time::sleep(GATHER).await;
             }
-            let batch = self.reporter.batch();
+            let batch = self.reporter.batch(most);
             sequence += 1;
             let report = Report {
                 agent: self.link.kind(),
@@ -208,13 +232,30 @@ impl Life {
                 instances: batch.instances.clone(),
                 ports: batch.ports.clone(),
                 consoles: batch.consoles.clone(),
+                orphans: batch.orphans.clone(),
             };
             match self.link.report(&report).await {
                 Ok(_) => {
                     backoff.reset();
                     self.reporter.sent(&batch);
+                    most = REPORT_MAX.min(most * 2);
                 }
                 Err(error @ (LinkError::Refused | LinkError::Stale)) => return error,
+                // It would not be taken the next time either: half of it may.
+                Err(LinkError::NotTaken(status)) if batch.len() > 1 => {
+                    tracing::warn!(status, observations = batch.len(), "a report was not taken; it is told in halves");
+                    most = batch.len() / 2;
+                }
+                Err(LinkError::NotTaken(status)) if !batch.is_empty() => {
+                    let dropped = self.reporter.drop_batch(&batch);
+                    tracing::error!(
+                        status,
+                        dropped,
+                        ?batch,
+                        "an observation is not taken by the control plane; it is dropped"
+                    );
+                    most = 1;
+                }
                 Err(error) => {
                     tracing::debug!(error = %chain(&error), "a report did not arrive");
                     tokio::time::sleep(backoff.next_wait()).await;

@@ -26,7 +26,8 @@ pub struct DesiredQuery {
 pub struct DesiredReply {
     /// The revision the agent holds after it has taken this answer. Opaque to the agent.
     pub revision: String,
-    /// True: the changes are all there is, and whatever the agent holds beside them is gone.
+    /// True: the changes are all that is known to be wanted. What an agent holds beside them it keeps as it is and
+    /// reports as an orphan, until it is told that it is gone.
     /// False: they are to be applied, in order, to what the agent holds.
     pub full: bool,
     /// The changes, in order.
@@ -34,6 +35,9 @@ pub struct DesiredReply {
     /// Machines whose console log somebody is waiting for; to be answered once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub consoles_wanted: Vec<InstanceId>,
+    /// In an agent's own file only: what it keeps though a full answer did not name it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<Object>,
 }
 
 /// One change. On the wire `{"set": {"kind": "port", "spec": {...}}}` or

@@ -1,10 +1,11 @@
 //! Reports: what an agent saw.
 
-use super::AgentKind;
+use super::{AgentKind, InstanceSpec};
 use iroko_model::instance::ObservedState;
 use iroko_model::port::PortState;
-use iroko_model::{InstanceId, PortId};
+use iroko_model::{InstanceId, NetworkId, PortId};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Body of `POST /agent/v1/report`. An empty one is a heartbeat.
 ///
@@ -28,6 +29,43 @@ pub struct Report {
     /// Console logs that were asked for or have grown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub consoles: Vec<ConsoleLog>,
+    /// What is on the host and neither desired nor told to be gone, or was so until now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orphans: Vec<OrphanObservation>,
+}
+
+impl Report {
+    /// A report that says only that the agent is there.
+    pub fn heartbeat(agent: AgentKind, incarnation: i64, sequence: i64) -> Self {
+        let (instances, ports, consoles, orphans) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { agent, incarnation, sequence, instances, ports, consoles, orphans }
+    }
+}
+
+/// Longest reason that an observation gives, in characters.
+pub const REASON_MAX_CHARS: usize = 500;
+
+/// Something of ours on a host that a full answer did not name. The agent keeps it as it is: that it is not named is
+/// no proof that nobody wants it (the database may be one of yesterday). The control plane answers with
+/// [`super::Change::Gone`] where it knows that it was deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrphanObservation {
+    /// The instance, or the one that the port is of.
+    pub instance_id: InstanceId,
+    /// By the net-agent: the port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port_id: Option<PortId>,
+    /// By the net-agent: the port's network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_id: Option<NetworkId>,
+    /// False: it is no longer an orphan; it is wanted again, or gone.
+    pub is_there: bool,
+    /// By the compute-agent: it runs.
+    #[serde(default)]
+    pub is_running: bool,
+    /// By the compute-agent: what was last desired of it, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spec: Option<Arc<InstanceSpec>>,
 }
 
 /// What the compute-agent saw of a machine.
@@ -44,6 +82,13 @@ pub struct InstanceObservation {
     /// Why, where the state needs a reason; for the tenant to read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+impl InstanceObservation {
+    /// An observation without a reason and without reboots.
+    pub const fn new(id: InstanceId, generation: u64, state: ObservedState) -> Self {
+        Self { id, generation, state, reboots: 0, reason: None }
+    }
 }
 
 /// What the net-agent saw of a port.

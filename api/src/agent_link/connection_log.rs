@@ -14,7 +14,7 @@ pub(super) async fn take(
     agent: Agent,
     Json(report): Json<ConnectionReport>,
 ) -> Result<Json<ConnectionReply>> {
-    is_itself(agent, AgentKind::Net)?;
+    is_itself(&agent, AgentKind::Net)?;
     if report.records.len() > ConnectionReport::MAX {
         return Err(Problem::new(Kind::TooLarge));
     }

@@ -62,7 +62,7 @@ impl Hub {
     pub async fn start(store: Store, shutdown: CancellationToken) -> Result<Arc<Self>> {
         let mut conn = store.connection().await?;
         let epoch = change_epoch(&mut conn).await?;
-        let floor = change_floor(&mut conn, ENTRIES_MAX as i64 / 2).await?;
+        let floor = change_floor(&mut conn, i64::try_from(ENTRIES_MAX / 2).unwrap_or(i64::MAX)).await?;
         drop(conn);
         let state =
             State { ring: Ring::new(floor), networks: Networks::default(), watermark: floor, waiting: HashMap::new() };
@@ -197,7 +197,13 @@ impl Hub {
         });
         let mut changes: Vec<Change> = told.collect();
         changes.reverse();
-        Ok(DesiredReply { revision: self.revision(watermark), full: false, changes, consoles_wanted: news.consoles })
+        Ok(DesiredReply {
+            revision: self.revision(watermark),
+            full: false,
+            changes,
+            consoles_wanted: news.consoles,
+            kept: Vec::new(),
+        })
     }
 
     fn revision(&self, watermark: i64) -> String {
@@ -225,7 +231,7 @@ impl Hub {
                 networks.into_values().chain(needed.into_values()).flatten().collect()
             }
         };
-        Ok(DesiredReply { revision, full: true, changes, consoles_wanted: Vec::new() })
+        Ok(DesiredReply { revision, full: true, changes, consoles_wanted: Vec::new(), kept: Vec::new() })
     }
 
     /// Networks as a host is to know them, at least as new as the watermark.

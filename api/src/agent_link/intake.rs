@@ -25,6 +25,8 @@ pub enum Reception {
     Accepted,
     /// It was of an older session, or a repetition.
     Stale,
+    /// The database does not take it: sent again as it is it would not be taken either.
+    NotTaken,
     /// The database did not answer, or too many reports wait; send it again.
     Unavailable,
 }
@@ -86,23 +88,46 @@ async fn take_all(store: Store, mut queue: mpsc::Receiver<Sent>) {
     }
 }
 
+/// Takes a batch in one transaction. Where the database refuses it, each report has a transaction of its own: one
+/// host's report never makes another's fail.
 async fn take(store: &Store, batch: Vec<Sent>) {
-    let reports: Vec<report::Sent<'_>> = batch.iter().map(|sent| (sent.host, &sent.report)).collect();
-    let taken = async {
-        let mut tx = store.begin_planned().await?;
-        let (current, whom) = report::reports_accept(&mut tx, &reports).await?;
-        store.commit_for(tx, whom).await?;
-        Ok::<_, iroko_store::Error>(current)
-    };
-    let receptions = match taken.await {
-        Ok(current) => current.into_iter().map(|c| if c { Reception::Accepted } else { Reception::Stale }).collect(),
-        Err(error) => {
+    let receptions = match store_all(store, &batch).await {
+        Ok(receptions) => receptions,
+        Err(error) if error.is_transient() => {
             tracing::warn!(error = %iroko_daemon::chain(&error), reports = batch.len(), "reports were not taken; the agents send them again");
             vec![Reception::Unavailable; batch.len()]
+        }
+        Err(error) => {
+            tracing::warn!(error = %iroko_daemon::chain(&error), reports = batch.len(), "reports were refused together; they are taken one by one");
+            metrics::counter!("iroko_agent_reports_one_by_one_total").increment(1);
+            let mut receptions = Vec::with_capacity(batch.len());
+            for sent in &batch {
+                receptions.push(store_one(store, sent).await);
+            }
+            receptions
         }
     };
     for (sent, reception) in batch.into_iter().zip(receptions) {
         // An agent that is gone meanwhile sends again.
         let _ = sent.answer.send(reception);
+    }
+}
+
+async fn store_all(store: &Store, batch: &[Sent]) -> iroko_store::Result<Vec<Reception>> {
+    let reports: Vec<report::Sent<'_>> = batch.iter().map(|sent| (sent.host, &sent.report)).collect();
+    let mut tx = store.begin_planned().await?;
+    let (current, whom) = report::reports_accept(&mut tx, &reports).await?;
+    store.commit_for(tx, whom).await?;
+    Ok(current.into_iter().map(|c| if c { Reception::Accepted } else { Reception::Stale }).collect())
+}
+
+async fn store_one(store: &Store, sent: &Sent) -> Reception {
+    match store_all(store, std::slice::from_ref(sent)).await {
+        Ok(receptions) => receptions.first().copied().unwrap_or(Reception::Unavailable),
+        Err(error) if error.is_transient() => Reception::Unavailable,
+        Err(error) => {
+            tracing::error!(host = %sent.host, error = %iroko_daemon::chain(&error), "a report cannot be stored");
+            Reception::NotTaken
+        }
     }
 }

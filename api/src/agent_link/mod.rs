@@ -3,6 +3,7 @@
 
 pub mod authority;
 pub mod certificates;
+mod checked;
 mod connection_log;
 pub mod hub;
 pub mod intake;
@@ -13,6 +14,7 @@ pub mod routes;
 mod security;
 mod statistics;
 mod tls;
+pub mod turns;
 
 pub use tls::server_config;
 

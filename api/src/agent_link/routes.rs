@@ -2,18 +2,21 @@
 //! replaced, or whose host is gone, is refused at once.
 
 use super::authority::{parse_agent_uri, serial_text};
+use super::checked;
 use super::intake::Reception;
+use super::turns::Turn;
 use crate::App;
 use crate::problem::{Kind, Problem, Result};
 use crate::service::host::token_hash;
 use crate::wire::host::host_name;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Query, State};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use axum_server::tls::TlsInfo;
+use futures::StreamExt;
 use iroko_agent_link::wire::{
     AgentKind, DesiredQuery, DesiredReply, EnrolReply, EnrolRequest, RenewRequest, Report, ReportReply, SessionReply,
     SessionRequest,
@@ -23,22 +26,26 @@ use iroko_store::{host, image};
 use serde::Deserialize;
 use std::io::SeekFrom;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::AsyncSeekExt;
 use tokio_util::io::ReaderStream;
 use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate};
 
 /// Longest wait of a long poll.
 const WAIT_MAX_S: u64 = 60;
-/// Largest report: 500 observations and some consoles.
-const REPORT_MAX_BYTES: usize = 16 << 20;
+/// Largest report. Agents keep theirs well below by construction.
+const REPORT_MAX_BYTES: usize = 4 << 20;
+/// Largest request to enrol, of anybody, to renew, or to begin a session.
+const GREETING_MAX_BYTES: usize = 64 << 10;
+/// While image bytes flow or an agent waits, it is asked again this often whether its certificate holds.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
 
 /// The routes.
 pub fn router(app: App) -> Router {
     Router::new()
-        .route("/agent/v1/enrol", post(enrol))
-        .route("/agent/v1/renew", post(renew))
-        .route("/agent/v1/session", post(session))
+        .route("/agent/v1/enrol", post(enrol).layer(DefaultBodyLimit::max(GREETING_MAX_BYTES)))
+        .route("/agent/v1/renew", post(renew).layer(DefaultBodyLimit::max(GREETING_MAX_BYTES)))
+        .route("/agent/v1/session", post(session).layer(DefaultBodyLimit::max(GREETING_MAX_BYTES)))
         .route("/agent/v1/desired", get(desired))
         .route("/agent/v1/report", post(report))
         .route("/agent/v1/statistics", post(super::statistics::take))
@@ -49,26 +56,39 @@ pub fn router(app: App) -> Router {
 }
 
 /// The agent that calls.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Agent {
     /// Its host.
     pub(super) host: HostId,
     /// Which of the host's two.
     pub(super) kind: AgentKind,
+    /// Serial number of its certificate.
+    serial: String,
+    _turn: Turn,
 }
+
+impl Agent {
+    /// Its certificate holds still: for what goes on after it was let in.
+    async fn holds(&self, app: &App) -> Result<()> {
+        match app.certificates.hold(self.host, self.kind, self.serial.clone()).await {
+            Some(true) => Ok(()),
+            Some(false) => Err(Problem::with(Kind::Unauthorized, REFUSED)),
+            None => Err(Problem::new(Kind::Unavailable)),
+        }
+    }
+}
+
+const REFUSED: &str = "the agent's certificate is missing or no longer holds; enrol again";
 
 impl FromRequestParts<App> for Agent {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        let refused =
-            || Problem::with(Kind::Unauthorized, "the agent's certificate is missing or no longer holds; enrol again");
+        let refused = || Problem::with(Kind::Unauthorized, REFUSED);
         let (host, kind, serial) = parts.extensions.get::<Arc<TlsInfo>>().and_then(named).ok_or_else(refused)?;
-        match app.certificates.hold(host, kind, serial).await {
-            Some(true) => Ok(Self { host, kind }),
-            Some(false) => Err(refused()),
-            None => Err(Problem::new(Kind::Unavailable)),
-        }
+        let agent = Self { host, kind, serial, _turn: app.turns.take(host, kind)? };
+        agent.holds(app).await?;
+        Ok(agent)
     }
 }
 
@@ -131,7 +151,8 @@ async fn session(
     agent: Agent,
     Json(request): Json<SessionRequest>,
 ) -> Result<Json<SessionReply>> {
-    is_itself(agent, request.agent)?;
+    is_itself(&agent, request.agent)?;
+    let request = checked::session(agent.host, request, app.config.agent_link.host_most)?;
     let mut tx = app.store.begin().await?;
     let incarnation = host::session_begin(&mut tx, agent.host, &request).await?;
     app.store.commit(tx).await?;
@@ -144,22 +165,28 @@ async fn desired(
     agent: Agent,
     Query(query): Query<DesiredQuery>,
 ) -> Result<Json<DesiredReply>> {
-    is_itself(agent, query.agent)?;
+    is_itself(&agent, query.agent)?;
     let wait = Duration::from_secs(query.wait_s.min(WAIT_MAX_S));
-    Ok(Json(app.hub.desired(agent.host, agent.kind, &query.after, wait).await?))
+    let began = Instant::now();
+    let reply = app.hub.desired(agent.host, agent.kind, &query.after, wait).await?;
+    if began.elapsed() > ASK_AGAIN {
+        agent.holds(&app).await?;
+    }
+    Ok(Json(reply))
 }
 
 async fn report(State(app): State<App>, agent: Agent, Json(report): Json<Report>) -> Result<Json<ReportReply>> {
-    is_itself(agent, report.agent)?;
-    match app.reports.take(agent.host, report).await {
+    is_itself(&agent, report.agent)?;
+    match app.reports.take(agent.host, checked::report(agent.host, report)?).await {
         Reception::Accepted => Ok(Json(ReportReply {})),
         Reception::Stale => Err(Problem::with(Kind::Conflict, "the session is not the current one; begin another")),
+        Reception::NotTaken => Err(Problem::with(Kind::Invalid, "the report cannot be stored, now or later")),
         Reception::Unavailable => Err(Problem::new(Kind::Unavailable)),
     }
 }
 
 /// Refuses an agent that speaks for the other of its host.
-pub(super) fn is_itself(agent: Agent, said: AgentKind) -> Result<()> {
+pub(super) fn is_itself(agent: &Agent, said: AgentKind) -> Result<()> {
     if agent.kind == said {
         Ok(())
     } else {
@@ -171,6 +198,28 @@ pub(super) fn is_itself(agent: Agent, said: AgentKind) -> Result<()> {
 struct Offset {
     #[serde(default)]
     offset: u64,
+}
+
+/// The bytes of an image, for as long as the agent's certificate holds.
+struct Pieces {
+    bytes: ReaderStream<tokio::fs::File>,
+    app: App,
+    agent: Agent,
+    asked_at: Instant,
+}
+
+impl Pieces {
+    async fn next(this: Option<Self>) -> Option<(std::io::Result<Bytes>, Option<Self>)> {
+        let mut this = this?;
+        if this.asked_at.elapsed() > ASK_AGAIN {
+            this.asked_at = Instant::now();
+            if this.agent.holds(&this.app).await.is_err() {
+                return Some((Err(std::io::ErrorKind::PermissionDenied.into()), None));
+            }
+        }
+        let piece = this.bytes.next().await?;
+        Some((piece, Some(this)))
+    }
 }
 
 async fn image_bytes(
@@ -186,5 +235,6 @@ async fn image_bytes(
     drop(conn);
     let mut file = app.images.read(id).await.map_err(|e| Problem::internal(&e))?;
     file.seek(SeekFrom::Start(from.offset)).await.map_err(|e| Problem::internal(&e))?;
-    Ok(Body::from_stream(ReaderStream::with_capacity(file, 256 * 1024)).into_response())
+    let pieces = Pieces { bytes: ReaderStream::with_capacity(file, 256 * 1024), app, agent, asked_at: Instant::now() };
+    Ok(Body::from_stream(futures::stream::unfold(Some(pieces), Pieces::next)).into_response())
 }

@@ -14,7 +14,7 @@ pub(super) async fn take(
     agent: Agent,
     Json(report): Json<StatisticsReport>,
 ) -> Result<Json<StatisticsReply>> {
-    is_itself(agent, AgentKind::Net)?;
+    is_itself(&agent, AgentKind::Net)?;
     if report.ports.len().max(report.rules.len()) > StatisticsReport::MAX {
         return Err(Problem::new(Kind::TooLarge));
     }

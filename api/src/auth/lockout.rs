@@ -2,7 +2,7 @@
 //! from the rows of failed attempts.
 
 use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};
-use iroko_store::login_attempt::{Attempts, Before};
+use iroko_store::login_attempt::{Attempts, Before, From};
 use sha2::{Digest, Sha256};
 use std::net::IpAddr;
 use time::{Duration, OffsetDateTime};
@@ -15,6 +15,8 @@ pub const PENDING: Duration = Duration::seconds(60);
 const IPV4_PREFIX: u8 = 24;
 /// Prefix of an IPv6 source network: what a customer is given at least.
 const IPV6_PREFIX: u8 = 56;
+/// Prefix of the place of one client of IPv6, whose address changes daily.
+const IPV6_PLACE_PREFIX: u8 = 64;
 
 /// How patient to be.
 #[derive(Debug)]
@@ -57,16 +59,26 @@ pub fn subject(username: &str) -> Vec<u8> {
     Sha256::digest(username.as_bytes()).to_vec()
 }
 
+/// Where an address comes from.
+pub fn from(source: IpAddr) -> From {
+    From { place: masked(source, 32, IPV6_PLACE_PREFIX), network: network(source) }
+}
+
 /// The network that an address counts for.
 pub fn network(source: IpAddr) -> IpNetwork {
+    masked(source, IPV4_PREFIX, IPV6_PREFIX)
+}
+
+/// The network of an address, by the prefix of its family.
+fn masked(source: IpAddr, v4: u8, v6: u8) -> IpNetwork {
     match source.to_canonical() {
         IpAddr::V4(ip) => {
-            let mask = u32::MAX << (32 - IPV4_PREFIX);
-            Ipv4Network::new((u32::from(ip) & mask).into(), IPV4_PREFIX).map_or(IpNetwork::from(source), Into::into)
+            let mask = u32::MAX << (32 - v4);
+            Ipv4Network::new((u32::from(ip) & mask).into(), v4).map_or(IpNetwork::from(source), Into::into)
         }
         IpAddr::V6(ip) => {
-            let mask = u128::MAX << (128 - IPV6_PREFIX);
-            Ipv6Network::new((u128::from(ip) & mask).into(), IPV6_PREFIX).map_or(IpNetwork::from(source), Into::into)
+            let mask = u128::MAX << (128 - v6);
+            Ipv6Network::new((u128::from(ip) & mask).into(), v6).map_or(IpNetwork::from(source), Into::into)
         }
     }
 }
@@ -132,6 +144,9 @@ mod tests {
         ] {
             assert_eq!(network(address.parse().unwrap()).to_string(), wanted);
         }
+        let place = |address: &str| from(address.parse().unwrap()).place.to_string();
+        assert_eq!(place("::ffff:192.0.2.77"), "192.0.2.77/32");
+        assert_eq!(place("2001:db8:1:2ff:3::4"), "2001:db8:1:2ff::/64");
     }
 
     #[test]

@@ -2,19 +2,39 @@
 //! acts at once; what follows from its answer is decided here, without I/O.
 
 use crate::App;
+use crate::auth::subject::Credential;
 use crate::extract::{Actor, Admission};
 use crate::problem::{Kind, Problem, Result};
 use axum::http::request::Parts;
 use iroko_model::role::Held;
 use iroko_model::{Permission, Permissions, Role};
 use iroko_store::Connection;
-use iroko_store::authority::{Authority, Scope, Standing, authority};
+use iroko_store::api_key::api_key_holds;
+use iroko_store::authority::{Authority, Scope, Standing, admission, authority};
 
 /// What the actor may do on the scope, if that has the permission.
 pub async fn ask(app: &App, parts: &Parts, actor: &Actor, scope: Scope, permission: Permission) -> Result<Permissions> {
     let found = of_request(app, parts, actor, scope).await?;
     judge(&found, permission)?;
+    unbound(actor, permission)?;
     Ok(found.held.permissions)
+}
+
+/// Asks anew whether the actor's session or key holds and has the permission: for what goes on after the request was let
+/// in (streams, uploads). What it says is at most as old as the question.
+pub async fn ask_again(app: &App, actor: &Actor, scope: Scope, permission: Permission) -> Result<()> {
+    let now = app.credentials.clock.now();
+    let mut conn = app.store.connection().await?;
+    let found = match actor.credential {
+        Credential::Session(session) => admission(&mut conn, actor.subject, Some((session, now)), scope).await?,
+        Credential::ApiKey(key) => match api_key_holds(&mut conn, key, now).await? {
+            true => admission(&mut conn, actor.subject, None, scope).await?,
+            false => None,
+        },
+    };
+    let ended = || Problem::with(Kind::Unauthorized, "the session or key has ended meanwhile; log in again");
+    let found = found.ok_or_else(ended)?;
+    judge(&Authority { held: actor.restrict(found.held), ..found }, permission)
 }
 
 /// What was found out with the credential a moment ago, where that was about this scope.
@@ -39,10 +59,22 @@ pub async fn ask_above(app: &App, actor: &Actor, scope: Scope, permission: Permi
     let found = held(&mut conn, actor, above).await?;
     stands(found.standing)?;
     if found.held.permissions.has(permission) {
+        unbound(actor, permission)?;
         return Ok(found.held.permissions);
     }
     let here = held(&mut conn, actor, scope).await?.held;
     Err(refusal(Held { permissions: here.permissions.minus(Permissions::of(&[permission])), ..here }, permission))
+}
+
+/// Nothing that a key makes is less bound than the key.
+fn unbound(actor: &Actor, permission: Permission) -> Result<()> {
+    if !actor.is_bound || !permission.gives_authority() {
+        return Ok(());
+    }
+    let text = format!(
+        "a key that is good in some networks only gives nobody what is good elsewhere ({permission}); use one without networks, or log in"
+    );
+    Err(Problem::with(Kind::Forbidden, text))
 }
 
 /// The actor's account holds, whatever it may do.

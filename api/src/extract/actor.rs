@@ -15,6 +15,7 @@ use iroko_model::role::Held;
 use iroko_model::{Permissions, SessionId, UserId};
 use iroko_store::authority::{Authority, Scope, admission};
 use iroko_store::request::{self, Who};
+use time::OffsetDateTime;
 
 /// Somebody with a valid token. What they may do is not in it: the [guards](super::guard) ask.
 #[derive(Debug, Clone)]
@@ -29,6 +30,8 @@ pub struct Actor {
     pub only: Option<Vec<String>>,
     /// The credential is good in some networks only.
     pub is_bound: bool,
+    /// The key ends then; sessions end by their own rules.
+    pub expires_at: Option<OffsetDateTime>,
 }
 
 impl Actor {
@@ -77,7 +80,7 @@ impl Actor {
         let mut conn = app.store.connection().await?;
         let Some(authority) = admission(&mut conn, subject, Some(session), scope).await? else { return Ok(None) };
         parts.extensions.insert(Admission { scope, authority });
-        Ok(Some(Self { claims, subject, credential, only: None, is_bound: false }))
+        Ok(Some(Self { claims, subject, credential, only: None, is_bound: false, expires_at: None }))
     }
 
     async fn of_api_key(app: &App, source: &Source, key: &str) -> Result<Option<Self>, Problem> {
@@ -93,7 +96,14 @@ impl Actor {
         };
         let (subject, credential) = (Subject::ServiceAccount(holder.service_account_id), Credential::ApiKey(holder.id));
         let is_bound = !holder.source_networks.is_empty();
-        Ok(Some(Self { claims, subject, credential, only: holder.permissions, is_bound }))
+        Ok(Some(Self {
+            claims,
+            subject,
+            credential,
+            only: holder.permissions,
+            is_bound,
+            expires_at: holder.expires_at,
+        }))
     }
 }
 

@@ -1,15 +1,19 @@
 //! Guards: the first argument of every handler but the public ones. A guard's type says what is asked
 //! and where, it is asked before the body is read, and [`guarded!`](crate::guarded) accepts no handler
-//! without one and writes it into the API's document.
+//! without one, puts it around the handler as its [`gate`] and writes it into the API's document.
 
 use super::Actor;
 use crate::App;
 use crate::auth::policy;
+use crate::layers::idempotency;
 use crate::layers::rate::tenant as rate;
 use crate::problem::{Kind, Problem};
-use axum::extract::{FromRequestParts, RawPathParams, State};
+use axum::Extension;
+use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::handler::Handler;
 use axum::http::request::Parts;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
 use iroko_model::permission::Named;
 use iroko_model::{OrganizationId, Permission, Permissions, ProjectId};
 use iroko_store::authority::Scope;
@@ -48,46 +52,60 @@ pub struct OnSystem {
 }
 
 macro_rules! guard {
-    ($(#[$doc:meta])* $name:ident, $inner:ty, $place:literal) => {
+    ($(#[$doc:meta])* $name:ident, $inner:ty) => {
         $(#[$doc])*
-        #[derive(Debug, Clone)]
+        #[derive(Debug)]
         pub struct $name<P>($inner, PhantomData<fn() -> P>);
+
+        impl<P> Clone for $name<P> {
+            fn clone(&self) -> Self { Self(self.0.clone(), PhantomData) }
+        }
 
         impl<P> Deref for $name<P> {
             type Target = $inner;
             fn deref(&self) -> &$inner { &self.0 }
         }
 
-        impl<P: Named> Guard for $name<P> {
-            const ASKS: Asks = Asks { permission: Some(P::PERMISSION), place: $place };
+        impl<P: Named> FromRequestParts<App> for $name<P> {
+            type Rejection = Problem;
+            async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+                admitted(parts, app).await
+            }
         }
     };
 }
 
 guard! {
     /// Who has the permission `P` in the project of the path.
-    Tenant, InProject, "project"
+    Tenant, InProject
 }
 guard! {
     /// Who has the permission `P` in the organization of the path.
-    Within, InOrganization, "organization"
+    Within, InOrganization
 }
 guard! {
     /// Who has the permission `P` above the project of the path: in its organization.
-    AboveProject, InProject, "above"
+    AboveProject, InProject
 }
 guard! {
     /// Who has the permission `P` above the organization of the path: in its parent, or on the system.
-    AboveOrganization, InOrganization, "above"
+    AboveOrganization, InOrganization
 }
 guard! {
     /// Who has the permission `P` on the whole system.
-    System, OnSystem, "system"
+    System, OnSystem
 }
 
 /// Anybody who has logged in and whose account holds.
 #[derive(Debug, Clone)]
 pub struct Caller(pub OnSystem);
+
+impl FromRequestParts<App> for Caller {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        admitted(parts, app).await
+    }
+}
 
 /// What a guard asks.
 #[derive(Debug, Clone, Copy)]
@@ -99,19 +117,51 @@ pub struct Asks {
 }
 
 /// A handler's first argument.
-pub trait Guard {
+pub trait Guard: Clone + Send + Sync + Sized + 'static {
     /// What it asks.
     const ASKS: Asks;
+
+    /// Asks it.
+    fn admit(parts: &mut Parts, app: &App) -> impl Future<Output = Result<Self, Problem>> + Send;
+
+    /// Whom it has let in.
+    fn actor(&self) -> &Actor;
 }
 
-impl Guard for Caller {
-    const ASKS: Asks = Asks { permission: None, place: "system" };
+/// A guard that has let the caller of the request in.
+#[derive(Clone)]
+struct Admitted<G>(G);
+
+/// Stands around a handler: nothing of an operation happens, and no stored answer is given, before its guard has let
+/// the caller in.
+pub async fn gate<G: Guard>(Extension(app): Extension<App>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    match G::admit(&mut parts, &app).await {
+        Ok(guard) => {
+            let actor = guard.actor().clone();
+            parts.extensions.insert(Admitted(guard));
+            idempotency::once(&app, &actor, Request::from_parts(parts, body), next).await
+        }
+        Err(problem) => problem.into_response(),
+    }
 }
 
-impl<P: Named> FromRequestParts<App> for Tenant<P> {
-    type Rejection = Problem;
+/// What the gate has found out.
+async fn admitted<G: Guard>(parts: &mut Parts, app: &App) -> Result<G, Problem> {
+    match parts.extensions.remove::<Admitted<G>>() {
+        Some(Admitted(guard)) => Ok(guard),
+        None => G::admit(parts, app).await,
+    }
+}
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+impl<P: Named> Guard for Tenant<P> {
+    const ASKS: Asks = Asks { permission: Some(P::PERMISSION), place: "project" };
+
+    fn actor(&self) -> &Actor {
+        &self.0.actor
+    }
+
+    async fn admit(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let (actor, project) = of_path(parts, app, "project_id").await?;
         let held = policy::ask(app, parts, &actor, Scope::Project(project), P::PERMISSION).await?;
         about(None, Some(project));
@@ -120,10 +170,14 @@ impl<P: Named> FromRequestParts<App> for Tenant<P> {
     }
 }
 
-impl<P: Named> FromRequestParts<App> for Within<P> {
-    type Rejection = Problem;
+impl<P: Named> Guard for Within<P> {
+    const ASKS: Asks = Asks { permission: Some(P::PERMISSION), place: "organization" };
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+    fn actor(&self) -> &Actor {
+        &self.0.actor
+    }
+
+    async fn admit(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let (actor, organization) = of_path(parts, app, "organization_id").await?;
         let held = policy::ask(app, parts, &actor, Scope::Organization(organization), P::PERMISSION).await?;
         about(Some(organization), None);
@@ -132,10 +186,14 @@ impl<P: Named> FromRequestParts<App> for Within<P> {
     }
 }
 
-impl<P: Named> FromRequestParts<App> for AboveProject<P> {
-    type Rejection = Problem;
+impl<P: Named> Guard for AboveProject<P> {
+    const ASKS: Asks = Asks { permission: Some(P::PERMISSION), place: "above" };
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+    fn actor(&self) -> &Actor {
+        &self.0.actor
+    }
+
+    async fn admit(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let (actor, project) = of_path(parts, app, "project_id").await?;
         let held = policy::ask_above(app, &actor, Scope::Project(project), P::PERMISSION).await?;
         about(None, Some(project));
@@ -143,10 +201,14 @@ impl<P: Named> FromRequestParts<App> for AboveProject<P> {
     }
 }
 
-impl<P: Named> FromRequestParts<App> for AboveOrganization<P> {
-    type Rejection = Problem;
+impl<P: Named> Guard for AboveOrganization<P> {
+    const ASKS: Asks = Asks { permission: Some(P::PERMISSION), place: "above" };
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+    fn actor(&self) -> &Actor {
+        &self.0.actor
+    }
+
+    async fn admit(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let (actor, organization) = of_path(parts, app, "organization_id").await?;
         let held = policy::ask_above(app, &actor, Scope::Organization(organization), P::PERMISSION).await?;
         about(Some(organization), None);
@@ -154,20 +216,28 @@ impl<P: Named> FromRequestParts<App> for AboveOrganization<P> {
     }
 }
 
-impl<P: Named> FromRequestParts<App> for System<P> {
-    type Rejection = Problem;
+impl<P: Named> Guard for System<P> {
+    const ASKS: Asks = Asks { permission: Some(P::PERMISSION), place: "system" };
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+    fn actor(&self) -> &Actor {
+        &self.0.actor
+    }
+
+    async fn admit(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let actor = Actor::from_request_parts(parts, app).await?;
         let held = policy::ask(app, parts, &actor, Scope::System, P::PERMISSION).await?;
         Ok(Self(OnSystem { actor, held }, PhantomData))
     }
 }
 
-impl FromRequestParts<App> for Caller {
-    type Rejection = Problem;
+impl Guard for Caller {
+    const ASKS: Asks = Asks { permission: None, place: "system" };
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+    fn actor(&self) -> &Actor {
+        &self.0.actor
+    }
+
+    async fn admit(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let actor = Actor::from_request_parts(parts, app).await?;
         let held = policy::is_in_good_standing(app, parts, &actor).await?;
         Ok(Self(OnSystem { actor, held }))
@@ -191,50 +261,51 @@ async fn of_path<T: std::str::FromStr>(parts: &mut Parts, app: &App, name: &str)
 
 /// A handler's arguments, with a guard right after the state.
 pub trait Guarded {
-    /// What its guard asks.
-    const ASKS: Asks;
+    /// Its guard.
+    type By: Guard;
 }
 
 macro_rules! guarded_arguments {
     ($(($($rest:ident),*))*) => {$(
         impl<M, G: Guard, $($rest),*> Guarded for (M, State<App>, G, $($rest,)*) {
-            const ASKS: Asks = G::ASKS;
+            type By = G;
         }
     )*};
 }
 guarded_arguments! { () (A) (A, B) (A, B, C) (A, B, C, D) }
 
-/// What the guard of a handler asks.
-pub fn asked_by<H: Handler<T, App>, T: Guarded>(_: H) -> Asks {
-    T::ASKS
+/// The guard of a handler.
+pub fn guard_of<H: Handler<T, App>, T: Guarded>(_: H) -> PhantomData<T::By> {
+    PhantomData
 }
 
-/// As `utoipa_axum::routes!`, for handlers with a guard: what it asks goes into the document as
-/// `x-iroko-permission`.
+/// As `utoipa_axum::routes!`, for handlers with a guard: it becomes the handler's [`gate`], and what it asks goes into
+/// the document as `x-iroko-permission`.
 #[macro_export]
 macro_rules! guarded {
     ($($handler:path),+ $(,)?) => {{
         let mut router = utoipa_axum::router::OpenApiRouter::new();
-        $(router = router.routes($crate::extract::told(
+        $(router = router.routes($crate::extract::guarded_by(
             utoipa_axum::routes!($handler),
-            $crate::extract::asked_by($handler),
+            $crate::extract::guard_of($handler),
         ));)+
         router
     }};
 }
 
-/// Writes what a guard asks into the document's operations.
-pub fn told(
+/// Puts a guard around operations and writes what it asks into their document.
+pub fn guarded_by<G: Guard>(
     (schemas, mut paths, router): utoipa_axum::router::UtoipaMethodRouter<App>,
-    asks: Asks,
+    _: PhantomData<G>,
 ) -> utoipa_axum::router::UtoipaMethodRouter<App> {
-    let Some(permission) = asks.permission else { return (schemas, paths, router) };
+    let router = router.route_layer(from_fn(gate::<G>));
+    let Some(permission) = G::ASKS.permission else { return (schemas, paths, router) };
     for item in paths.paths.values_mut() {
         for operation in [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete] {
             let Some(operation) = operation else { continue };
             let extensions = operation.extensions.get_or_insert_default();
-            let told = serde_json::json!({"name": permission.as_str(), "scope": asks.place});
-            extensions.insert("x-iroko-permission".to_owned(), told);
+            let asks = serde_json::json!({"name": permission.as_str(), "scope": G::ASKS.place});
+            extensions.insert("x-iroko-permission".to_owned(), asks);
         }
     }
     (schemas, paths, router)

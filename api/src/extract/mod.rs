@@ -8,12 +8,13 @@ mod page;
 mod path;
 mod query;
 mod source;
+mod words;
 
 pub use actor::{Actor, Admission};
 pub use body::ApiJson;
 pub use guard::{
     AboveOrganization, AboveProject, Asks, Caller, Guard, Guarded, InOrganization, InProject, OnSystem, System, Tenant,
-    Within, asked_by, told,
+    Within, gate, guard_of, guarded_by,
 };
 pub use page::{ListParams, ListQuery, cursor_of};
 pub use path::ApiPath;

@@ -31,10 +31,12 @@ pub fn of(request: &Request) -> Option<&Actor> {
 
 /// See the module.
 pub async fn layer(State(app): State<App>, request: Request, next: Next) -> Response {
-    if !request.headers().contains_key(AUTHORIZATION) {
-        return next.run(request).await;
-    }
     let (mut parts, body) = request.into_parts();
+    // For the guards, which stand around each operation ([`crate::extract::gate`]).
+    parts.extensions.insert(app.clone());
+    if !parts.headers.contains_key(AUTHORIZATION) {
+        return next.run(Request::from_parts(parts, body)).await;
+    }
     let known = match Actor::from_request_parts(&mut parts, &app).await {
         Ok(actor) => Known(Arc::default(), Some(actor)),
         Err(problem) => Known(Arc::new(Mutex::new(Some(problem))), None),

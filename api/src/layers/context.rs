@@ -25,19 +25,27 @@ const DOCS_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; font-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
 );
 
-/// Names of the operations by method and path template, from the OpenAPI document.
-pub type Operations = HashMap<(Method, String), String>;
+/// The operations by method and path template, from the OpenAPI document.
+pub type Operations = HashMap<(Method, String), Named>;
+
+/// What the layers know of an operation.
+#[derive(Debug, Clone)]
+pub struct Named {
+    /// Its `operationId`.
+    pub id: String,
+    /// Names of its query parameters.
+    pub query: Vec<String>,
+}
 
 /// See the module.
 pub async fn layer(State((app, operations)): State<(App, Arc<Operations>)>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let source = Source::from_request_parts(&mut parts, &app).await.map(|source| source.address.to_string()).ok();
     let route = parts.extensions.get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
-    let named = operations.get(&(parts.method.clone(), route.clone())).cloned();
+    let named = operations.get(&(parts.method.clone(), route.clone())).map(|operation| operation.id.clone());
     let is_change = named.is_some() && !matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS);
     let operation = named.unwrap_or_else(|| route.clone());
     let is_docs = parts.uri.path().starts_with("/docs");
-    let is_login = route.starts_with("/v1/auth/");
     let context = request_context(&parts.headers);
     let about = Arc::new(request::Request::new(context.id.clone(), operation, source, is_change));
     about.set_system(route.starts_with("/v1/system/"));
@@ -45,7 +53,8 @@ pub async fn layer(State((app, operations)): State<(App, Arc<Operations>)>, requ
     let answered = request::within(about.clone(), answer(context, route, request, next));
     let mut response = answered.await;
     let status = response.status();
-    if is_change && !about.is_recorded() && (about.who().is_some() || is_login) {
+    // What nobody asks changes nothing and would be kept for ever: it is counted, not recorded.
+    if is_change && !about.is_recorded() && about.who().is_some() {
         record(&app, &about, status).await;
     }
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, if is_docs { DOCS_POLICY } else { POLICY });
@@ -68,6 +77,11 @@ async fn record(app: &App, about: &request::Request, status: StatusCode) {
         400..=499 => "refused",
         _ => "failed",
     };
+    let is_over = || about.who().is_some_and(|who| !app.rates.may_record(who.id, app.config.rate));
+    if outcome == "refused" && is_over() {
+        metrics::counter!("iroko_audit_refusals_not_recorded_total").increment(1);
+        return;
+    }
     let done = async {
         let mut conn = app.store.connection().await?;
         request::record_outcome(&mut conn, about, outcome, status.as_u16()).await
@@ -86,10 +100,21 @@ async fn answer(context: RequestContext, route: String, request: Request, next: 
     let id = context.id.clone();
     let trace = Trace::of(request.headers());
     let method = request.method().clone();
-    let span = tracing::info_span!("request", id, trace_id = trace.trace_id, span_id = trace.span_id, %method, route);
+    let span = tracing::info_span!(
+        "request",
+        id,
+        trace_id = trace.trace_id,
+        span_id = trace.span_id,
+        method = method_label(&method),
+        route
+    );
     let began = Instant::now();
     let mut response = REQUEST.scope(context, next.run(request).instrument(span)).await;
-    let labels = [("method", method.to_string()), ("route", route), ("status", response.status().as_u16().to_string())];
+    let labels = [
+        ("method", method_label(&method).to_owned()),
+        ("route", route),
+        ("status", response.status().as_u16().to_string()),
+    ];
     metrics::counter!("iroko_http_requests_total", &labels).increment(1);
     metrics::histogram!("iroko_http_request_seconds", &labels[..2]).record(began.elapsed().as_secs_f64());
     let headers = response.headers_mut();
@@ -108,6 +133,12 @@ async fn answer(context: RequestContext, route: String, request: Request, next: 
     }
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
+}
+
+/// A method as a label: those there are, so that nobody makes time series by inventing some.
+fn method_label(method: &Method) -> &'static str {
+    const KNOWN: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
+    KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
 }
 
 /// The caller's own id where it is short and plain, else a new one.

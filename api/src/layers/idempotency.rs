@@ -2,15 +2,17 @@
 //! with it is refused, and one that is still running is told so. What failed or was refused has changed
 //! nothing, and its key is free again.
 //!
-//! The key is claimed before the handler runs and settled in the handler's own transaction, so that no
-//! crash lets a request take effect twice ([`iroko_store::idempotency`]). Stored answers are sealed, as
-//! some show a secret once. Log-ins have nothing to repeat and ignore the key.
+//! The key is claimed after the guard has let the caller in ([`crate::extract::gate`]), so that nobody is given
+//! what they may no longer ask for, and settled in the handler's own transaction, so that no crash lets a request take
+//! effect twice ([`iroko_store::idempotency`]). A stored answer is sealed, as some show a secret once, and given to
+//! the session or API key that asked, and to no other of the same person or program. Log-ins have no guard, nothing
+//! to repeat, and ignore the key.
 
-use super::caller;
 use crate::App;
+use crate::extract::Actor;
 use crate::problem::{Kind, Problem};
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, Method, Response as HttpResponse, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -34,15 +36,14 @@ const RUNNING_FOR: Duration = Duration::from_secs(1);
 /// Label of the sealed answers.
 const SEAL: &str = "idempotency";
 
-/// See the module.
-pub async fn layer(State(app): State<App>, request: Request, next: Next) -> Response {
+/// Carries a request of somebody whom its guard has let in out once.
+pub async fn once(app: &App, actor: &Actor, request: Request, next: Next) -> Response {
     let is_login = request.uri().path().starts_with("/v1/auth/");
     let key = request.headers().get(KEY).cloned();
-    let subject = caller::of(&request).map(|actor| actor.subject.id());
-    let (Some(key), Some(subject), &Method::POST, false) = (key, subject, request.method(), is_login) else {
+    let (Some(key), &Method::POST, false) = (key, request.method(), is_login) else {
         return next.run(request).await;
     };
-    match claimed(&app, subject, &key, request, next).await {
+    match claimed(app, actor, &key, request, next).await {
         Ok(response) => response,
         Err(problem) => problem.into_response(),
     }
@@ -50,7 +51,7 @@ pub async fn layer(State(app): State<App>, request: Request, next: Next) -> Resp
 
 async fn claimed(
     app: &App,
-    subject: Uuid,
+    actor: &Actor,
     key: &HeaderValue,
     request: Request,
     next: Next,
@@ -59,13 +60,16 @@ async fn claimed(
         let text = format!("an idempotency key has 1 to {KEY_MAX} characters");
         return Err(Problem::field("Idempotency-Key", Invalid::new("idempotency_key_length", text)));
     }
+    let subject = actor.subject.id();
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, BODY_MAX).await.map_err(|_| Problem::new(Kind::TooLarge))?;
     let key_hash = Sha256::digest(key.as_bytes());
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let request_hash = Sha256::new().chain_update(path).chain_update([0]).chain_update(&body).finalize();
     let mut conn = app.store.connection().await?;
-    let claim = idempotency::idempotency_claim(&mut conn, subject, &key_hash, &request_hash, LEASE_S).await?;
+    let claim =
+        idempotency::idempotency_claim(&mut conn, subject, actor.credential.id(), &key_hash, &request_hash, LEASE_S);
+    let claim = claim.await?;
     drop(conn);
     let claim = match claim {
         Claim::Mine(claim) => claim,
@@ -73,6 +77,10 @@ async fn claimed(
         Claim::OtherRequest => {
             let text = "this key was used for another request; take a new key for each new request";
             return Err(Problem::field("Idempotency-Key", Invalid::new("idempotency_key_reused", text)));
+        }
+        Claim::OtherCredential => {
+            let text = "this key was used with another session or API key, whose answer is not shown to this one; look at the list of resources, and take a new key for each new request";
+            return Err(Problem::with(Kind::Conflict, text));
         }
         Claim::Running => {
             let text = "the request with this key is still being carried out; ask again soon";

@@ -1,16 +1,19 @@
 //! What every operation does the same way, present and future: no handler repeats it.
 //!
 //! ```text
-//!   request ─> compression ─> context ─> caller ─> rate ─> time bound ─> panics ─> idempotency ─> validators ─> handler
+//!   request ─> compression ─> context ─> caller ─> rate ─> time bound ─> panics ─> query ─> validators ─┐
+//!                                          handler <─ idempotency <─ guard <────────────────────────────┘
 //! ```
 //!
 //! [`context`]: id, language, trace, security headers, the audit record of what was refused.
-//! [`caller`]: who asks, once. [`rate`]: how often. [`idempotency`]: what must not happen twice.
-//! [`validators`]: `ETag`, `If-None-Match`, `If-Match`.
+//! [`caller`]: who asks, once. [`rate`]: how often. [`query`]: no parameter that the operation does not know.
+//! [`validators`]: `ETag`, `If-None-Match`, `If-Match`. The guard and [`idempotency`] (what must not happen twice)
+//! stand around each operation by itself ([`crate::extract::gate`]): nothing is answered before the guard.
 
 pub mod caller;
 pub mod context;
 pub mod idempotency;
+pub mod query;
 pub mod rate;
 pub mod trace;
 pub mod validators;
@@ -39,7 +42,7 @@ pub fn rest(router: Router, app: &App, operations: Operations) -> Router {
     let operations = Arc::new(operations);
     router
         .layer(from_fn(validators::layer))
-        .layer(from_fn_with_state(app.clone(), idempotency::layer))
+        .layer(from_fn_with_state(operations.clone(), query::layer))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(bounded))
         .layer(from_fn_with_state(app.clone(), rate::layer))
@@ -51,7 +54,10 @@ pub fn rest(router: Router, app: &App, operations: Operations) -> Router {
 /// Puts the layers of the agent link around its routes.
 pub fn agents(router: Router, app: &App) -> Router {
     let none = Arc::new(Operations::default());
-    router.layer(CatchPanicLayer::custom(panicked)).layer(from_fn_with_state((app.clone(), none), context::agent_layer))
+    router
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(agent_bounded))
+        .layer(from_fn_with_state((app.clone(), none), context::agent_layer))
 }
 
 fn panicked(cause: Box<dyn std::any::Any + Send>) -> Response {
@@ -60,13 +66,25 @@ fn panicked(cause: Box<dyn std::any::Any + Send>) -> Response {
     Problem::new(Kind::Internal).into_response()
 }
 
+/// Bounds the time of what agents tell; long polls and images are asked for by GET and have bounds of their own.
+async fn agent_bounded(request: Request, next: Next) -> Response {
+    if request.method() == axum::http::Method::GET {
+        return next.run(request).await;
+    }
+    within_time(request, next).await
+}
+
+async fn within_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(REQUEST_MAX, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::new(Kind::Timeout).into_response(),
+    }
+}
+
 /// Bounds the time of every request but uploads, which are bounded by their own silence.
 async fn bounded(request: Request, next: Next) -> Response {
     if request.method() == axum::http::Method::PUT {
         return next.run(request).await;
     }
-    match tokio::time::timeout(REQUEST_MAX, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => Problem::new(Kind::Timeout).into_response(),
-    }
+    within_time(request, next).await
 }

@@ -37,11 +37,13 @@ pub struct RateConfig {
     pub caller_per_minute: u32,
     /// Requests a minute from one address without valid credentials (IPv6: of one /64).
     pub address_per_minute: u32,
+    /// Refused requests a minute of one user or service account that the audit log keeps; more are counted only.
+    pub refusals_recorded_per_minute: u32,
 }
 
 impl Default for RateConfig {
     fn default() -> Self {
-        Self { caller_per_minute: 6000, address_per_minute: 600 }
+        Self { caller_per_minute: 6000, address_per_minute: 600, refusals_recorded_per_minute: 120 }
     }
 }
 
@@ -51,6 +53,8 @@ enum Key {
     Address(IpAddr),
     /// A project or an organization.
     Tenant(Uuid),
+    /// A caller's refused requests in the audit log.
+    Refusals(Uuid),
 }
 
 /// A limit that a request was charged to, as the answer tells it.
@@ -83,6 +87,11 @@ struct Left {
 }
 
 impl Rates {
+    /// True where one more refused request of the caller is to be recorded.
+    pub fn may_record(&self, caller: Uuid, config: RateConfig) -> bool {
+        self.take(Key::Refusals(caller), config.refusals_recorded_per_minute, Instant::now()).refused_for.is_none()
+    }
+
     fn take(&self, key: Key, per_minute: u32, now: Instant) -> Left {
         let each = WINDOW / per_minute.max(1);
         let mut paid = self.paid.lock().unwrap_or_else(PoisonError::into_inner);

@@ -9,6 +9,7 @@
 use crate::problem::{Kind, Problem};
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
+use axum::http::header::GetAll;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -29,9 +30,10 @@ struct Shown {
 pub async fn layer(request: Request, next: Next) -> Response {
     // A method that is not offered here is no change: the router says so.
     if let Some(change) = request::current().filter(|current| current.is_change) {
-        if let Some(header) = request.headers().get(header::IF_MATCH) {
-            match generation(header) {
-                Ok(Some(generation)) => change.expect(generation),
+        if request.headers().contains_key(header::IF_MATCH) {
+            let header = request.headers().get_all(header::IF_MATCH);
+            match generations(header) {
+                Ok(Some(generations)) => change.expect(generations),
                 Ok(None) => {}
                 Err(problem) => return problem.into_response(),
             }
@@ -79,17 +81,30 @@ async fn tagged(response: Response, seen: &[HeaderValue]) -> Response {
     Response::from_parts(parts, Body::from(bytes))
 }
 
-/// The generation in an `If-Match`; `None` for `*`, which any resource matches.
-fn generation(header: &HeaderValue) -> Result<Option<i64>, Problem> {
-    let text = header.to_str().unwrap_or("").trim();
-    if text == "*" {
-        return Ok(None);
+/// Most tags that an `If-Match` may list.
+const TAGS_MAX: usize = 32;
+
+/// The generations in an `If-Match`, which lists tags (RFC 9110, section 13.1.1); `None` for `*`, which any resource
+/// matches. What is compared is the generation, so that a tag made weak by a proxy that compresses counts as the tag.
+fn generations(headers: GetAll<'_, HeaderValue>) -> Result<Option<Vec<i64>>, Problem> {
+    let refused = || {
+        let text = "If-Match is one ETag or more as GET gave them, separated by commas, or *; get the resource again";
+        Problem::with(Kind::PreconditionFailed, text)
+    };
+    let mut found = Vec::new();
+    for tag in headers.iter().flat_map(|header| header.to_str().unwrap_or("?").split(',')).map(str::trim) {
+        if tag == "*" {
+            return Ok(None);
+        }
+        if tag.is_empty() {
+            continue;
+        }
+        let tag = tag.strip_prefix("W/").unwrap_or(tag);
+        let tag = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).filter(|tag| !tag.contains('"'));
+        let generation = tag.and_then(|tag| tag.split_once('-')).and_then(|(generation, _)| generation.parse().ok());
+        found.push(generation.ok_or_else(refused)?);
     }
-    let tag = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).filter(|tag| !tag.contains('"'));
-    let generation = tag.and_then(|tag| tag.split_once('-')).and_then(|(generation, _)| generation.parse().ok());
-    generation.map(Some).ok_or_else(|| {
-        Problem::with(Kind::PreconditionFailed, "If-Match is one ETag as GET gave it, or *; get the resource again")
-    })
+    if found.is_empty() || found.len() > TAGS_MAX { Err(refused()) } else { Ok(Some(found)) }
 }
 
 #[cfg(test)]
@@ -98,11 +113,20 @@ mod tests {
 
     #[test]
     fn tags_are_read() {
-        let read = |text: &str| generation(&HeaderValue::from_str(text).unwrap());
-        assert_eq!(read("\"12-00ff\"").unwrap(), Some(12));
-        assert_eq!(read("*").unwrap(), None);
-        for bad in ["12-00ff", "\"x-1\"", "W/\"12-00ff\"", "\"1-a\", \"2-b\"", "\"\""] {
-            assert_eq!(read(bad).map_err(|problem| problem.kind()), Err(Kind::PreconditionFailed), "{bad}");
+        let read = |texts: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for text in texts {
+                headers.append(header::IF_MATCH, HeaderValue::from_str(text).unwrap());
+            }
+            generations(headers.get_all(header::IF_MATCH))
+        };
+        assert_eq!(read(&["\"12-00ff\""]).unwrap(), Some(vec![12]));
+        assert_eq!(read(&["W/\"12-00ff\""]).unwrap(), Some(vec![12]));
+        assert_eq!(read(&["\"1-a\", W/\"2-b\",,", "\"3-c\""]).unwrap(), Some(vec![1, 2, 3]));
+        assert_eq!(read(&["*"]).unwrap(), None);
+        for bad in ["12-00ff", "\"x-1\"", "w/\"12-00ff\"", "\"1-a\" \"2-b\"", "\"\"", "", ","] {
+            assert_eq!(read(&[bad]).map_err(|problem| problem.kind()), Err(Kind::PreconditionFailed), "{bad}");
         }
+        assert!(read(&["\"1-a\","; 33]).is_err());
     }
 }

@@ -6,7 +6,7 @@ use crate::guarded;
 use crate::problem::Result;
 use crate::service::host as service;
 use crate::wire::List;
-use crate::wire::host::{EnrolmentToken, EnrolmentTokenCreate, Host, HostUpdate};
+use crate::wire::host::{EnrolmentToken, EnrolmentTokenCreate, Host, HostDeclareDead, HostDeclaredDead, HostUpdate};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -19,6 +19,7 @@ pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(guarded!(list))
         .merge(guarded!(get, update, delete))
+        .merge(guarded!(declare_dead))
         .merge(guarded!(token_list, token_create))
         .merge(guarded!(token_delete))
 }
@@ -62,7 +63,7 @@ async fn update(
 
 /// Delete a host
 ///
-/// For operators. It must carry no instances; its agents are refused from then on.
+/// For operators. It must carry no instances that anybody wants; its agents are refused from then on. Instances that are being deleted on a disabled host that was not heard of for its lease are gone with it.
 #[utoipa::path(delete, path = "/v1/system/hosts/{host_id}", operation_id = "host_delete", tag = "Hosts",
     params(("host_id" = uuid::Uuid, Path, description = "The host")), responses((status = 204, description = "Deleted")))]
 async fn delete(
@@ -72,6 +73,21 @@ async fn delete(
 ) -> Result<StatusCode> {
     service::delete(&app, id).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Declare a host dead
+///
+/// For operators, of a host that is lost for good and has no power; its name confirms which one. Its certificates are void: it never comes back by itself. Instances that ran on it are lost (`error`, with the reason) and can be deleted by their owners; those that had not run yet are placed on another host; those being deleted are gone.
+#[utoipa::path(post, path = "/v1/system/hosts/{host_id}/declare-dead", operation_id = "host_declare_dead", tag = "Hosts",
+    params(("host_id" = uuid::Uuid, Path, description = "The host")), request_body = HostDeclareDead,
+    responses((status = 200, description = "What came of it", body = HostDeclaredDead)))]
+async fn declare_dead(
+    State(app): State<App>,
+    _system: System<perm::HostDeclareDead>,
+    ApiPath(id): ApiPath<HostId>,
+    ApiJson(body): ApiJson<HostDeclareDead>,
+) -> Result<Json<HostDeclaredDead>> {
+    Ok(Json(service::declare_dead(&app, id, body).await?))
 }
 
 /// Create an enrolment token

@@ -18,6 +18,7 @@ mod instance;
 mod network;
 mod oidc;
 mod organization;
+mod orphan;
 mod port;
 mod project;
 mod qos_policy;
@@ -73,6 +74,7 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(connection_log::router())
         .merge(instance::router())
         .merge(host::router())
+        .merge(orphan::router())
         .merge(event::router())
         .merge(audit::router())
         .merge(health::router())

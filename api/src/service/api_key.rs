@@ -11,6 +11,7 @@ use iroko_model::{ApiKeyId, Invalid, OrganizationId, ServiceAccountId};
 use iroko_store::api_key::{self, KeyHolder, NewApiKey};
 use iroko_store::authority::Subject;
 use iroko_store::{Error, Wake};
+use time::format_description::well_known::Rfc3339;
 
 /// Makes a key and shows it, this once.
 pub async fn create(
@@ -19,16 +20,22 @@ pub async fn create(
     service_account: ServiceAccountId,
     request: ApiKeyCreate,
 ) -> Result<ApiKeyMade> {
-    if within.actor.is_bound {
-        let text = "a key that is good in some networks only makes no other keys; use one without networks, or log in";
-        return Err(Problem::with(Kind::Forbidden, text));
-    }
     let now = app.credentials.clock.now();
     let checked = CheckedApiKey::try_from(request)?;
     if checked.expires_at.is_some_and(|end| end <= now) {
         let invalid = Invalid::new("expires_past", "expires_at has passed already; give a later moment, or none");
         return Err(Problem::field("/expires_at", invalid));
     }
+    let expires_at = match (within.actor.expires_at, checked.expires_at) {
+        (Some(own), Some(asked)) if asked > own => {
+            let own = own.format(&Rfc3339).unwrap_or_default();
+            let text = format!(
+                "a key makes none that outlives it, and this one ends at {own}; give that or an earlier moment"
+            );
+            return Err(Problem::field("/expires_at", Invalid::new("expires_after_maker", text)));
+        }
+        (own, asked) => asked.or(own),
+    };
     let key = text::make();
     let new = NewApiKey {
         name: &checked.name,
@@ -37,7 +44,7 @@ pub async fn create(
         permissions: checked.permissions.as_deref(),
         source_networks: &checked.source_networks,
         now,
-        expires_at: checked.expires_at,
+        expires_at,
     };
     let mut tx = app.store.begin().await?;
     let made = api_key::api_key_insert(&mut tx, within.organization, service_account, &new).await;

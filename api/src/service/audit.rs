@@ -122,7 +122,7 @@ pub async fn seal(app: &App) -> anyhow::Result<bool> {
     audit::audit_seal_finish(&mut tx, &records, &leaves, &hashes).await?;
     app.store.commit_aside(tx).await?;
     app.audit.see(&edge)?;
-    Ok(records.len() as i64 == SEAL_BATCH)
+    Ok(i64::try_from(records.len()) == Ok(SEAL_BATCH))
 }
 
 /// The tree in the database goes on from the one that was last seen (by another process's sealing).

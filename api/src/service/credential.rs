@@ -12,7 +12,7 @@ use crate::wire::credential::{PasswordChange, PasswordReset};
 use iroko_model::{SessionId, UserId};
 use iroko_store::authority::Subject;
 use iroko_store::credential::{self, Credential};
-use iroko_store::login_attempt::login_attempt_forgive;
+use iroko_store::login_attempt::{Proof, login_attempt_forgive};
 use iroko_store::login_challenge::login_challenge_delete_all;
 use iroko_store::request::{self, Who};
 use iroko_store::{Wake, session};
@@ -32,7 +32,7 @@ impl From<HashError> for Problem {
 /// Checks a user name and a password. An unknown name takes as long as a wrong password and is
 /// answered alike. The attempt is still open: the caller says when it has succeeded.
 pub async fn prove(app: &App, source: &Source, username: &str, password: String) -> Result<(Credential, Attempt)> {
-    let attempt = login_attempt::begin(app, username, source).await?;
+    let attempt = login_attempt::begin(app, username, source, Proof::Password).await?;
     let mut conn = app.store.connection().await?;
     let found = match username.contains('\0') {
         true => None,

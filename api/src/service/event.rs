@@ -1,49 +1,212 @@
 //! Following a project: what happened to its things, in order, from any place on.
+//!
+//! However many streams are open, one task waits for signals and asks once which projects have news; only their
+//! streams then read, a few at a time ([`READERS`]). So streams cost no connection while nothing happens, and never
+//! take all of them. A stream lasts only as long as the right of its caller: that is asked again every
+//! [`ASK_AGAIN`].
 
 use crate::App;
+use crate::auth::policy;
+use crate::config::EventConfig;
+use crate::extract::Actor;
 use crate::problem::{Kind, Problem, Result};
 use crate::wire::event::{Event, place_of, place_text};
 use axum::response::sse::Event as Sse;
 use futures::Stream;
-use iroko_model::ProjectId;
+use iroko_model::{Permission, ProjectId};
+use iroko_store::authority::Scope;
 use iroko_store::event::{self, Event as Row};
-use iroko_store::{Signals, Wake};
-use std::collections::VecDeque;
+use iroko_store::{Store, Wake};
+use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 /// Events read at a time.
 const BATCH: i64 = 500;
 /// Longest time between two looks: signals only say when to look sooner.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Shortest time between two looks for news.
+const LOOK_GAP: Duration = Duration::from_millis(50);
 /// Next look after a failure.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
-/// Streams at the same time in this process: each keeps a connection to the database for its signals.
-pub const STREAMS_MAX: usize = 64;
+/// A stream asks this often whether its caller may still follow.
+const ASK_AGAIN: Duration = Duration::from_secs(3);
+/// Streams that read at the same time: so many connections they take at most.
+const READERS: usize = 4;
 
-/// Turns of the streams.
+/// The open streams. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Streams(Arc<Semaphore>);
+pub struct Streams(Arc<Inner>);
 
-impl Default for Streams {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(STREAMS_MAX)))
+#[derive(Debug)]
+struct Inner {
+    most: EventConfig,
+    open: Mutex<Open>,
+    readers: Semaphore,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    all: u32,
+    of_caller: HashMap<Uuid, u32>,
+    of_project: HashMap<ProjectId, (u32, watch::Sender<()>)>,
+}
+
+/// A stream's turn; given back when dropped.
+#[derive(Debug)]
+struct Turn {
+    streams: Streams,
+    caller: Uuid,
+    project: ProjectId,
+}
+
+impl Streams {
+    /// None are open yet.
+    pub fn new(most: EventConfig) -> Self {
+        Self(Arc::new(Inner { most, open: Mutex::default(), readers: Semaphore::new(READERS) }))
     }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A turn for a stream, and what says that its project may have news; or which bound is reached.
+    fn take(&self, caller: Uuid, project: ProjectId) -> Result<(Turn, watch::Receiver<()>)> {
+        let most = self.0.most;
+        let refused = |what: &str, most: u32| {
+            let text = format!(
+                "{what} has {most} event streams open, the most there may be; close some, or ask the lists instead"
+            );
+            Err(Problem::with(Kind::TooManyRequests, text).retry_after(LOOK_AGAIN))
+        };
+        let mut open = self.open();
+        let (of_caller, of_project) = (
+            open.of_caller.get(&caller).copied().unwrap_or(0),
+            open.of_project.get(&project).map_or(0, |(count, _)| *count),
+        );
+        if of_caller >= most.streams_per_caller {
+            return refused("the caller", most.streams_per_caller);
+        }
+        if of_project >= most.streams_per_project {
+            return refused("the project", most.streams_per_project);
+        }
+        if open.all >= most.streams {
+            let text = "too many event streams are open; try again later, or ask the lists instead";
+            return Err(Problem::with(Kind::Unavailable, text));
+        }
+        open.all += 1;
+        *open.of_caller.entry(caller).or_default() += 1;
+        let (count, news) = open.of_project.entry(project).or_insert_with(|| (0, watch::Sender::new(())));
+        *count += 1;
+        let news = news.subscribe();
+        drop(open);
+        Ok((Turn { streams: self.clone(), caller, project }, news))
+    }
+
+    fn is_idle(&self) -> bool {
+        self.open().all == 0
+    }
+
+    /// Tells the streams of these projects to look; of all where it is not known which.
+    fn tell(&self, projects: Option<&[ProjectId]>) {
+        let open = self.open();
+        match projects {
+            Some(projects) => {
+                projects
+                    .iter()
+                    .filter_map(|id| open.of_project.get(id))
+                    .for_each(|(_, news)| news.send_modify(|()| {}));
+            }
+            None => open.of_project.values().for_each(|(_, news)| news.send_modify(|()| {})),
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut open = self.streams.open();
+        open.all = open.all.saturating_sub(1);
+        leave(&mut open.of_caller, &self.caller, |count| count);
+        leave(&mut open.of_project, &self.project, |(count, _)| count);
+    }
+}
+
+/// Counts one less; what is at zero is forgotten.
+fn leave<K: Hash + Eq, V>(counts: &mut HashMap<K, V>, key: &K, count: impl Fn(&mut V) -> &mut u32) {
+    let Some(value) = counts.get_mut(key) else { return };
+    let left = count(value);
+    *left = left.saturating_sub(1);
+    if *left == 0 {
+        counts.remove(key);
+    }
+}
+
+/// Waits for signals, and tells the streams whose projects have news.
+pub fn spawn(store: Store, streams: Streams, shutdown: CancellationToken) {
+    let watch = async move {
+        let (mut signals, mut after) = (None, None);
+        loop {
+            if signals.is_none() {
+                signals = store.signals(Wake::All).await.ok();
+            }
+            match look(&store, &streams, &mut after).await {
+                Ok(()) => {}
+                Err(error) => {
+                    tracing::warn!(error = %iroko_daemon::chain(&error), "events could not be read; trying again");
+                    // What was missed is not known: every stream looks for itself.
+                    after = None;
+                    streams.tell(None);
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+            }
+            let gap = tokio::time::sleep(LOOK_GAP);
+            match signals.as_mut() {
+                Some(signals) => drop(tokio::join!(gap, signals.wait(LOOK_EVERY))),
+                None => tokio::time::sleep(LOOK_AGAIN).await,
+            }
+        }
+    };
+    tokio::spawn(async move { shutdown.run_until_cancelled(watch).await.map(|()| ()) });
+}
+
+async fn look(store: &Store, streams: &Streams, after: &mut Option<i64>) -> iroko_store::Result<()> {
+    if streams.is_idle() {
+        // Streams look once when they begin: what happens until then is none of theirs.
+        *after = None;
+        return Ok(());
+    }
+    let mut tx = store.begin_planned().await?;
+    let from = match *after {
+        Some(from) => from,
+        // What is up to here every stream reads by itself, now.
+        None => {
+            let now = event::event_now(&mut tx).await?.0;
+            streams.tell(None);
+            now
+        }
+    };
+    let news = event::event_news(&mut tx, from).await?;
+    drop(tx);
+    *after = Some(news.after);
+    streams.tell(Some(&news.projects));
+    Ok(())
 }
 
 /// A stream that goes on after `last_event_id`, or begins with what happens from now on; what
 /// happened a moment ago may come too.
 pub async fn follow(
     app: &App,
+    actor: &Actor,
     project: ProjectId,
     last_event_id: Option<&str>,
 ) -> Result<impl Stream<Item = std::result::Result<Sse, Infallible>> + Send + use<>> {
-    let turn = app.streams.0.clone().try_acquire_owned().map_err(|_| {
-        Problem::with(Kind::Unavailable, "too many event streams are open; close some, or ask the lists instead")
-    })?;
-    let signals = app.store.signals(Wake::All).await?;
+    let (turn, news) = app.streams.take(actor.subject.id(), project)?;
     let mut conn = app.store.connection().await?;
     let (after, is_cut) = match last_event_id {
         None => (event::event_now(&mut conn).await?, false),
@@ -63,46 +226,92 @@ pub async fn follow(
         ));
     }
     first.push_back(Sse::default().event("begin").id(place_text(after)).data("{}"));
-    let follower = Follower { app: app.clone(), project, after, ready: first, signals, _turn: turn };
-    Ok(futures::stream::unfold(follower, Follower::next))
+    let follower = Follower {
+        app: app.clone(),
+        actor: actor.clone(),
+        project,
+        after,
+        ready: first,
+        news,
+        is_due: true,
+        asked_at: Instant::now(),
+        turn,
+    };
+    Ok(futures::stream::unfold(Some(follower), Follower::next))
 }
 
 struct Follower {
     app: App,
+    actor: Actor,
     project: ProjectId,
     after: (i64, i64),
     ready: VecDeque<Sse>,
-    signals: Signals,
-    _turn: OwnedSemaphorePermit,
+    /// Says that there may be something to read.
+    news: watch::Receiver<()>,
+    /// There may be something to read.
+    is_due: bool,
+    /// When it was last asked whether the caller may follow.
+    asked_at: Instant,
+    turn: Turn,
 }
 
 impl Follower {
-    async fn next(mut self) -> Option<(std::result::Result<Sse, Infallible>, Self)> {
+    async fn next(this: Option<Self>) -> Option<(std::result::Result<Sse, Infallible>, Option<Self>)> {
+        let mut this = this?;
+        let shutdown = this.app.shutdown.clone();
         loop {
-            if let Some(event) = self.ready.pop_front() {
-                return Some((Ok(event), self));
-            }
-            if self.app.shutdown.is_cancelled() {
-                return None;
-            }
-            match self.look().await {
-                Ok(()) if self.ready.is_empty() => {
-                    let shutdown = self.app.shutdown.clone();
-                    shutdown.run_until_cancelled(self.signals.wait(LOOK_EVERY)).await;
+            // Before anything is told, not only before it is read: rows may have waited for a slow reader.
+            if this.asked_at.elapsed() >= ASK_AGAIN {
+                match this.ask().await {
+                    Ok(Some(end)) => return Some((Ok(end), None)),
+                    Ok(None) => {}
+                    Err(()) => {
+                        shutdown.run_until_cancelled(tokio::time::sleep(LOOK_AGAIN)).await?;
+                        continue;
+                    }
                 }
-                Ok(()) => {}
-                Err(error) => {
-                    tracing::warn!(error = %iroko_daemon::chain(&error), "events could not be read; trying again");
-                    let shutdown = self.app.shutdown.clone();
-                    shutdown.run_until_cancelled(tokio::time::sleep(LOOK_AGAIN)).await;
-                }
+            }
+            if let Some(event) = this.ready.pop_front() {
+                return Some((Ok(event), Some(this)));
+            }
+            if !std::mem::take(&mut this.is_due) {
+                let again = this.asked_at + ASK_AGAIN;
+                let news = tokio::time::timeout_at(again, this.news.changed());
+                // No answer in time: nothing is due but the question.
+                this.is_due = shutdown.run_until_cancelled(news).await?.is_ok();
+                continue;
+            }
+            if let Err(error) = shutdown.run_until_cancelled(this.look()).await? {
+                tracing::warn!(error = %iroko_daemon::chain(&error), "events could not be read; trying again");
+                this.is_due = true;
+                shutdown.run_until_cancelled(tokio::time::sleep(LOOK_AGAIN)).await?;
+            }
+        }
+    }
+
+    /// Asks whether the caller may still follow: what to end with where not, an error where it cannot be said.
+    async fn ask(&mut self) -> std::result::Result<Option<Sse>, ()> {
+        match policy::ask_again(&self.app, &self.actor, Scope::Project(self.project), Permission::EventRead).await {
+            Ok(()) => {
+                self.asked_at = Instant::now();
+                Ok(None)
+            }
+            Err(problem) if problem.kind().is_of_service() => Err(()),
+            Err(problem) => {
+                tracing::info!(project = %self.turn.project, caller = %self.turn.caller, "an event stream ends: its caller may not follow any more");
+                let detail = serde_json::json!({"detail": "you may not follow this project any more; log in again, or ask for the permission event.read", "status": problem.kind().status().as_u16()});
+                Ok(Some(Sse::default().event("end").data(detail.to_string())))
             }
         }
     }
 
     async fn look(&mut self) -> iroko_store::Result<()> {
+        // Streams take turns: they never hold all connections.
+        let Ok(_reader) = self.app.streams.0.readers.acquire().await else { return Ok(()) };
         let mut tx = self.app.store.begin_bound(self.project).await?;
         let rows = event::event_tail(&mut tx, self.project, self.after, BATCH).await?;
+        drop(tx);
+        self.is_due = i64::try_from(rows.len()).is_ok_and(|rows| rows >= BATCH);
         for row in rows {
             self.after = (row.revision, row.seq);
             self.ready.extend(sse(row));

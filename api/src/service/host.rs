@@ -4,14 +4,19 @@ use crate::App;
 use crate::extract::ListQuery;
 use crate::problem::{Kind, Problem, Result};
 use crate::wire::List;
-use crate::wire::host::{CheckedToken, EnrolmentToken, EnrolmentTokenCreate, Host, HostUpdate};
+use crate::wire::host::{
+    CheckedToken, EnrolmentToken, EnrolmentTokenCreate, Host, HostDeclareDead, HostDeclaredDead, HostUpdate,
+};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
-use iroko_model::{EnrolmentTokenId, HostId};
+use iroko_model::host::HostState;
+use iroko_model::{EnrolmentTokenId, HostId, Invalid};
+use iroko_store::host::Declared;
 use iroko_store::{Wake, host};
 use rand::Rng;
 use sha2::{Digest, Sha256};
 use std::time::Duration;
+use time::OffsetDateTime;
 
 fn lease(app: &App) -> Duration {
     Duration::from_secs(app.config.agent_link.lease_s)
@@ -34,9 +39,18 @@ pub async fn get(app: &App, id: HostId) -> Result<Host> {
 /// Enables or disables a host.
 pub async fn update(app: &App, id: HostId, request: HostUpdate) -> Result<Host> {
     let state = request.state.parse().map_err(|invalid| Problem::field("/state", invalid))?;
+    if state == HostState::Dead {
+        let text = "a host is declared dead by POST /v1/system/hosts/{host_id}/declare-dead, which asks for its name";
+        return Err(Problem::field("/state", Invalid::new("host_state_dead", text)));
+    }
     let mut tx = app.store.begin().await?;
     if !host::host_set_state(&mut tx, id, state).await? {
-        return Err(Problem::new(Kind::NotFound));
+        return Err(match host::host_get(&mut tx, id).await? {
+            Some(_) => {
+                Problem::with(Kind::Conflict, "the host was declared dead; delete it, then let it join as a new one")
+            }
+            None => Problem::new(Kind::NotFound),
+        });
     }
     app.store.commit(tx).await?;
     get(app, id).await
@@ -45,18 +59,39 @@ pub async fn update(app: &App, id: HostId, request: HostUpdate) -> Result<Host> 
 /// Forgets a host without instances; its agents are refused from then on.
 pub async fn delete(app: &App, id: HostId) -> Result<()> {
     let mut tx = app.store.begin().await?;
-    match host::host_delete(&mut tx, id).await {
+    match host::host_delete(&mut tx, id, lease(app).as_secs_f64()).await {
         Ok(true) => {
-            app.store.commit_for(tx, Wake::Nobody).await?;
+            app.store.commit(tx).await?;
             Ok(())
         }
         Ok(false) => Err(Problem::new(Kind::NotFound)),
         Err(iroko_store::Error::InUse(_)) => Err(Problem::with(
             Kind::Conflict,
-            "instances are still on the host; delete them first, and disable the host",
+            "instances are still on the host; delete them first, and disable the host; if it is lost for good, declare it dead",
         )),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Takes a host off for good, by the operator's word that it is lost. One that was heard of a moment ago is not.
+pub async fn declare_dead(app: &App, id: HostId, request: HostDeclareDead) -> Result<HostDeclaredDead> {
+    let mut tx = app.store.begin().await?;
+    let row = host::host_get(&mut tx, id).await?.ok_or(Problem::new(Kind::NotFound))?;
+    if row.name != request.name {
+        let text = format!("this is not the name of the host, which is {}; look which one is lost", row.name);
+        return Err(Problem::field("/name", Invalid::new("host_name_other", text)));
+    }
+    let heard = [row.compute_seen_at, row.net_seen_at].into_iter().flatten().max();
+    if heard.is_some_and(|at| OffsetDateTime::now_utc() - at < lease(app)) {
+        let text = "the host was heard of a moment ago; cut its power first, or what runs on it goes on beside what takes its place";
+        return Err(Problem::with(Kind::Conflict, text).retry_after(lease(app)));
+    }
+    let declared = host::host_declare_dead(&mut tx, id).await?;
+    let declared = declared.ok_or_else(|| Problem::with(Kind::Conflict, "the host is dead already"))?;
+    app.store.commit(tx).await?;
+    tracing::warn!(host = row.name, ?declared, "a host was declared dead");
+    let Declared { lost, placed_anew, deleted } = declared;
+    Ok(HostDeclaredDead { host: get(app, id).await?, lost, placed_anew, deleted })
 }
 
 /// Makes an enrolment token, shown once.

@@ -13,8 +13,9 @@ use iroko_model::{InstanceId, NetworkId, Permission, ProjectId};
 use iroko_store::authority::Scope;
 use iroko_store::flavor::Size;
 use iroko_store::instance::{self, NewInstance, NewNic, Parts};
+use iroko_store::port::{self, PortUse};
 use iroko_store::request::{Noun, check_generation};
-use iroko_store::{Tx, Wake, console, port};
+use iroko_store::{Tx, Wake, console};
 use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
@@ -57,7 +58,7 @@ pub async fn create(app: &App, tenant: &InProject, request: InstanceCreate) -> R
             ("instances", 1),
             ("vcpus", size.vcpus.into()),
             ("memory_mib", size.memory_mib.into()),
-            ("ports", nics.len() as i64),
+            ("ports", i64::try_from(nics.len()).unwrap_or(i64::MAX)),
         ];
         quota::take(&mut tx, Scope::Project(tenant.project), &amounts).await?;
     }
@@ -135,7 +136,16 @@ async fn attach(tx: &mut Tx, project: ProjectId, instance: InstanceId, interface
         if let InterfaceSource::Port(id) = source
             && !port::port_attach(tx, project, *id, instance, place(index)).await?
         {
-            return Err(Problem::missing(format!("/interfaces/{index}/port_id"), "unused port"));
+            return Err(match port::port_use(tx, project, *id).await? {
+                Some(PortUse::Leaving) => Problem::leaving("the port"),
+                Some(PortUse::By(other)) => Problem::with(
+                    Kind::Conflict,
+                    format!("the port {id} is used by the instance {other}; delete that, or choose another port"),
+                ),
+                // Freed a moment ago.
+                Some(PortUse::Free) => Problem::leaving("the port"),
+                None => Problem::missing(format!("/interfaces/{index}/port_id"), "port of its own"),
+            });
         }
     }
     Ok(())
@@ -175,7 +185,15 @@ pub async fn set_power(app: &App, tenant: &InProject, id: InstanceId, power: Pow
     let mut tx = app.store.begin_bound_planned(tenant.project).await?;
     check_generation(&mut tx, Noun::Instance, id.as_uuid()).await?;
     let found = instance::instance_set_power(&mut tx, tenant.project, id, power).await?;
-    changed(app, tenant, id, tx, found, "it is being deleted").await
+    changed(
+        app,
+        tenant,
+        id,
+        tx,
+        found,
+        "it is being deleted, or was lost with its host; delete it, and make another one",
+    )
+    .await
 }
 
 /// Wants it rebooted once.

@@ -4,6 +4,7 @@ use crate::App;
 use crate::auth::lockout;
 use crate::extract::Source;
 use crate::problem::{Kind, Problem, Result};
+use iroko_store::login_attempt::Proof;
 use iroko_store::{Tx, login_attempt};
 use uuid::Uuid;
 
@@ -12,27 +13,28 @@ use uuid::Uuid;
 pub struct Attempt {
     id: Uuid,
     subject: Vec<u8>,
+    proof: Proof,
 }
 
 /// Notes an attempt, or says how long to wait before one. Says the same whether or not somebody has
 /// this user name.
-pub async fn begin(app: &App, username: &str, source: &Source) -> Result<Attempt> {
+pub async fn begin(app: &App, username: &str, source: &Source, proof: Proof) -> Result<Attempt> {
     let now = app.credentials.clock.now();
-    let (subject, network) = (lockout::subject(username), lockout::network(source.address));
+    let (subject, from) = (lockout::subject(username), lockout::from(source.address));
     // NUL cannot be in a text of the database, nor in a user name.
     let name = if username.contains('\0') { "" } else { username };
     let mut tx = app.store.begin().await?;
-    login_attempt::login_attempt_lock(&mut tx, lockout::locks(&subject, network)).await?;
+    login_attempt::login_attempt_lock(&mut tx, lockout::locks(&subject, from.network)).await?;
     let (since, pending_since) = (now - lockout::MEMORY, now - lockout::PENDING);
-    let before = login_attempt::login_attempts(&mut tx, &subject, name, network, since, pending_since).await?;
+    let before = login_attempt::login_attempts(&mut tx, &subject, name, from, since, pending_since).await?;
     if let Some(wait) = lockout::wait(&before, now) {
         tracing::warn!(source = %source.address, wait_s = wait.whole_seconds(), "too many failed log-ins");
         let text = "too many attempts to log in have failed; wait as long as Retry-After says, then try again";
         return Err(Problem::with(Kind::TooManyRequests, text).retry_after(wait.unsigned_abs()));
     }
-    let id = login_attempt::login_attempt_insert(&mut tx, &subject, network, now).await?;
+    let id = login_attempt::login_attempt_insert(&mut tx, &subject, from, proof, now).await?;
     app.store.commit_aside(tx).await?;
-    Ok(Attempt { id, subject })
+    Ok(Attempt { id, subject, proof })
 }
 
 impl Attempt {
@@ -50,6 +52,6 @@ impl Attempt {
 
     /// It succeeded, in the transaction that makes use of it.
     pub async fn succeeded(self, tx: &mut Tx) -> Result<()> {
-        Ok(login_attempt::login_attempt_succeeded(tx, self.id, &self.subject).await?)
+        Ok(login_attempt::login_attempt_succeeded(tx, self.id, &self.subject, self.proof).await?)
     }
 }

@@ -21,6 +21,7 @@ pub mod me;
 pub mod network;
 pub mod oidc;
 pub mod organization;
+pub mod orphan;
 pub mod port;
 pub mod project;
 pub mod qos_policy;

@@ -91,6 +91,7 @@ pub async fn delete(app: &App, project: ProjectId, id: PortId) -> Result<()> {
     match port::port_delete(&mut tx, project, id).await? {
         PortDeletion::Deleted => Ok(app.store.commit_for(tx, Wake::Nobody).await?),
         PortDeletion::NotFound => Err(Problem::new(Kind::NotFound)),
+        PortDeletion::Leaving => Err(Problem::leaving("the port")),
         PortDeletion::InUse => {
             Err(Problem::with(Kind::Conflict, "an instance uses the port; delete the instance first"))
         }

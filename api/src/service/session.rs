@@ -1,6 +1,6 @@
 //! Sessions: log-in, refresh, log-out, and the list of one's own.
 
-use super::credential::prove;
+use super::credential::{prove, who};
 use super::login_attempt::{self, Attempt};
 use super::totp;
 use crate::App;
@@ -17,8 +17,9 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use iroko_model::{SessionId, UserId};
 use iroko_store::authority::{Scope, Subject, authority};
 use iroko_store::credential::{Credential, credential_by_account};
+use iroko_store::login_attempt::Proof;
 use iroko_store::session::{self, NewSession};
-use iroko_store::{Tx, Wake, login_challenge};
+use iroko_store::{Tx, Wake, login_challenge, request};
 use rand::Rng;
 use time::{Duration, OffsetDateTime};
 
@@ -60,7 +61,7 @@ pub async fn second_factor(app: &App, source: &Source, request: SecondFactorRequ
     let person = credential_by_account(&mut conn, found.ok_or_else(refused)?).await?;
     let person = person.filter(|person| !person.is_disabled).ok_or_else(refused)?;
     drop(conn);
-    let attempt = login_attempt::begin(app, &person.username, source).await?;
+    let attempt = login_attempt::begin(app, &person.username, source, Proof::Code).await?;
     let mut tx = app.store.begin().await?;
     if !totp::take_code(app, &mut tx, person.account_id, &request.code).await? {
         drop(tx);
@@ -125,6 +126,8 @@ pub async fn refresh(app: &App, source: &Source, request: RefreshRequest) -> Res
         Verdict::Repeat => session::refresh_token_repeated(&mut tx, &used).await?,
         Verdict::Reused => {
             session::session_revoke(&mut tx, token.account_id, token.session_id, "reuse", now).await?;
+            // Recorded as theirs. Other refused tokens are nobody's, and no more than counted.
+            note(credential_by_account(&mut tx, token.account_id).await?.as_ref());
             app.store.commit_aside(tx).await?;
             tracing::warn!(session = %token.session_id, source = %source.address, "a used refresh token came back; the session was ended");
             return Err(refused());
@@ -135,8 +138,16 @@ pub async fn refresh(app: &App, source: &Source, request: RefreshRequest) -> Res
     let person = person.filter(|person| !person.is_disabled).ok_or_else(refused)?;
     let begun = Begun { id: token.session_id, refresh_token: successor, idle_expires_at, expires_at: token.expires_at };
     let answer = answer(app, &mut tx, &person, begun, now).await?;
+    note(Some(&person));
     app.store.commit_for(tx, Wake::Nobody).await?;
     Ok(answer)
+}
+
+/// Notes whose session it is, for the audit log.
+fn note(person: Option<&Credential>) {
+    if let (Some(person), Some(request)) = (person, request::current()) {
+        request.set_who(who(person));
+    }
 }
 
 /// Their account holds, and no organization of theirs is suspended.

@@ -11,6 +11,7 @@ use crate::wire::totp::{RecoveryCodes, TotpCode, TotpEnrol, TotpEnrolment, TotpS
 use iroko_model::{Invalid, UserId};
 use iroko_store::authority::Subject;
 use iroko_store::credential::{Credential, credential_by_account};
+use iroko_store::login_attempt::Proof;
 use iroko_store::{Tx, Wake, totp};
 
 /// State of a person's second factor.
@@ -127,7 +128,7 @@ pub async fn take_code(app: &App, tx: &mut Tx, user: UserId, code: &str) -> Resu
 /// Uses a code up; the transaction that did is for what it allows, and ends with [`finish`].
 async fn with_code(app: &App, source: &Source, user: UserId, code: &str) -> Result<(Tx, Attempt)> {
     let owner = owner(app, user).await?;
-    let attempt = login_attempt::begin(app, &owner.username, source).await?;
+    let attempt = login_attempt::begin(app, &owner.username, source, Proof::Code).await?;
     let mut tx = app.store.begin().await?;
     if take_code(app, &mut tx, user, code).await? {
         return Ok((tx, attempt));

@@ -23,7 +23,7 @@ pub struct ApiKeyCreate {
     /// Name, unique in the service account.
     #[schema(min_length = 1, max_length = 128)]
     pub name: String,
-    /// It ends then; without, it holds until it is deleted.
+    /// It ends then; without, it holds until it is deleted. What a key makes ends with it at the latest.
     #[serde(default, with = "time::serde::rfc3339::option")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub expires_at: Option<OffsetDateTime>,

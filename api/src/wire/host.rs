@@ -23,6 +23,33 @@ pub struct HostUpdate {
     pub state: String,
 }
 
+/// Says that a host is lost for good.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"name": "host-2"}))]
+pub struct HostDeclareDead {
+    /// The host's name, so that no other one is meant.
+    #[schema(min_length = 1, max_length = 253)]
+    pub name: String,
+}
+
+/// What came of it.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({"host": {"id": "0198c0de-0000-7000-8000-000000000009", "name": "host-2", "state": "dead", "reachable": false,
+    "architecture": "x86_64", "vtep_ip": "192.0.2.22", "instances": 0, "capacity": {"vcpus": 64, "memory_mib": 131072, "disk_gib": 2000},
+    "used": {"vcpus": 0, "memory_mib": 0, "disk_gib": 0}, "labels": {}, "created_at": "2026-11-23T08:00:00Z"},
+    "lost": 7, "placed_anew": 1, "deleted": 2}))]
+pub struct HostDeclaredDead {
+    /// The host.
+    pub host: Host,
+    /// Instances that are lost: they ran on it, and their disks with them.
+    pub lost: i64,
+    /// Instances that had not run yet: another host is looked for.
+    pub placed_anew: i64,
+    /// Instances that were being deleted: they are gone.
+    pub deleted: i64,
+}
+
 /// An amount of virtual processors, memory and disk.
 #[derive(Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct Amounts {
@@ -45,7 +72,7 @@ pub struct Host {
     pub id: Uuid,
     /// Its unique name.
     pub name: String,
-    /// `enabled` or `disabled`.
+    /// `enabled`, `disabled` or `dead`.
     pub state: String,
     /// Both its agents were heard of within the lease.
     pub reachable: bool,

@@ -42,7 +42,7 @@ async fn only_the_right_password_gives_a_token(_: PgPoolOptions, connect: PgConn
     assert_eq!(projects["items"].as_array().unwrap().len(), 1);
     api.call(Method::GET, "/v1/system/hosts", Some(token), None).await.must(200);
     let missing = api.call(Method::POST, "/v1/auth/token", None, Some(json!({"username": "admin"}))).await;
-    assert_eq!(missing.fault(), fault("", "value_form"));
+    assert_eq!(missing.fault(), fault("/password", "field_missing"));
 }
 
 /// Checks a token with nothing but the published keys.

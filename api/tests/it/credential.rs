@@ -143,6 +143,13 @@ async fn strangers_do_not_lock_the_owner_out(_: PgPoolOptions, connect: PgConnec
     }
     assert_eq!(from("203.0.113.1", "admin", PASSWORD).await.status, 429, "whoever was never seen waits");
     from("192.0.2.8", "admin", PASSWORD).await.must(200);
+    // Another client of the same network fails: whoever has logged in from their own address before goes on, and
+    // the other one waits, also on other names.
+    for _ in 0..5 {
+        from("192.0.2.66", "admin", "wrong").await.problem("unauthorized", 401);
+    }
+    assert_eq!(from("192.0.2.66", "admin", PASSWORD).await.status, 429);
+    from("192.0.2.7", "admin", PASSWORD).await.must(200);
     // One network that tries many names waits for all of them.
     for number in 0..50 {
         from("2001:db8:0:1::1", &format!("name-{number}"), "wrong").await.problem("unauthorized", 401);

@@ -46,7 +46,7 @@ async fn network_limits_of_a_flavor_are_checked_and_shown(_: PgPoolOptions, conn
     let range = |field| fault(&format!("/network_limits/{field}"), "limit_range");
     assert_eq!(problem.faults(), [range("egress_kbit_s"), range("ingress_kbit_s"), range("ingress_packets_s")]);
     let unknown = api.system(Method::POST, "flavors", Some(limited(&json!({"kbit_s": 1})))).await;
-    assert_eq!(unknown.fault(), fault("/network_limits/kbit_s", "value_form"));
+    assert_eq!(unknown.fault(), fault("/network_limits/kbit_s", "field_unknown"));
     let limits = json!({"ingress_kbit_s": 100_000_000, "egress_packets_s": 1});
     let made = api.system(Method::POST, "flavors", Some(limited(&limits))).await.must(201);
     assert_eq!(made["network_limits"], limits);

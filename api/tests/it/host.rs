@@ -1,7 +1,10 @@
 //! Hosts and enrolment tokens.
 
-use crate::agent_link::world::enrolled_host;
+use crate::agent_link::world::{Agent, enrolled_host, place};
 use crate::world::{Api, fault};
+use iroko_agent_link::agent::LinkError;
+use iroko_agent_link::wire::{AgentKind, InstanceObservation, Report};
+use iroko_model::instance::ObservedState;
 use reqwest::Method;
 use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -56,4 +59,99 @@ async fn tokens_are_shown_once(_: PgPoolOptions, connect: PgConnectOptions) {
     let at = format!("enrolment-tokens/{}", made["id"].as_str().unwrap());
     api.system(Method::DELETE, &at, None).await.must(204);
     api.system(Method::DELETE, &at, None).await.problem("not-found", 404);
+}
+
+#[sqlx::test(migrations = "../store/migrations")]
+async fn a_host_is_dead_by_the_operators_word(_: PgPoolOptions, connect: PgConnectOptions) {
+    let api = Api::start(&connect).await;
+    let (compute, _) = Agent::pair(&api, "host-1", "192.0.2.1").await;
+    let (mut other, mut other_net) = Agent::pair(&api, "host-2", "192.0.2.2").await;
+    let (id, ground) = (compute.host(), api.ground("10.0.0.0/24").await);
+    let instances = [api.instance(&ground).await, api.instance(&ground).await, api.instance(&ground).await];
+    let [ran, waited, deleted] = instances;
+    let neighbour = api.instance(&ground).await;
+    for instance in instances {
+        place(&api, instance, id).await;
+    }
+    place(&api, neighbour, other.host()).await;
+    other_net.watch().await;
+    let running = InstanceObservation::new(ran, 1, ObservedState::Running);
+    compute
+        .link
+        .report(&Report { instances: vec![running], ..Report::heartbeat(AgentKind::Compute, 1, 1) })
+        .await
+        .unwrap();
+    api.delete(&format!("instances/{deleted}")).await.must(202);
+    let at = format!("hosts/{id}/declare-dead");
+    let declare = async |name: &str| api.system(Method::POST, &at, Some(json!({"name": name}))).await;
+    assert_eq!(declare("host-2").await.fault(), fault("/name", "host_name_other"));
+    let alive = declare("host-1").await;
+    assert!(alive.problem("conflict", 409)["detail"].as_str().unwrap().contains("cut its power"));
+    let silent = "UPDATE host_agent SET seen_at = now() - interval '1 hour' WHERE host_id = $1";
+    sqlx::query(silent).bind(id.as_uuid()).execute(api.store.pool()).await.unwrap();
+    let told = declare("host-1").await.must(200);
+    assert_eq!((&told["lost"], &told["placed_anew"], &told["deleted"]), (&json!(1), &json!(1), &json!(1)));
+    assert_eq!((&told["host"]["state"], &told["host"]["instances"]), (&json!("dead"), &json!(0)));
+    declare("host-1").await.problem("conflict", 409);
+    // It never comes back by itself, nor by mistake.
+    assert!(matches!(compute.link.report(&Report::heartbeat(AgentKind::Compute, 1, 2)).await, Err(LinkError::Refused)));
+    let enable = api.system(Method::PATCH, &format!("hosts/{id}"), Some(json!({"state": "enabled"}))).await;
+    enable.problem("conflict", 409);
+    let again = api.system(Method::PATCH, &format!("hosts/{id}"), Some(json!({"state": "dead"}))).await;
+    assert_eq!(again.fault(), fault("/state", "host_state_dead"));
+    // What became of its instances.
+    let show = async |id| api.get(&format!("instances/{id}")).await.must(200);
+    let lost = show(ran).await;
+    assert!(lost["status"] == "error" && lost["status_reason"].as_str().unwrap().contains("was lost"), "{lost}");
+    assert_eq!(show(waited).await["status"], "pending");
+    assert_eq!(show(deleted).await["status"], "deleted");
+    // A lost one is not made anew behind its owner's back; they delete it at once.
+    for verb in ["start", "stop", "reboot"] {
+        api.act(&format!("instances/{ran}/{verb}")).await.problem("conflict", 409);
+    }
+    let address = lost["interfaces"][0]["ip_addresses"][0].as_str().unwrap().to_owned();
+    api.delete(&format!("instances/{ran}")).await.must(202);
+    assert_eq!(show(ran).await["status"], "deleted");
+    assert!(!api.get("ports").await.text.contains(&address), "its address is free");
+    // The neighbour's host forgets the way to it; the one that waited goes there.
+    place(&api, waited, other.host()).await;
+    let mut gone = false;
+    for _ in 0..4 {
+        other_net.watch().await;
+        gone = other_net.desired.peers.values().flat_map(|peers| peers.values()).all(|peer| peer.host_id != id);
+        if gone {
+            break;
+        }
+    }
+    assert!(gone, "{:?}", other_net.desired.peers);
+    other.watch().await;
+    assert!(other.desired.instances.contains_key(&waited));
+    // And the host is taken off the list.
+    api.system(Method::DELETE, &format!("hosts/{id}"), None).await.must(204);
+    let record = "SELECT count(*) FROM audit_record WHERE operation = 'host_declare_dead' AND outcome = 'done'";
+    assert_eq!(sqlx::query_scalar::<_, i64>(record).fetch_one(api.store.pool()).await.unwrap(), 1);
+}
+
+#[sqlx::test(migrations = "../store/migrations")]
+async fn instances_being_deleted_hold_no_silent_host(_: PgPoolOptions, connect: PgConnectOptions) {
+    let api = Api::start(&connect).await;
+    let (compute, _) = Agent::pair(&api, "host-1", "192.0.2.1").await;
+    let (id, ground) = (compute.host(), api.ground("10.0.0.0/24").await);
+    let (one, two) = (api.instance(&ground).await, api.instance(&ground).await);
+    place(&api, one, id).await;
+    place(&api, two, id).await;
+    api.delete(&format!("instances/{one}")).await.must(202);
+    let at = format!("hosts/{id}");
+    let delete = async || api.system(Method::DELETE, &at, None).await;
+    api.system(Method::PATCH, &at, Some(json!({"state": "disabled"}))).await.must(200);
+    delete().await.problem("conflict", 409);
+    let silent = "UPDATE host_agent SET seen_at = now() - interval '1 hour'";
+    sqlx::query(silent).execute(api.store.pool()).await.unwrap();
+    delete().await.problem("conflict", 409);
+    assert_eq!(api.get(&format!("instances/{one}")).await.must(200)["status"], "deleting", "one is still wanted");
+    api.delete(&format!("instances/{two}")).await.must(202);
+    delete().await.must(204);
+    for instance in [one, two] {
+        assert_eq!(api.get(&format!("instances/{instance}")).await.must(200)["status"], "deleted");
+    }
 }

@@ -42,7 +42,7 @@ async fn requests_are_checked_with_pointers_and_rules(_: PgPoolOptions, connect:
     let many = |what: &Value, count: usize| Value::Array(vec![what.clone(); count]);
     let table = [
         ("name", json!(""), "/name", "name_empty"),
-        ("name", json!(7), "/name", "value_form"),
+        ("name", json!(7), "/name", "value_type"),
         ("flavor_id", nobody.clone(), "/flavor_id", "reference_not_found"),
         ("flavor_id", json!("small"), "/flavor_id", "value_form"),
         ("image_id", nobody.clone(), "/image_id", "reference_not_found"),
@@ -53,13 +53,13 @@ async fn requests_are_checked_with_pointers_and_rules(_: PgPoolOptions, connect:
         ("interfaces", many(&port, 2), "/interfaces/1/port_id", "port_twice"),
         ("interfaces", json!([port]), "/interfaces/0/port_id", "reference_not_found"),
         ("interfaces", json!([{"network_id": nobody}]), "/interfaces/0/network_id", "reference_not_found"),
-        ("interfaces", json!([{"network": nobody}]), "/interfaces/0/network", "value_form"),
+        ("interfaces", json!([{"network": nobody}]), "/interfaces/0/network", "field_unknown"),
         ("ssh_key_ids", json!([nobody]), "/ssh_key_ids/0", "reference_not_found"),
         ("ssh_key_ids", many(&nobody, 33), "/ssh_key_ids", "ssh_keys_too_many"),
         ("user_data", json!("x".repeat(65537)), "/user_data", "user_data_long"),
         ("user_data", json!("a\0b"), "/user_data", "user_data_nul"),
         ("labels", json!({"": "x"}), "/labels", "label_key_form"),
-        ("colour", json!("green"), "/colour", "value_form"),
+        ("colour", json!("green"), "/colour", "field_unknown"),
     ];
     for (field, value, pointer, rule) in table {
         let mut request = ground.request("vm");

@@ -7,6 +7,8 @@ mod agent_link;
 mod api_key;
 mod audit;
 mod authorisation;
+mod authority;
+mod bounds;
 mod connection_log;
 mod conventions;
 mod credential;

@@ -71,5 +71,5 @@ async fn ranges_are_checked_with_pointers_and_rules(_: PgPoolOptions, connect: P
     let detail = overlap.problem("conflict", 409)["detail"].as_str().unwrap().to_owned();
     assert!(detail.contains("10.0.4.0/24 overlaps"), "{detail}");
     let bad = api.get("subnets?network_id=x").await;
-    bad.problem("bad-request", 400);
+    assert_eq!(bad.fault(), fault("network_id", "value_type"));
 }

@@ -396,5 +396,6 @@ async fn a_portal_lists_the_providers_of_an_organization(_: PgPoolOptions, conne
     assert_eq!(offered(Uuid::now_v7()).await, json!({"items": []}));
     world.set(json!({"is_disabled": true})).await.must(200);
     assert_eq!(offered(world.organization).await, json!({"items": []}));
-    world.api.call(Method::GET, "/v1/auth/oidc", None, None).await.problem("bad-request", 400);
+    let missing = world.api.call(Method::GET, "/v1/auth/oidc", None, None).await;
+    assert_eq!(missing.fault(), crate::world::fault("organization_id", "field_missing"));
 }

@@ -66,7 +66,7 @@ async fn only_a_policy_of_the_project_with_limits_that_are_some(_: PgPoolOptions
     let limit = |field| fault(&format!("/network_limits/{field}"), "limit_range");
     let wanted = [fault("/name", "name_empty"), limit("egress_kbit_s"), limit("ingress_packets_s")];
     assert_eq!(api.post("qos-policies", wrong.clone()).await.faults(), wanted);
-    assert_eq!(api.post("qos-policies", json!({"name": "q"})).await.fault(), fault("", "value_form"));
+    assert_eq!(api.post("qos-policies", json!({"name": "q"})).await.fault(), fault("/network_limits", "field_missing"));
     let own = policy(&api, "own", json!({})).await;
     assert_eq!(patch(&api, &format!("qos-policies/{own}"), wrong).await.faults(), wanted);
     let theirs = format!("/v1/projects/{}/qos-policies", api.other);

@@ -165,3 +165,28 @@ async fn it_can_be_given_up_and_taken_away(_: PgPoolOptions, connect: PgConnectO
     reset(path(ids.0)).await.problem("not-found", 404);
     first_step(&api).await.must(200);
 }
+
+#[sqlx::test(migrations = "../store/migrations")]
+async fn wrong_codes_are_forgiven_by_a_right_one_only(_: PgPoolOptions, connect: PgConnectOptions) {
+    let api = Api::start(&connect).await;
+    let (tokens, secret, _) = set_up(&api).await;
+    let right = code(&api, &secret);
+    let wrong = if right == "000000" { "111111" } else { "000000" };
+    let guess = async || call(&api, &tokens, Method::POST, "totp/disable", Some(json!({"code": wrong}))).await.status;
+    for _ in 0..4 {
+        assert_eq!(guess().await, 422);
+    }
+    // The right password proves nothing of the second factor.
+    call(&api, &tokens, Method::POST, "totp", Some(json!({"password": PASSWORD}))).await.problem("conflict", 409);
+    assert_eq!(guess().await, 422);
+    assert_eq!(guess().await, 429, "the sixth waits");
+    call(&api, &tokens, Method::POST, "totp", Some(json!({"password": PASSWORD})))
+        .await
+        .problem("too-many-requests", 429);
+    // A right code forgives all.
+    api.app().credentials.clock.advance(Duration::minutes(2));
+    let body = json!({"code": code(&api, &secret)});
+    call(&api, &tokens, Method::POST, "totp/recovery-codes", Some(body)).await.must(200);
+    let left: i64 = sqlx::query_scalar("SELECT count(*) FROM login_attempt").fetch_one(api.store.pool()).await.unwrap();
+    assert_eq!(left, 0);
+}

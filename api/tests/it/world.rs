@@ -2,7 +2,9 @@
 
 use iroko_api::auth::config::AuthConfig;
 use iroko_api::auth::token::{Claims, ISSUER};
-use iroko_api::config::{AgentLinkConfig, BootstrapConfig, Config, ImageConfig, NetworkConfig};
+use iroko_api::config::{
+    AgentLinkConfig, BootstrapConfig, Config, ConnectionConfig, EventConfig, HostCeiling, ImageConfig, NetworkConfig,
+};
 use iroko_api::layers::rate::RateConfig;
 use iroko_api::server::{Listening, serve};
 use iroko_model::{InstanceId, Labels, Name, OrganizationId, ProjectId, Role, Username};
@@ -377,6 +379,8 @@ fn config(connect: &PgConnectOptions, state_dir: PathBuf) -> Config {
             names: vec!["127.0.0.1".into()],
             lease_s: 20,
             certificate_days: 30,
+            connection: ConnectionConfig::of_agents(),
+            host_most: HostCeiling::default(),
         },
         bootstrap: BootstrapConfig {
             organization: "default".into(),
@@ -385,10 +389,16 @@ fn config(connect: &PgConnectOptions, state_dir: PathBuf) -> Config {
             password: PASSWORD.into(),
         },
         auth: AuthConfig::default(),
-        rate: RateConfig { caller_per_minute: 1_000_000, address_per_minute: 1_000_000 },
+        rate: RateConfig {
+            caller_per_minute: 1_000_000,
+            address_per_minute: 1_000_000,
+            refusals_recorded_per_minute: 1_000_000,
+        },
         audit_log_name: "iroko/test".into(),
         network: NetworkConfig::default(),
         image: ImageConfig::default(),
+        event: EventConfig::default(),
+        connection: ConnectionConfig::default(),
     }
 }
 

@@ -17,7 +17,10 @@
 //!   active ─> Shutdown ─(again)─> Rest(Stopping) ─(overdue)─> Destroy ─> off ─> Rest(Stopped)
 //!   no record ─Begin─> MakeDisk ─> MakeSeed ─> Define ─> off ─> Rest(Stopped)
 //!
-//!  wanted gone, or not known to anyone
+//!  not named by anybody, and not told to be gone
+//!   anything there ─> Rest(Orphan): kept as it is, running or not      nothing there ─> Rest(Absent)
+//!
+//!  wanted gone
 //!   active ─> Destroy ─> off ─> Undefine ─> RemoveAll ─> Rest(Absent)
 //! ```
 //!
@@ -34,8 +37,10 @@ pub enum Want {
     Running,
     /// It exists and is off.
     Stopped,
-    /// No trace of it is left: deleted, or not among what is desired.
+    /// No trace of it is left: somebody said so.
     Gone,
+    /// It stays as it is: nobody named it, which is no order to remove it.
+    AsItIs,
 }
 
 /// Whether the machine's ports are plugged.
@@ -155,12 +160,16 @@ pub enum Rest {
     DiskLost,
     /// No trace is left.
     Absent,
+    /// Something is there that nobody named.
+    Orphan,
 }
 
 /// Decides the next step.
 pub fn next(facts: &Facts<'_>) -> Step {
-    if facts.want == Want::Gone {
-        return vanish(facts);
+    match facts.want {
+        Want::Gone => return vanish(facts),
+        Want::AsItIs => return leave(facts),
+        Want::Running | Want::Stopped => {}
     }
     let Some(record) = facts.record else { return Step::Begin };
     match &record.failed {
@@ -181,6 +190,12 @@ fn vanish(facts: &Facts<'_>) -> Step {
         (Some(step), _) => step,
         (None, None) => Step::Rest(Rest::Absent),
     }
+}
+
+/// Nothing is done, whatever is there.
+const fn leave(facts: &Facts<'_>) -> Step {
+    let is_there = facts.domain.is_some() || facts.record.is_some() || facts.litter || facts.disk || facts.seed;
+    Step::Rest(if is_there { Rest::Orphan } else { Rest::Absent })
 }
 
 /// Towards nothing but the record; `None` once there.
@@ -213,6 +228,7 @@ fn keep(facts: &Facts<'_>, record: &Record) -> Step {
         (Want::Stopped, Some(Off)) => prepare(facts, record).unwrap_or(Step::Rest(Rest::Stopped)),
         (Want::Stopped, None) => prepare(facts, record).unwrap_or(Step::Define),
         (Want::Gone, _) => vanish(facts),
+        (Want::AsItIs, _) => leave(facts),
     }
 }
 

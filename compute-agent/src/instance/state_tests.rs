@@ -4,7 +4,7 @@ use super::super::record::{Failure, Reboot};
 use super::*;
 use iroko_model::InstanceId;
 
-const WANTS: [Want; 3] = [Want::Running, Want::Stopped, Want::Gone];
+const WANTS: [Want; 4] = [Want::Running, Want::Stopped, Want::Gone, Want::AsItIs];
 const DOMAINS: [Option<DomainState>; 6] = [
     None,
     Some(DomainState::Off),
@@ -156,6 +156,11 @@ fn every_world_comes_to_rest_where_it_should() {
         };
         let allowed: &[Rest] = match first.want {
             Want::Gone => &[Rest::Absent],
+            Want::AsItIs => {
+                assert!(steps.is_empty(), "kept as it is: {first:?} {steps:?}");
+                let is_there = first.domain.is_some() || first.record.is_some() || first.disk || first.seed;
+                if is_there { &[Rest::Orphan] } else { &[Rest::Absent] }
+            }
             // Only where a start is under way, and only until it has had its time.
             _ if rest == Rest::AwaitStart => {
                 assert!(first.domain == Some(DomainState::Starting) && !first.start_overdue, "{first:?}");
@@ -226,6 +231,7 @@ fn the_arrows_of_the_diagram() {
         (World { want: Want::Stopped, ..well.clone() }, Step::Shutdown),
         (World { want: Want::Stopped, stop: StopClock::Asked, ..well.clone() }, Step::Rest(Rest::Stopping)),
         (World { want: Want::Stopped, stop: StopClock::Overdue, ..well.clone() }, Step::Destroy),
+        (World { want: Want::AsItIs, ..well.clone() }, Step::Rest(Rest::Orphan)),
         (World { want: Want::Gone, ..well }, Step::Destroy),
         (fresh.clone(), Step::MakeDisk),
         (World { disk: true, ..fresh.clone() }, Step::MakeSeed),

@@ -12,7 +12,7 @@ use super::state::{self, Facts, Ports, Rest, Step, Want};
 use crate::host::{Host, Wanted};
 use crate::hypervisor::DomainState;
 use crate::storage::Held;
-use iroko_agent_link::wire::{InstanceObservation, InstanceSpec};
+use iroko_agent_link::wire::{InstanceObservation, InstanceSpec, OrphanObservation};
 use iroko_model::InstanceId;
 use iroko_model::instance::{ObservedState, Power};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -111,6 +111,9 @@ impl Machine {
             Err(error) => return self.blind(&error),
         };
         self.memory.wanted(seen.want, seen.generation);
+        if seen.want != Want::AsItIs || is_nothing(&seen) {
+            self.tell_orphan(false, false, None);
+        }
         if matches!(seen.domain, None | Some(DomainState::Off)) {
             self.memory.stopped();
         }
@@ -128,21 +131,24 @@ impl Machine {
 
     /// `None` while nothing is known of what is desired.
     async fn look(&mut self) -> Result<Option<Seen>, StepError> {
-        let spec = match self.host.wanted(self.id) {
+        let (spec, want) = match self.host.wanted(self.id) {
             Wanted::Unknown => return Ok(None),
-            Wanted::Nowhere => None,
-            Wanted::Spec(spec) => Some(spec),
+            Wanted::Gone => (None, Want::Gone),
+            Wanted::Orphan(spec) => (spec, Want::AsItIs),
+            Wanted::Spec(spec) => {
+                let want = match spec.power {
+                    Power::Running => Want::Running,
+                    Power::Stopped => Want::Stopped,
+                    Power::Deleted => Want::Gone,
+                };
+                (Some(spec), want)
+            }
         };
         let held = self.host.storage.look(self.id).await?;
         let domain = self.host.hypervisor.state(self.id).await?;
         let known = spec.as_ref().map(|spec| spec.generation).or(self.generation);
         let generation = known.or(held.record.as_ref().map(|record| record.generation));
         self.generation = generation;
-        let want = match spec.as_ref().map(|spec| spec.power) {
-            Some(Power::Running) => Want::Running,
-            Some(Power::Stopped) => Want::Stopped,
-            Some(Power::Deleted) | None => Want::Gone,
-        };
         Ok(Some(Seen { spec, want, generation: generation.unwrap_or(0), domain, held }))
     }
 
@@ -187,6 +193,7 @@ impl Machine {
             Rest::Failed => (ObservedState::Failed, failure(seen)),
             Rest::DiskLost => (ObservedState::Failed, Some(DISK_LOST.to_owned())),
             Rest::Absent => (ObservedState::Absent, None),
+            Rest::Orphan => return self.orphan(seen),
         };
         match rest {
             Rest::Running => self.memory.seen_running(),
@@ -201,6 +208,20 @@ impl Machine {
         let life = seen.held.record.as_ref().map_or(Life::Building, |record| record.life);
         let until = if rest == Rest::AwaitPorts { self.memory.ports_until(life, &self.host.config) } else { clock };
         Pass::Rest { until, ports: rest == Rest::AwaitPorts }
+    }
+
+    /// It stays as it is, and is told.
+    fn orphan(&self, seen: &Seen) -> Pass {
+        let is_running = seen.domain == Some(DomainState::Running);
+        tracing::warn!(is_running, "nobody named this machine, and nobody said that it is gone; it is kept as it is");
+        self.tell_orphan(true, is_running, seen.spec.clone());
+        self.mailbox.rest(Some(Rested { domain: seen.domain, spec: seen.spec.clone() }));
+        Pass::Rest { until: None, ports: false }
+    }
+
+    fn tell_orphan(&self, is_there: bool, is_running: bool, spec: Option<Arc<InstanceSpec>>) {
+        let (instance_id, port_id, network_id) = (self.id, None, None);
+        self.host.reporter.orphan(OrphanObservation { instance_id, port_id, network_id, is_there, is_running, spec });
     }
 
     async fn step(&mut self, step: Step, seen: &Seen) -> Pass {
@@ -298,7 +319,8 @@ impl Machine {
     }
 
     fn report(&self, seen: &Seen, state: ObservedState, reason: Option<String>) {
-        if seen.spec.is_none() && self.generation.is_none() {
+        // Of what nobody named only that is told.
+        if seen.want == Want::AsItIs || seen.spec.is_none() && self.generation.is_none() {
             return;
         }
         let reboots = seen.held.record.as_ref().map_or(0, |record| record.reboots);
@@ -316,6 +338,11 @@ impl Machine {
         let ports: Vec<_> = spec.nics.iter().map(|nic| nic.port_id).collect();
         self.host.ready.wait(&ports).await;
     }
+}
+
+fn is_nothing(seen: &Seen) -> bool {
+    let held = &seen.held;
+    seen.domain.is_none() && held.record.is_none() && !held.disk && !held.seed && !held.litter
 }
 
 fn record(seen: &Seen) -> Option<&Record> {

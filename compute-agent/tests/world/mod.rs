@@ -3,7 +3,7 @@
 
 use iroko_agent_link::agent::{DesiredHandle, ReadyPorts, Reporter};
 use iroko_agent_link::wire::{
-    Change, DesiredReply, ImageSpec, InstanceObservation, InstanceSpec, NicSpec, Object, ObjectKey,
+    Change, DesiredReply, ImageSpec, InstanceObservation, InstanceSpec, NicSpec, Object, ObjectKey, OrphanObservation,
 };
 use iroko_compute_agent::faults::Faults;
 use iroko_compute_agent::hypervisor::fake::FakeHypervisor;
@@ -103,8 +103,26 @@ impl World {
         self.apply(vec![Change::Gone(ObjectKey::Instance(id))]);
     }
 
+    /// As the control plane answers that does not know of anything, its database being one of yesterday.
+    pub fn want_nothing(&self) {
+        let (changes, consoles_wanted, kept) = (vec![], vec![], vec![]);
+        self.desired.apply(&DesiredReply { revision: "r".into(), full: true, changes, consoles_wanted, kept });
+    }
+
+    /// What is still to be told of an orphan.
+    pub fn orphan(&self, id: InstanceId) -> Option<OrphanObservation> {
+        let told = self.reporter.batch(iroko_agent_link::agent::REPORT_MAX).orphans;
+        told.into_iter().find(|orphan| orphan.instance_id == id)
+    }
+
     fn apply(&self, changes: Vec<Change>) {
-        self.desired.apply(&DesiredReply { revision: "r".into(), full: false, changes, consoles_wanted: vec![] });
+        self.desired.apply(&DesiredReply {
+            revision: "r".into(),
+            full: false,
+            changes,
+            consoles_wanted: vec![],
+            kept: Vec::new(),
+        });
     }
 
     pub fn plug(&self, spec: &InstanceSpec) {

@@ -40,7 +40,13 @@ impl World {
 
     fn apply(&self, changes: Vec<Change>) -> Dirty {
         let keys = changes.iter().map(Change::key).collect();
-        self.desired.apply(&DesiredReply { revision: "r".into(), full: false, changes, consoles_wanted: vec![] });
+        self.desired.apply(&DesiredReply {
+            revision: "r".into(),
+            full: false,
+            changes,
+            consoles_wanted: vec![],
+            kept: Vec::new(),
+        });
         Dirty { all: false, keys }
     }
 

@@ -147,7 +147,13 @@ impl Host {
     /// Applies changes and passes over them.
     pub fn change(&self, changes: Vec<Change>) -> PassReport {
         let keys = changes.iter().map(Change::key).collect();
-        self.desired.apply(&DesiredReply { revision: "r".into(), full: false, changes, consoles_wanted: vec![] });
+        self.desired.apply(&DesiredReply {
+            revision: "r".into(),
+            full: false,
+            changes,
+            consoles_wanted: vec![],
+            kept: Vec::new(),
+        });
         self.pass(Dirty { all: false, keys })
     }
 

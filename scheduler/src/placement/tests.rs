@@ -13,6 +13,7 @@ fn host(vcpus: u64, memory_mib: u64, disk_gib: u64) -> HostView {
         capacity: Resources { vcpus, memory_mib, disk_gib },
         used: Resources::default(),
         instances: 0,
+        resting: false,
     }
 }
 
@@ -37,10 +38,11 @@ fn a_batch_spreads() {
 #[test]
 fn each_constraint_removes() {
     let fits = host(4, 4096, 40);
-    let table: [(Option<Constraint>, HostView); 7] = [
+    let table: [(Option<Constraint>, HostView); 8] = [
         (None, fits.clone()),
         (Some(Constraint::Disabled), HostView { enabled: false, ..fits.clone() }),
         (Some(Constraint::Silent), HostView { alive: false, ..fits.clone() }),
+        (Some(Constraint::Resting), HostView { resting: true, ..fits.clone() }),
         (Some(Constraint::Architecture), HostView { architecture: Some(Architecture::Aarch64), ..fits.clone() }),
         (Some(Constraint::Vcpus), HostView { used: Resources { vcpus: 4, ..Resources::default() }, ..fits.clone() }),
         (Some(Constraint::Memory), host(4, 1023, 40)),

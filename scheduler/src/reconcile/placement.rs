@@ -42,7 +42,7 @@ impl Reconcile for Placement {
     async fn pass(&mut self, store: &Store) -> iroko_store::Result<PassReport> {
         let mut tx = store.begin_planned().await?;
         let claimed = placement::placement_claim(&mut tx, BATCH).await?;
-        let is_full = claimed.len() as i64 == BATCH;
+        let is_full = i64::try_from(claimed.len()) == Ok(BATCH);
         let (suspended, batch): (Vec<_>, Vec<_>) = claimed.into_iter().partition(|machine| machine.suspended);
         if !suspended.is_empty() {
             let why = |machine: Pending| (machine.id, SUSPENDED.to_owned());

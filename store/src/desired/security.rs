@@ -1,7 +1,8 @@
 //! What hosts must know of security groups: which host needs what, and the objects themselves.
 
 use super::BoundPort;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::number::unsigned;
 use crate::security_group_rule::columns;
 use crate::tx::Conn;
 use ipnetwork::IpNetwork;
@@ -110,14 +111,17 @@ pub async fn security_group_specs(conn: &mut Conn, ids: &[Uuid]) -> Result<Vec<A
         let spec = RuleSpec { id: row.id.into(), rule: columns!(row).try_into()? };
         rules.entry(row.security_group_id).or_default().push(spec);
     }
-    let spec = |id: Uuid, generation: i64, is_stateful: bool| SecurityGroupSpec {
-        id: id.into(),
-        generation: generation as u64,
-        is_stateful,
-        rules: rules.remove(&id).unwrap_or_default(),
+    let spec = |id: Uuid, generation: i64, is_stateful: bool| {
+        let rules = rules.remove(&id).unwrap_or_default();
+        Ok::<_, Error>(SecurityGroupSpec {
+            id: id.into(),
+            generation: unsigned("generation", generation)?,
+            is_stateful,
+            rules,
+        })
     };
     let mut spec = spec;
-    Ok(groups.into_iter().map(|row| Arc::new(spec(row.id, row.generation, row.stateful))).collect())
+    groups.into_iter().map(|row| Ok(Arc::new(spec(row.id, row.generation, row.stateful)?))).collect()
 }
 
 /// The members of groups, each on a network: ports that are bound to a host.
@@ -154,10 +158,12 @@ pub async fn member_specs(conn: &mut Conn, of: &[(SecurityGroupId, NetworkId)]) 
 pub async fn address_set_specs(conn: &mut Conn, ids: &[Uuid]) -> Result<Vec<Arc<AddressSetSpec>>> {
     let rows =
         sqlx::query!("SELECT id, generation, cidrs FROM address_set WHERE id = ANY ($1)", ids).fetch_all(conn).await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Arc::new(AddressSetSpec { id: row.id.into(), generation: row.generation as u64, cidrs: row.cidrs }))
-        .collect())
+    rows.into_iter()
+        .map(|row| {
+            let generation = unsigned("generation", row.generation)?;
+            Ok(Arc::new(AddressSetSpec { id: row.id.into(), generation, cidrs: row.cidrs }))
+        })
+        .collect()
 }
 
 impl BoundPort {

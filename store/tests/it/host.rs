@@ -133,14 +133,14 @@ async fn a_deleted_host_is_refused_and_one_in_use_stays(_: PgPoolOptions, connec
     let machine = world.instance(size(1), &[]).await;
     world.place(machine, id).await;
     let mut conn = world.store.connection().await.unwrap();
-    let refused = host::host_delete(&mut conn, id).await;
+    let refused = host::host_delete(&mut conn, id, 20.0).await;
     assert!(matches!(refused, Err(Error::InUse(_))), "{refused:?}");
     let mut tx = world.begin().await;
     iroko_store::instance::instance_delete(&mut tx, world.project, machine).await.unwrap();
     iroko_store::instance::instance_finish_delete(&mut tx, &[machine.as_uuid()]).await.unwrap();
     world.commit(tx).await;
-    assert!(host::host_delete(&mut conn, id).await.unwrap());
-    assert!(!host::host_delete(&mut conn, id).await.unwrap());
+    assert!(host::host_delete(&mut conn, id, 20.0).await.unwrap());
+    assert!(!host::host_delete(&mut conn, id, 20.0).await.unwrap());
     assert!(!holds(&world, id, Net, "host-1").await && !holds(&world, id, Compute, "host-1").await);
     assert_eq!(begin_session(&world, id, Net).await, None);
 }

@@ -168,6 +168,7 @@ async fn fail_build(world: &World, id: InstanceId, host: HostId, sequence: i64) 
         instances: vec![seen],
         ports: vec![],
         consoles: vec![],
+        orphans: vec![],
     };
     let mut tx = world.begin().await;
     assert_eq!(report::reports_accept(&mut tx, &[(host, &report)]).await.unwrap().0, [true]);
@@ -181,8 +182,11 @@ async fn a_failed_build_moves_on_and_is_given_up_after_the_bound(_: PgPoolOption
     let network = world.network(&["10.0.0.0/24"]).await;
     let id = world.instance(size(1), &[network]).await;
     let port = world.get(id).await.interfaces.0[0].port_id;
-    for number in 1..=MOST_HOSTS {
-        let host = world.host(&format!("host-{number}"), room(8)).await;
+    let mut hosts = Vec::new();
+    for number in 0..=MOST_HOSTS {
+        hosts.push(world.host(&format!("host-{number}"), room(8)).await);
+    }
+    for (number, host) in (1..=MOST_HOSTS).zip(hosts) {
         world.place(id, host).await;
         fail_build(&world, id, host, 1).await;
         let (_, before) = world.changes(0).await;
@@ -215,9 +219,11 @@ async fn a_failed_build_moves_on_and_is_given_up_after_the_bound(_: PgPoolOption
 async fn a_start_tries_a_given_up_machine_anew(_: PgPoolOptions, connect: PgConnectOptions) {
     let world = World::new(&connect, 4).await;
     let host = world.host("host", room(8)).await;
+    world.host("another", room(8)).await;
     let id = world.instance(size(1), &[]).await;
     world.place(id, host).await;
     fail_build(&world, id, host, 1).await;
+    assert_eq!(world.get(id).await.status(), Status::Building, "not the last word yet");
     let mut tx = world.begin().await;
     placement_take_back(&mut tx, 1, 100).await.unwrap();
     world.commit(tx).await;
@@ -233,4 +239,61 @@ async fn a_start_tries_a_given_up_machine_anew(_: PgPoolOptions, connect: PgConn
     placement_take_back(&mut tx, 2, 100).await.unwrap();
     world.commit(tx).await;
     assert_eq!((world.get(id).await.host_id, world.get(id).await.status()), (None, Status::Pending));
+}
+
+/// Whatever the bound, there is an end once no other host could take it: also in a cloud of one or two.
+#[sqlx::test(migrations = "./migrations")]
+async fn a_failed_build_is_given_up_where_no_other_host_could_take_it(_: PgPoolOptions, connect: PgConnectOptions) {
+    let world = World::new(&connect, 4).await;
+    let hosts = [world.host("host-1", room(8)).await, world.host("host-2", room(8)).await];
+    world.host("small", room(1)).await;
+    let off = world.host("off", room(8)).await;
+    let mut tx = world.begin().await;
+    assert!(host::host_set_state(&mut tx, off, HostState::Disabled).await.unwrap());
+    world.commit(tx).await;
+    let id = world.instance(size(2), &[]).await;
+    for (host, status) in hosts.into_iter().zip([Status::Pending, Status::Error]) {
+        world.place(id, host).await;
+        fail_build(&world, id, host, 1).await;
+        let mut tx = world.begin().await;
+        placement_take_back(&mut tx, 10, 100).await.unwrap();
+        world.commit(tx).await;
+        assert_eq!(world.get(id).await.status(), status);
+        let reason = world.get(id).await.status_reason().unwrap();
+        assert!(reason.contains("no such image"), "{reason}");
+    }
+}
+
+/// A host that fails everybody's builds draws no more of them for a while; one project alone makes none rest.
+#[sqlx::test(migrations = "./migrations")]
+async fn a_host_that_fails_several_projects_rests(_: PgPoolOptions, connect: PgConnectOptions) {
+    let world = World::new(&connect, 4).await;
+    let host = world.host("host", room(64)).await;
+    world.host("another", room(64)).await;
+    let resting = async || {
+        let mut conn = world.store.connection().await.unwrap();
+        let view = placement_view(&mut conn, LEASE_S).await.unwrap();
+        view.iter().find(|seen| seen.id == host).unwrap().resting
+    };
+    let fail = async |sequence| {
+        let id = world.instance(size(1), &[]).await;
+        world.place(id, host).await;
+        fail_build(&world, id, host, sequence).await;
+        let mut tx = world.begin().await;
+        placement_take_back(&mut tx, 3, 100).await.unwrap();
+        world.commit(tx).await;
+    };
+    for sequence in 1..=5 {
+        fail(sequence).await;
+    }
+    assert!(!resting().await, "one project, with a damaged image maybe");
+    let others = "INSERT INTO host_build_failure (host_id, wanted_by, failed_at) SELECT $1, gen_random_uuid(), now() FROM generate_series(1, 2)";
+    sqlx::query(others).bind(host.as_uuid()).execute(world.store.pool()).await.unwrap();
+    assert!(resting().await);
+    // It builds something again.
+    let id = world.instance(size(1), &[]).await;
+    world.place(id, host).await;
+    let ran = "UPDATE instance SET ran_at = clock_timestamp() WHERE id = $1";
+    sqlx::query(ran).bind(id.as_uuid()).execute(world.store.pool()).await.unwrap();
+    assert!(!resting().await);
 }

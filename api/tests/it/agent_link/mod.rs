@@ -2,7 +2,9 @@
 
 mod console;
 mod enrolment;
+mod hostile;
 mod life;
+mod orphan;
 mod report;
 pub mod watch;
 pub mod world;

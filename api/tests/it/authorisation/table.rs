@@ -203,6 +203,10 @@ pub const TABLE: &[Row] = &[
     ("host_get", System, "host.read", "operator auditor", 200),
     ("host_update", System, "host.update", "operator", 422),
     ("host_delete", System, "host.delete", "operator", 204),
+    ("host_declare_dead", System, "host.declare_dead", "operator", 422),
+    ("orphan_list", System, "host.read", "auditor operator", 200),
+    ("orphan_delete", System, "orphan.manage", "operator", 404),
+    ("orphan_adopt", System, "orphan.manage", "operator", 422),
     // Ends the session of whoever asks: the last row.
     ("session_log_out", Login, "", "", 204),
 ];
