@@ -5,6 +5,7 @@
 //! for their things follow its VNI and MTU. The periodic pass computes everything anew.
 
 use crate::dhcp;
+use crate::flows;
 use crate::object::{self, Element, Key, State, Value, link_local};
 use crate::port;
 use crate::security_group as groups;
@@ -30,6 +31,8 @@ pub struct HostFacts {
     pub shaping: bool,
     /// How the DHCP servers behave.
     pub dhcp: dhcp::Settings,
+    /// How many flows its ports may have.
+    pub flows: flows::Settings,
 }
 
 /// Wanted things, and which desired object each comes from.
@@ -42,6 +45,8 @@ pub struct Wanted {
     claims: HashMap<Key, u32>,
     /// What moves between hosts, of networks where anything does.
     shared: HashMap<NetworkId, Shared>,
+    /// How many flows each port has room for.
+    room: u32,
 }
 
 #[derive(Debug)]
@@ -54,7 +59,7 @@ struct Contribution {
 impl Wanted {
     /// Everything, computed anew.
     pub fn all(desired: &Desired, facts: &HostFacts) -> Self {
-        let mut wanted = Self::default();
+        let mut wanted = Self { room: facts.flows.room(desired.ports.len()), ..Self::default() };
         for network in desired.networks.keys() {
             wanted.follow(*network, desired, facts);
         }
@@ -68,6 +73,7 @@ impl Wanted {
     /// Takes in what is dirty; returns the keys of all things that may have changed.
     pub fn renew(&mut self, dirty: &HashSet<ObjectKey>, desired: &Desired, facts: &HostFacts) -> HashSet<Key> {
         let mut dirty = dirty.clone();
+        dirty.extend(self.room_anew(desired, facts));
         dirty.extend(self.sharing_anew(&dirty, desired, facts).into_iter().map(ObjectKey::Network));
         let objects = self.concerned(&dirty, desired, facts);
         let mut touched = HashSet::new();
@@ -91,6 +97,15 @@ impl Wanted {
             .chain(groups)
             .filter_map(|object| self.contributions.get(&object))
             .flat_map(|contribution| &contribution.keys)
+    }
+
+    /// All ports, where there is room for more flows of each than there was, or for fewer.
+    fn room_anew(&mut self, desired: &Desired, facts: &HostFacts) -> Vec<ObjectKey> {
+        let room = facts.flows.room(desired.ports.len());
+        if std::mem::replace(&mut self.room, room) == room {
+            return Vec::new();
+        }
+        desired.ports.keys().map(|id| ObjectKey::Port(*id)).collect()
     }
 
     /// Networks of which something else moves than did.

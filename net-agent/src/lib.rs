@@ -28,6 +28,7 @@ pub mod desired;
 pub mod dhcp;
 pub mod fake;
 pub mod firewall;
+pub mod flows;
 pub mod kernel;
 pub mod link;
 pub mod linux;

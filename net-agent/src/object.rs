@@ -97,6 +97,9 @@ pub enum Element {
     Sender(Vni, MacAddress),
     /// Where packets to a local port are judged.
     Receiver(Vni, MacAddress),
+    /// How many flows the port with a MAC address may begin, or others to it; of no MAC address: all ports of
+    /// the network without port security together.
+    Flows(Vni, Option<MacAddress>, Direction),
     /// An address of a member of a network, local or not.
     Member(Vni, IpAddr),
     /// An address of a member of a group, local or not.
@@ -114,6 +117,13 @@ pub enum Value {
     Zone(u16),
     /// What an element of a verdict map says, as nft writes it.
     Verdict(String),
+    /// Flows that may be there at a time, and that may begin in a second.
+    Flows {
+        /// At a time.
+        most: u32,
+        /// In a second.
+        per_second: u32,
+    },
     /// Ranges of addresses, first and last, sorted, apart from each other.
     Ranges(Vec<(IpAddr, IpAddr)>),
     /// A bridge.
@@ -235,6 +245,7 @@ impl Element {
             | Self::SharedNd(..)
             | Self::Sender(..)
             | Self::Receiver(..)
+            | Self::Flows(..)
             | Self::Member(..)
             | Self::GroupMember(..) => None,
         }
@@ -260,6 +271,7 @@ impl Value {
             (Self::Tap { owner: Some(_), .. }, Self::Tap { owner: None, .. }) => true,
             (Self::Verdict(old), Self::Verdict(new)) => old != new,
             (Self::Zone(old), Self::Zone(new)) => old != new,
+            (Self::Flows { .. }, Self::Flows { .. }) => self != new,
             _ => false,
         }
     }

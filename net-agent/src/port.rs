@@ -33,6 +33,7 @@ pub fn things(port: &PortSpec, network: &NetworkSpec, shared: &Shared, desired: 
     if port.is_secured {
         things.extend(judges(port, vni, desired));
     }
+    things.extend(flows(port, vni, facts.flows.value(desired.ports.len())));
     let limits = Limits::of(port, facts.shaping);
     things.extend(tap_chains(port, &limits, desired));
     things.extend(limits.things(port));
@@ -189,6 +190,14 @@ fn logs(port: &PortSpec) -> Things {
         things.push((Key::Chain(chain), Value::Text(log::refused_chain(&port.tap, spec))));
     }
     things
+}
+
+/// How many flows it has room for, each way: by its MAC addresses, or with all other ports of the network without
+/// port security.
+fn flows(port: &PortSpec, vni: Vni, room: Value) -> Things {
+    let of = if port.is_secured { macs(port).into_iter().map(Some).collect() } else { vec![None] };
+    let both = |mac| [Direction::Egress, Direction::Ingress].map(|way| (Element::Flows(vni, mac, way), room.clone()));
+    of.into_iter().flat_map(both).map(|(element, room)| (Key::Element(element), room)).collect()
 }
 
 fn verdicts(port: &PortSpec, vni: Vni, sends: String, gets: String) -> Things {

@@ -103,6 +103,8 @@ pub struct Reconciler {
     /// Whether a flow may be cut now, which another member may let go on.
     may_be_cut: bool,
     reported: HashSet<PortId>,
+    /// Whether the operator was told that the table of flows is too small.
+    told_of_flows: bool,
 }
 
 impl Reconciler {
@@ -126,6 +128,7 @@ impl Reconciler {
             flows_unjudged: false,
             may_be_cut: true,
             reported: HashSet::new(),
+            told_of_flows: false,
         }
     }
 
@@ -163,6 +166,7 @@ impl Reconciler {
     }
 
     async fn full(&mut self) -> PassReport {
+        self.tell_of_flows();
         self.wanted = Wanted::all(&self.desired.read(), &self.facts);
         let mut actions = 0;
         match self.converge(&mut actions).await {
@@ -180,6 +184,22 @@ impl Reconciler {
         self.report(&ports);
         self.forget_ports();
         PassReport { full: true, actions, outstanding: self.is_outstanding() }
+    }
+
+    /// Once, each time there begin to be more ports than the host's table of flows has room for.
+    fn tell_of_flows(&mut self) {
+        let (ports, room_for) = (self.desired.read().ports.len(), self.facts.flows.ports());
+        let too_small = u32::try_from(ports).is_ok_and(|ports| ports > room_for);
+        if too_small && !self.told_of_flows {
+            let table = self.facts.flows.table;
+            tracing::warn!(
+                ports,
+                room_for,
+                table,
+                "the host's table of connections is too small for its ports: raise net.netfilter.nf_conntrack_max"
+            );
+        }
+        self.told_of_flows = too_small;
     }
 
     fn is_outstanding(&self) -> bool {

@@ -63,7 +63,7 @@ fn from(tap: Tap<'_>) -> String {
 
 fn to(tap: Tap<'_>) -> String {
     let mark = if tap.is_stateless { 0x82 } else { 0x2 };
-    let mark = format!("meta mark set meta mark & 0x51 | {mark:#x}");
+    let mark = format!("meta mark set meta mark & 0x251 | {mark:#x}");
     let mut rules = String::new();
     for (ip, own) in own_addresses(tap.addresses) {
         writeln!(rules, "ether daddr {} ether type {ip} {ip} daddr {own} {mark} accept", tap.mac).expect(EXPECT);
@@ -113,16 +113,16 @@ mod tests {
         );
         assert_eq!(
             chain(plain, Direction::Ingress, false),
-            "ether daddr 02:00:00:00:00:10 ether type ip ip daddr 10.0.0.10 meta mark set meta mark & 0x51 | 0x2 accept\n\
+            "ether daddr 02:00:00:00:00:10 ether type ip ip daddr 10.0.0.10 meta mark set meta mark & 0x251 | 0x2 accept\n\
              ether daddr 02:00:00:00:00:10 ether type ip6 ip6 daddr { fd00::a, fe80::10 } \
-             meta mark set meta mark & 0x51 | 0x2 accept\n\
-             meta mark set meta mark & 0x51 | 0x2\n\
+             meta mark set meta mark & 0x251 | 0x2 accept\n\
+             meta mark set meta mark & 0x251 | 0x2\n\
              ether daddr & 01:00:00:00:00:00 == 01:00:00:00:00:00 goto to_many\n\
              goto to_guest\n"
         );
         let bare = Tap { is_grouped: false, is_stateless: true, ..tap(&[]) };
         assert_eq!(chain(bare, Direction::Egress, false), "meta mark set 0x50\ngoto from_guest\n");
-        assert_eq!(chain(bare, Direction::Ingress, false), "meta mark set meta mark & 0x51 | 0x82\ngoto to_guest\n");
+        assert_eq!(chain(bare, Direction::Ingress, false), "meta mark set meta mark & 0x251 | 0x82\ngoto to_guest\n");
         let open = Tap { is_secured: false, ..plain };
         assert_eq!(chain(open, Direction::Egress, false), "goto from_open\n");
         assert_eq!(chain(open, Direction::Ingress, true), "jump limit_in_ikt1\ngoto to_open\n");

@@ -189,7 +189,7 @@ async fn a_pass_costs_what_changed() {
     assert!(ports.iter().all(|port| world.ready.is_ready(port.id)));
     let more = world.port(5000);
     let one = reconciler.pass(&world.apply(vec![set(&more)])).await;
-    assert_eq!((one.full, one.actions), (false, 14), "what the port itself needs");
+    assert_eq!((one.full, one.actions), (false, 16), "what the port itself needs");
     let other = reconciler.pass(&world.apply(vec![peer(&world.port(5001))])).await;
     assert!(other.actions < 12 && !other.full, "{other:?}");
     let quiet = reconciler.pass(&everything()).await;

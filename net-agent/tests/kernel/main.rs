@@ -4,6 +4,7 @@
 
 mod attacks;
 mod connection_log;
+mod flows;
 mod frame;
 mod groups;
 mod guest;

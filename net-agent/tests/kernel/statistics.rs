@@ -16,7 +16,7 @@ use iroko_net_agent::statistics::Statistics;
 use std::sync::Arc;
 
 /// An agent on the host reads once and goes away again; what it counted is in its file.
-fn counted(host: &Host) -> (Vec<PortCounts>, Vec<RuleCounts>) {
+pub fn counted(host: &Host) -> (Vec<PortCounts>, Vec<RuleCounts>) {
     let desired = host.desired.clone();
     host.on(move |runtime, agent| {
         runtime.block_on(async {
@@ -28,7 +28,7 @@ fn counted(host: &Host) -> (Vec<PortCounts>, Vec<RuleCounts>) {
     })
 }
 
-fn of(counts: &(Vec<PortCounts>, Vec<RuleCounts>), port: &PortSpec) -> PortCounts {
+pub fn of(counts: &(Vec<PortCounts>, Vec<RuleCounts>), port: &PortSpec) -> PortCounts {
     counts.0.iter().find(|counts| counts.id == port.id).unwrap_or_else(|| panic!("{counts:?}")).clone()
 }
 
