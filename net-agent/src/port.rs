@@ -38,7 +38,7 @@ pub fn things(port: &PortSpec, network: &NetworkSpec, shared: &Shared, desired: 
     things.extend(tap_chains(port, &limits, desired));
     things.extend(limits.things(port));
     if !network.subnets.is_empty() && !port.addresses.is_empty() {
-        things.push((Key::Reservation(vni, port.id), Value::Text(dhcp::reservation(port))));
+        things.push((Key::Reservation(vni, port.id), Value::Text(dhcp::reservation(port, &network.domain))));
     }
     things.extend(host_record(network, port.id, &port.addresses, port.hostname.as_str()));
     things

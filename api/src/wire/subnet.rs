@@ -71,7 +71,7 @@ impl TryFrom<SubnetCreate> for CheckedSubnet {
 fn pointer_of(fault: &Invalid) -> &'static str {
     match fault.rule {
         "gateway_outside" => "/gateway_ip",
-        "dns_too_many" => "/dns_servers",
+        "dns_too_many" | "dns_no_host" | "dns_own" => "/dns_servers",
         _ => "/cidr",
     }
 }

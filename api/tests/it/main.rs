@@ -17,6 +17,7 @@ mod host;
 mod image;
 mod instance;
 mod isolation;
+mod name;
 mod network;
 mod oidc;
 mod page;

@@ -126,11 +126,12 @@ fn joined(addresses: &[IpAddr], take: impl Fn(&IpAddr) -> bool, brackets: &str) 
     texts.join(",")
 }
 
-/// The reservation of a local machine: its addresses and its name.
-pub fn reservation(port: &PortSpec) -> String {
+/// The reservation of a local machine: its addresses and its name, with the domain: dnsmasq reads a name without one
+/// as an order or a time where it looks like one (`ignore`, `infinite`, `12h`, `90`).
+pub fn reservation(port: &PortSpec, domain: &str) -> String {
     let mut parts = vec![port.mac.to_string()];
     parts.extend(port.addresses.iter().map(|ip| if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() }));
-    parts.push(port.hostname.as_str().to_owned());
+    parts.push(format!("{}.{domain}", port.hostname));
     parts.join(",") + "\n"
 }
 

@@ -49,6 +49,9 @@ fn records() {
         limits: PortLimits::default(),
         connection_log: None,
     };
-    assert_eq!(reservation(&port), "02:00:00:00:00:0a,10.0.0.10,[fd00:1::a],db\n");
+    assert_eq!(
+        reservation(&port, "archives.internal"),
+        "02:00:00:00:00:0a,10.0.0.10,[fd00:1::a],db.archives.internal\n"
+    );
     assert_eq!(host_record(&port.addresses, "db"), "10.0.0.10 db\nfd00:1::a db\n");
 }
