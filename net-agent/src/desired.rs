@@ -13,7 +13,7 @@ use crate::shared::{self, Shared};
 use ipnetwork::IpNetwork;
 use iroko_agent_link::agent::Desired;
 use iroko_agent_link::wire::{NetworkSpec, ObjectKey, PeerSpec, PortSpec};
-use iroko_model::{HostId, MacAddress, NetworkId, PortId, SecurityGroupId, Vni};
+use iroko_model::{HostId, InstanceId, MacAddress, NetworkId, PortId, SecurityGroupId, Vni};
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -47,6 +47,8 @@ pub struct Wanted {
     shared: HashMap<NetworkId, Shared>,
     /// How many flows each port has room for.
     room: u32,
+    /// Whose ports these are.
+    instances: HashMap<PortId, InstanceId>,
 }
 
 #[derive(Debug)]
@@ -159,6 +161,7 @@ impl Wanted {
                     all.extend(old.map(|network| ObjectKey::Peer(network, *port)));
                     all.extend(self.groups_not_told(*port, desired));
                     all.extend(sharing_macs(*port, old, desired));
+                    all.extend(self.siblings_of(*port, desired));
                 }
                 ObjectKey::Peer(_, port) => drop(all.insert(ObjectKey::Port(*port))),
                 ObjectKey::SecurityGroup(group) => all.extend(self.ports_that_turn(*group, desired, facts)),
@@ -168,6 +171,16 @@ impl Wanted {
             }
         }
         all
+    }
+
+    /// The port's siblings, and those it had.
+    fn siblings_of(&self, port: PortId, desired: &Desired) -> Vec<ObjectKey> {
+        let now = desired.ports.get(&port);
+        let here = now.into_iter().flat_map(|spec| port::siblings(spec, desired)).map(|other| other.id);
+        let instance = self.instances.get(&port);
+        let instance = instance.filter(|instance| now.is_none_or(|spec| spec.instance_id != **instance));
+        let left = desired.ports.values().filter(|spec| Some(&spec.instance_id) == instance).map(|spec| spec.id);
+        here.chain(left).map(ObjectKey::Port).collect()
     }
 
     /// Ports that begin or cease to keep state because of this group, and those with a copy of its rules.
@@ -189,6 +202,12 @@ impl Wanted {
     }
 
     fn add(&mut self, object: ObjectKey, desired: &Desired, facts: &HostFacts) -> Vec<Key> {
+        if let ObjectKey::Port(id) = object {
+            match desired.ports.get(&id) {
+                Some(spec) => drop(self.instances.insert(id, spec.instance_id)),
+                None => drop(self.instances.remove(&id)),
+            }
+        }
         let Some((network, things)) = contribution(object, &self.shared, desired, facts) else { return Vec::new() };
         let keys: Vec<Key> = things.iter().map(|(key, _)| key.clone()).collect();
         things.into_iter().for_each(|(key, value)| self.claim(key, value));
@@ -295,6 +314,7 @@ fn network_things(network: &NetworkSpec, shared: &Shared, facts: &HostFacts) -> 
     let (vni, mtu) = (network.vni, network.mtu);
     let mut things = vec![
         (Key::Element(Element::Zone(vni)), Value::Zone(zone(vni))),
+        (Key::Element(Element::Number(vni)), Value::Zone(zone(vni))),
         (Key::Bridge(vni), Value::Bridge { mtu }),
         (Key::Vxlan(vni), Value::Vxlan { local: facts.vtep, mtu, sharing: shared.sharing() }),
     ];

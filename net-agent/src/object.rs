@@ -83,6 +83,10 @@ pub enum Element {
     TapNdRange(String, Ipv6Addr, Ipv6Addr),
     /// A tap whose port may use addresses that move between hosts.
     TapShares(String),
+    /// A tap whose port keeps no state.
+    TapStateless(String),
+    /// The number of a network by its tunnel, that of its conntrack zone.
+    Number(Vni),
     /// Addresses of a network that move between hosts.
     Shared(Vni, IpNetwork),
     /// The same as targets of neighbour discovery, first and last.
@@ -238,9 +242,11 @@ impl Element {
             | Self::TapRange(tap, _)
             | Self::TapNdRange(tap, ..)
             | Self::TapShares(tap)
+            | Self::TapStateless(tap)
             | Self::Tap(tap, _)
             | Self::LogRefused(tap) => Some(tap),
             Self::Zone(_)
+            | Self::Number(_)
             | Self::Shared(..)
             | Self::SharedNd(..)
             | Self::Sender(..)

@@ -11,6 +11,7 @@
 //! network's are in place, failed with the reason otherwise. Until anything is known of what is
 //! desired, nothing is read or touched.
 
+use crate::announce::{Announcement, Announcer};
 use crate::apply;
 use crate::config::Config;
 use crate::cut::{self, Effect, Judge};
@@ -103,6 +104,7 @@ pub struct Reconciler {
     /// Whether a flow may be cut now, which another member may let go on.
     may_be_cut: bool,
     reported: HashSet<PortId>,
+    announcer: Announcer,
     /// Whether the operator was told that the table of flows is too small.
     told_of_flows: bool,
 }
@@ -128,6 +130,7 @@ impl Reconciler {
             flows_unjudged: false,
             may_be_cut: true,
             reported: HashSet::new(),
+            announcer: Announcer::default(),
             told_of_flows: false,
         }
     }
@@ -151,10 +154,12 @@ impl Reconciler {
     async fn partial(&mut self, keys: &HashSet<ObjectKey>, mut observed: State) -> PassReport {
         let touched = self.wanted.renew(keys, &self.desired.read(), &self.facts);
         let actions = plan::only(&self.wanted.state, &observed, &touched);
+        let moved = self.announcer.after(&actions, &observed, &self.desired.read(), Instant::now());
         let failures = apply::apply(self.kernel.as_ref(), &actions, &mut observed).await;
         self.outstanding.retain(|key, _| !touched.contains(key));
         self.outstanding.extend(verify::outstanding(&failures));
         self.observed = Some(observed);
+        self.announce(moved).await;
         match actions.iter().map(cut::effect).max() {
             Some(Effect::Any) => self.cut().await,
             Some(Effect::Restores) if self.may_be_cut => self.cut().await,
@@ -229,7 +234,17 @@ impl Reconciler {
 
     /// Plans, applies and reads again until nothing differs, a round changes nothing for the
     /// better, or the rounds are used up.
-    async fn converge(&self, tried: &mut usize) -> Result<(State, Outstanding), KernelError> {
+    /// A machine that was not told finds out by itself, later.
+    async fn announce(&self, moved: Vec<Announcement>) {
+        if moved.is_empty() {
+            return;
+        }
+        if let Err(error) = self.kernel.announce(moved).await {
+            tracing::debug!(error = error.chain(), "an address has passed to another machine");
+        }
+    }
+
+    async fn converge(&mut self, tried: &mut usize) -> Result<(State, Outstanding), KernelError> {
         let mut observed = self.kernel.observe().await?;
         let mut failures = apply::Failures::new();
         for _ in 0..ROUNDS {
@@ -238,7 +253,9 @@ impl Reconciler {
                 return Ok((observed, Outstanding::new()));
             }
             *tried += actions.len();
+            let moved = self.announcer.after(&actions, &observed, &self.desired.read(), Instant::now());
             failures = apply::apply(self.kernel.as_ref(), &actions, &mut observed).await;
+            self.announce(moved).await;
             observed = self.kernel.observe().await?;
             if !failures.is_empty() {
                 break;

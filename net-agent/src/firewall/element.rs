@@ -39,6 +39,8 @@ pub fn of_element(element: &Element, value: Option<&Value>) -> (Set, String, Opt
             (set("bridge", "tap_nd_range"), format!("\"{tap}\" . {}", nd_range(*first, *last)), None)
         }
         Element::TapShares(tap) => (set("bridge", "tap_shares"), format!("\"{tap}\""), None),
+        Element::TapStateless(tap) => (set("bridge", "tap_stateless"), format!("\"{tap}\""), None),
+        Element::Number(vni) => (set("bridge", "numbers"), format!("\"{}\"", vni.vxlan()), zone(value)),
         Element::Shared(vni, range) => {
             (by_family(range.is_ipv4(), "shared4", "shared6"), format!("\"{}\" . {range}", vni.vxlan()), None)
         }
@@ -50,10 +52,7 @@ pub fn of_element(element: &Element, value: Option<&Value>) -> (Set, String, Opt
             (set("bridge", name), format!("\"{tap}\""), verdict(value))
         }
         Element::LogRefused(tap) => (set("bridge", "log_refused"), format!("\"{tap}\""), verdict(value)),
-        Element::Zone(vni) => {
-            let zone = if let Some(Value::Zone(zone)) = value { Some(format!(" : {zone}")) } else { None };
-            (bridge("zones"), format!("\"{}\"", vni.bridge()), zone)
-        }
+        Element::Zone(vni) => (bridge("zones"), format!("\"{}\"", vni.bridge()), zone(value)),
         Element::Sender(vni, mac) => (bridge("senders"), bridge_and(*vni, mac), verdict(value)),
         Element::Receiver(vni, mac) => (bridge("receivers"), bridge_and(*vni, mac), verdict(value)),
         Element::Flows(vni, Some(mac), direction) => {
@@ -90,6 +89,10 @@ fn nd_range(first: Ipv6Addr, last: Ipv6Addr) -> String {
 
 fn bridge_and(vni: Vni, address: &impl fmt::Display) -> String {
     format!("\"{}\" . {address}", vni.bridge())
+}
+
+fn zone(value: Option<&Value>) -> Option<String> {
+    if let Some(Value::Zone(zone)) = value { Some(format!(" : {zone}")) } else { None }
 }
 
 fn verdict(value: Option<&Value>) -> Option<String> {
@@ -175,14 +178,20 @@ fn of_flows(set: &str, counting: &Json) -> Option<(Element, Value)> {
 fn of_name(set: &str, name: &str, value: Option<&Json>) -> Option<(Element, Value)> {
     let tap = name.to_owned();
     let element = match set {
-        "zones" => {
-            let zone = u16::try_from(value?.as_u64()?).ok()?;
-            return Some((Element::Zone(vni_of(name, "ikbr")?), Value::Zone(zone)));
+        "zones" | "numbers" => {
+            let zone = Value::Zone(u16::try_from(value?.as_u64()?).ok()?);
+            let element = if set == "zones" {
+                Element::Zone(vni_of(name, "ikbr")?)
+            } else {
+                Element::Number(vni_of(name, "ikvx")?)
+            };
+            return Some((element, zone));
         }
         "taps_from" => return Some((Element::Tap(tap, Direction::Egress), to_verdict(value?))),
         "taps_to" => return Some((Element::Tap(tap, Direction::Ingress), to_verdict(value?))),
         "log_refused" => return Some((Element::LogRefused(tap), to_verdict(value?))),
         "tap_shares" => Element::TapShares(tap),
+        "tap_stateless" => Element::TapStateless(tap),
         _ => return None,
     };
     Some((element, Value::Present))

@@ -14,6 +14,8 @@ use iroko_model::security_group::Direction;
 use std::fmt::Write;
 use std::net::IpAddr;
 
+/// From a link-local address that is not made from a MAC address: the middle of its end is not `ff:fe`.
+const PRIVATE_LINK_LOCAL: &str = "ip6 saddr fe80::/64 @nh,152,16 != 0xfffe";
 const EXPECT: &str = "a string takes all text";
 
 /// What of a port shapes the chains of its tap.
@@ -21,6 +23,8 @@ const EXPECT: &str = "a string takes all text";
 pub struct Tap<'a> {
     /// Its name.
     pub name: &'a str,
+    /// The conntrack zone of the port's network.
+    pub zone: u16,
     /// The port's own MAC address.
     pub mac: MacAddress,
     /// The addresses it may use with that, without ranges.
@@ -57,6 +61,11 @@ fn from(tap: Tap<'_>) -> String {
         let besides = if ip == "ip" { "@th,0,16 != 67" } else { "meta l4proto != 58 @th,0,16 != 547" };
         let mac = tap.mac;
         writeln!(rules, "ether saddr {mac} ether type {ip} {ip} saddr {own} {besides} {mark} accept").expect(EXPECT);
+    }
+    if tap.addresses.iter().any(IpAddr::is_ipv6) {
+        let (mac, private, zone) = (tap.mac, PRIVATE_LINK_LOCAL, tap.zone);
+        writeln!(rules, "ether saddr {mac} ether type ip6 {private} meta mark set {zone:#x} goto guest_link")
+            .expect(EXPECT);
     }
     rules + mark + "\ngoto from_guest\n"
 }
@@ -95,7 +104,7 @@ mod tests {
     const MAC: MacAddress = MacAddress::from_octets([2, 0, 0, 0, 0, 0x10]);
 
     fn tap(addresses: &[IpAddr]) -> Tap<'_> {
-        Tap { name: "ikt1", mac: MAC, addresses, is_secured: true, is_grouped: true, is_stateless: false }
+        Tap { name: "ikt1", zone: 0xff, mac: MAC, addresses, is_secured: true, is_grouped: true, is_stateless: false }
     }
 
     #[test]
@@ -108,6 +117,8 @@ mod tests {
              ether saddr 02:00:00:00:00:10 ether type ip ip saddr 10.0.0.10 @th,0,16 != 67 meta mark set 0x10 accept\n\
              ether saddr 02:00:00:00:00:10 ether type ip6 ip6 saddr { fd00::a, fe80::10 } meta l4proto != 58 \
              @th,0,16 != 547 meta mark set 0x10 accept\n\
+             ether saddr 02:00:00:00:00:10 ether type ip6 ip6 saddr fe80::/64 @nh,152,16 != 0xfffe meta mark set 0xff \
+             goto guest_link\n\
              meta mark set 0x10\n\
              goto from_guest\n"
         );

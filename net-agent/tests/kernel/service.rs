@@ -225,14 +225,25 @@ fn a_machine_hears_router_advertisements_of_its_own_host() {
 #[test]
 fn a_machine_gets_its_ipv6_address() {
     needs_kernel!();
-    let (host, net) = (Host::new(1), Net::new(0x307));
+    by_dhcp6(0x307, link_local);
+}
+
+/// So does one whose link-local address is not made from its MAC address.
+#[test]
+fn a_machine_that_hides_its_mac_address_gets_its_ipv6_address() {
+    needs_kernel!();
+    by_dhcp6(0x309, |_| Ipv6Addr::new(0xfe80, 0, 0, 0, 0x1c2d, 0x3e4f, 0x5a6b, 0x7c8d));
+}
+
+fn by_dhcp6(vni: u32, own: impl Fn(MacAddress) -> Ipv6Addr) {
+    let (host, net) = (Host::new(1), Net::new(vni));
     let port = net.port(10);
     host.change(vec![net.set(), set_port(&port)]);
     let mut guest = Guest::boot(&host, &port);
     let (servers, group_mac) = ("ff02::1:2".parse().unwrap(), "33:33:00:01:00:02".parse().unwrap());
     let duid = [&[0, 1, 0, 10, 0, 3, 0, 1][..], &guest.mac.octets()].concat();
     let solicit = [&[1, 0, 0, 7][..], &duid, &[0, 3, 0, 12, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]].concat();
-    let own = link_local(guest.mac);
+    let own = own(guest.mac);
     guest.send(&ethernet(group_mac, guest.mac, 0x86dd, &udp6((own, 546), (servers, 547), &solicit)));
     let (server, mac) = (service_mac(net.vni()), guest.mac);
     loop {
