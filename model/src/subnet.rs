@@ -17,7 +17,7 @@ pub struct SubnetPlan {
     pub pool_first: IpAddr,
     /// Last address given to ports.
     pub pool_last: IpAddr,
-    /// Resolvers told to guests beside the network's own; at most 3 (what resolv.conf reads).
+    /// DNS servers that the network's own resolver asks what it does not know itself; at most 3.
     pub dns_servers: Vec<IpAddr>,
 }
 

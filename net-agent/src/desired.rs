@@ -4,7 +4,7 @@
 //! touches its own things and no others. A network that changed renews its ports and peers too,
 //! for their things follow its VNI and MTU. The periodic pass computes everything anew.
 
-use crate::dhcp;
+use crate::dhcp::{self, relay};
 use crate::flows;
 use crate::object::{self, Element, Key, State, Value, link_local};
 use crate::port;
@@ -47,6 +47,8 @@ pub struct Wanted {
     shared: HashMap<NetworkId, Shared>,
     /// How many flows each port has room for.
     room: u32,
+    /// Ports and peers that are DNS servers of their networks.
+    serving: HashMap<ObjectKey, NetworkId>,
     /// Whose ports these are.
     instances: HashMap<PortId, InstanceId>,
 }
@@ -65,6 +67,8 @@ impl Wanted {
         for network in desired.networks.keys() {
             wanted.follow(*network, desired, facts);
         }
+        let servers: HashSet<ObjectKey> = all_objects(desired).into_iter().collect();
+        wanted.served_anew(&servers, desired);
         wanted.state.insert(Key::Base, Value::Base(crate::firewall::VERSION.clone()));
         for object in all_objects(desired) {
             wanted.add(object, desired, facts);
@@ -77,6 +81,7 @@ impl Wanted {
         let mut dirty = dirty.clone();
         dirty.extend(self.room_anew(desired, facts));
         dirty.extend(self.sharing_anew(&dirty, desired, facts).into_iter().map(ObjectKey::Network));
+        dirty.extend(self.served_anew(&dirty, desired).into_iter().map(ObjectKey::Network));
         let objects = self.concerned(&dirty, desired, facts);
         let mut touched = HashSet::new();
         for object in &objects {
@@ -108,6 +113,30 @@ impl Wanted {
             return Vec::new();
         }
         desired.ports.keys().map(|id| ObjectKey::Port(*id)).collect()
+    }
+
+    /// Networks of which a DNS server came, went or moved to another host.
+    fn served_anew(&mut self, dirty: &HashSet<ObjectKey>, desired: &Desired) -> Vec<NetworkId> {
+        let mut networks = Vec::new();
+        for key in dirty {
+            let of = |network, addresses: &[IpAddr]| {
+                desired.networks.get(network).filter(|spec| relay::serves(spec, addresses)).map(|spec| spec.id)
+            };
+            let now = match key {
+                ObjectKey::Port(port) => desired.ports.get(port).and_then(|spec| of(&spec.network_id, &spec.addresses)),
+                ObjectKey::Peer(network, port) => {
+                    let peer = desired.peers.get(network).and_then(|peers| peers.get(port));
+                    peer.and_then(|spec| of(network, &spec.addresses))
+                }
+                _ => continue,
+            };
+            let before = match now {
+                Some(network) => self.serving.insert(*key, network),
+                None => self.serving.remove(key),
+            };
+            networks.extend(now.into_iter().chain(before));
+        }
+        networks
     }
 
     /// Networks of which something else moves than did.
@@ -287,7 +316,9 @@ fn contribution(
 ) -> Option<(Option<NetworkId>, Things)> {
     let shared = |network| shared.get(&network).unwrap_or(&shared::NOTHING);
     match object {
-        ObjectKey::Network(id) => Some((Some(id), network_things(desired.networks.get(&id)?, shared(id), facts))),
+        ObjectKey::Network(id) => {
+            Some((Some(id), network_things(desired.networks.get(&id)?, shared(id), desired, facts)))
+        }
         ObjectKey::Port(id) => {
             let port = desired.ports.get(&id)?;
             let network = desired.networks.get(&port.network_id)?;
@@ -310,7 +341,7 @@ fn contribution(
     }
 }
 
-fn network_things(network: &NetworkSpec, shared: &Shared, facts: &HostFacts) -> Things {
+fn network_things(network: &NetworkSpec, shared: &Shared, desired: &Desired, facts: &HostFacts) -> Things {
     let (vni, mtu) = (network.vni, network.mtu);
     let mut things = vec![
         (Key::Element(Element::Zone(vni)), Value::Zone(zone(vni))),
@@ -321,9 +352,18 @@ fn network_things(network: &NetworkSpec, shared: &Shared, facts: &HostFacts) -> 
     things.extend(shared.things(network));
     if !network.subnets.is_empty() {
         things.extend([
-            (Key::Service(vni), Value::Service { mtu, addresses: service_addresses(network) }),
+            (Key::Service(vni), Value::Service { mtu, addresses: service_addresses(network, facts.vtep) }),
             (Key::Forward(vni, object::service_mac(vni)), Value::Device(object::service_port(vni))),
-            (Key::Dnsmasq(vni), Value::Text(dhcp::config(network, &facts.dhcp))),
+            (
+                Key::Dnsmasq(vni),
+                Value::Text(dhcp::config(network, &relay::asked(network, desired, facts.vtep), &facts.dhcp)),
+            ),
+        ]);
+    }
+    if relay::is_needed(network) {
+        things.extend([
+            (Key::Forward(vni, object::relay_mac(facts.vtep)), Value::Device(object::service_port(vni))),
+            (Key::Element(Element::ServiceMac(vni)), Value::Mac(object::service_mac(vni))),
         ]);
     }
     things
@@ -336,11 +376,12 @@ pub fn zone(vni: Vni) -> u16 {
     u16::try_from((vni.get() - 1) % 0xffff + 1).expect("a remainder of 65535, plus one, has 16 bits")
 }
 
-fn service_addresses(network: &NetworkSpec) -> Vec<IpNetwork> {
+fn service_addresses(network: &NetworkSpec, vtep: IpAddr) -> Vec<IpNetwork> {
     let with_prefix = |subnet: &iroko_agent_link::wire::SubnetSpec| {
         IpNetwork::new(subnet.service, subnet.cidr.prefix()).expect("a prefix length of the same family")
     };
     let mut addresses: Vec<_> = network.subnets.iter().map(with_prefix).collect();
+    addresses.extend(relay::is_needed(network).then(|| relay::own_address(vtep)));
     addresses.sort();
     addresses
 }
@@ -357,6 +398,14 @@ fn peer_things(peer: &PeerSpec, network: &NetworkSpec, shared: &Shared) -> Thing
             things.push((Key::Neighbour(vni, ip), Value::Mac(peer.mac)));
         }
         things.push((Key::Element(Element::Member(vni, ip)), Value::Present));
+    }
+    if relay::is_needed(network) {
+        let (mac, address) = (object::relay_mac(peer.vtep), object::relay_address(peer.vtep));
+        things.extend([
+            (Key::Tunnel(vni, mac), Value::Vtep(peer.vtep)),
+            (Key::Forward(vni, mac), Value::Device(vni.vxlan())),
+            (Key::Neighbour(vni, address.into()), Value::Mac(mac)),
+        ]);
     }
     things.extend(shared.flood(peer, vni));
     things.extend(host_record(network, peer.port_id, &peer.addresses, peer.hostname.as_str()));

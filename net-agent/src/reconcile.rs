@@ -34,6 +34,8 @@ use tokio_util::sync::CancellationToken;
 const ROUNDS: usize = 3;
 /// First and longest wait after a pass that left something undone.
 const RETRY_FIRST: Duration = Duration::from_millis(500);
+/// Longest reason that is told of a port.
+const REASON_MAX_CHARS: usize = 500;
 const RETRY_MOST: Duration = Duration::from_secs(30);
 
 /// Keeps the host as desired until `shutdown`; then returns and leaves everything running.
@@ -75,6 +77,14 @@ pub async fn run(
             next_full = if seen.full { retry } else { next_full.min(retry) };
         }
     }
+}
+
+/// A reason that is no longer than what is told of a port: programs of others may say much.
+fn shortened(reason: &str) -> String {
+    if reason.chars().count() <= REASON_MAX_CHARS {
+        return reason.to_owned();
+    }
+    reason.chars().take(REASON_MAX_CHARS - 1).chain(['…']).collect()
 }
 
 /// What one pass did.
@@ -291,6 +301,7 @@ impl Reconciler {
             let marked = if reason.is_none() { self.ready.mark(port.id) } else { self.ready.clear(port.id) };
             let reason =
                 reason.or_else(|| marked.err().map(|error| format!("the port could not be marked ready: {error}")));
+            let reason = reason.map(|reason| shortened(&reason));
             let state = if reason.is_none() { PortState::Ready } else { PortState::Failed };
             self.reporter.port(PortObservation { id: port.id, generation: port.generation, state, reason });
             self.reported.insert(port.id);

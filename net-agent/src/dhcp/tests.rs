@@ -29,7 +29,11 @@ fn network() -> NetworkSpec {
 #[test]
 fn configuration() {
     let settings = Settings { run_dir: "/run/iroko/net-agent".into(), lease_s: 3600 };
-    insta::assert_snapshot!(config(&network(), &settings));
+    insta::assert_snapshot!(config(
+        &network(),
+        &["10.0.0.9".parse().unwrap(), "fd69::7".parse().unwrap()].into(),
+        &settings
+    ));
 }
 
 #[test]

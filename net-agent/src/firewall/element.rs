@@ -40,6 +40,7 @@ pub fn of_element(element: &Element, value: Option<&Value>) -> (Set, String, Opt
         }
         Element::TapShares(tap) => (set("bridge", "tap_shares"), format!("\"{tap}\""), None),
         Element::TapStateless(tap) => (set("bridge", "tap_stateless"), format!("\"{tap}\""), None),
+        Element::ServiceMac(vni) => (set("bridge", "service_macs"), format!("\"{}\"", vni.vxlan()), mac(value)),
         Element::Number(vni) => (set("bridge", "numbers"), format!("\"{}\"", vni.vxlan()), zone(value)),
         Element::Shared(vni, range) => {
             (by_family(range.is_ipv4(), "shared4", "shared6"), format!("\"{}\" . {range}", vni.vxlan()), None)
@@ -89,6 +90,10 @@ fn nd_range(first: Ipv6Addr, last: Ipv6Addr) -> String {
 
 fn bridge_and(vni: Vni, address: &impl fmt::Display) -> String {
     format!("\"{}\" . {address}", vni.bridge())
+}
+
+fn mac(value: Option<&Value>) -> Option<String> {
+    if let Some(Value::Mac(mac)) = value { Some(format!(" : {mac}")) } else { None }
 }
 
 fn zone(value: Option<&Value>) -> Option<String> {
@@ -186,6 +191,10 @@ fn of_name(set: &str, name: &str, value: Option<&Json>) -> Option<(Element, Valu
                 Element::Number(vni_of(name, "ikvx")?)
             };
             return Some((element, zone));
+        }
+        "service_macs" => {
+            let mac = Value::Mac(value?.as_str()?.parse().ok()?);
+            return Some((Element::ServiceMac(vni_of(name, "ikvx")?), mac));
         }
         "taps_from" => return Some((Element::Tap(tap, Direction::Egress), to_verdict(value?))),
         "taps_to" => return Some((Element::Tap(tap, Direction::Ingress), to_verdict(value?))),

@@ -289,3 +289,16 @@ async fn the_loop_makes_mends_and_retries() {
     task.await.unwrap().unwrap();
     assert!(world.fake.state().contains_key(&Key::Tap(port.tap.clone())), "what runs keeps running");
 }
+
+#[test]
+fn a_reason_is_never_longer_than_what_is_told() {
+    for (length, kept) in [
+        (0, 0),
+        (REASON_MAX_CHARS, REASON_MAX_CHARS),
+        (REASON_MAX_CHARS + 1, REASON_MAX_CHARS),
+        (1 << 20, REASON_MAX_CHARS),
+    ] {
+        let reason = "é".repeat(length);
+        assert_eq!(shortened(&reason).chars().count(), kept, "{length}");
+    }
+}

@@ -259,7 +259,7 @@ mod tests {
         let id = SecurityGroupRuleId::new();
         let group = uuid::Uuid::now_v7().simple().to_string();
         let note = format!("{id}\0");
-        let userdata = [&[7, 1, 0, UDATA_COMMENT, note.len() as u8], note.as_bytes()].concat();
+        let userdata = [&[7, 1, 0, UDATA_COMMENT, u8::try_from(note.len()).unwrap()], note.as_bytes()].concat();
         let table = [
             (format!("in_{group}"), &userdata[..], Some(Meter::Rule(id))),
             (format!("in_{group}"), &[], None),

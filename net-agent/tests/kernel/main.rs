@@ -15,6 +15,7 @@ mod machine;
 mod moved;
 mod passes;
 mod property;
+mod resolver;
 mod service;
 mod shared;
 mod statistics;

@@ -40,7 +40,7 @@ fn ask(guest: &mut Guest, kind: MessageType, requested: Option<Ipv4Addr>) -> Mes
     })
 }
 
-fn lease(guest: &mut Guest) -> Message {
+pub fn lease(guest: &mut Guest) -> Message {
     let offer = ask(guest, MessageType::Discover, None);
     let answer = ask(guest, MessageType::Request, Some(offer.yiaddr()));
     assert_eq!(answer.opts().get(OptionCode::MessageType), Some(&DhcpOption::MessageType(MessageType::Ack)));
