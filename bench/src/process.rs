@@ -32,7 +32,7 @@ impl Part {
 
     fn pids(&self) -> Result<Vec<u32>> {
         let Some(directory) = &self.directory else { return Ok(self.pids.clone()) };
-        Ok(working_in(directory)?.into_iter().map(|process| process.pid as u32).collect())
+        Ok(working_in(directory)?.into_iter().filter_map(|process| u32::try_from(process.pid).ok()).collect())
     }
 
     /// Resident memory in MiB; what processes share is counted once.

@@ -1,6 +1,6 @@
 //! Labels: the caller's own key-value pairs on a resource, for filters.
 
-use crate::Invalid;
+use crate::{Invalid, text};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -11,7 +11,8 @@ pub const LABEL_KEY_MAX_CHARS: usize = 63;
 /// Longest value, in characters.
 pub const LABEL_VALUE_MAX_CHARS: usize = 255;
 
-/// Up to 64 pairs; a key is letters, digits and `-_./`, a value has no control characters.
+/// Up to 64 pairs; a key is letters, digits and `-_./`, a value is a text that people can read
+/// ([`text::readable`]), in NFC.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "BTreeMap<String, String>", into = "BTreeMap<String, String>")]
 pub struct Labels(BTreeMap<String, String>);
@@ -26,11 +27,11 @@ impl Labels {
 impl TryFrom<BTreeMap<String, String>> for Labels {
     type Error = Invalid;
 
-    fn try_from(pairs: BTreeMap<String, String>) -> Result<Self, Invalid> {
+    fn try_from(mut pairs: BTreeMap<String, String>) -> Result<Self, Invalid> {
         if pairs.len() > LABELS_MAX {
             return Err(Invalid::new("labels_too_many", format!("a resource has at most {LABELS_MAX} labels")));
         }
-        for (key, value) in &pairs {
+        for (key, value) in &mut pairs {
             let key_ok = (1..=LABEL_KEY_MAX_CHARS).contains(&key.len())
                 && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b));
             if !key_ok {
@@ -39,6 +40,7 @@ impl TryFrom<BTreeMap<String, String>> for Labels {
                     format!("the label key {key:?} is not 1 to {LABEL_KEY_MAX_CHARS} letters, digits or -_./"),
                 ));
             }
+            *value = text::nfc(value);
             if value.chars().count() > LABEL_VALUE_MAX_CHARS || value.chars().any(char::is_control) {
                 return Err(Invalid::new(
                     "label_value_form",
@@ -47,6 +49,7 @@ impl TryFrom<BTreeMap<String, String>> for Labels {
                     ),
                 ));
             }
+            *value = text::readable(value)?;
         }
         Ok(Self(pairs))
     }
@@ -69,6 +72,8 @@ mod tests {
         assert_eq!(one("", "x").unwrap_err().rule, "label_key_form");
         assert_eq!(one("a b", "x").unwrap_err().rule, "label_key_form");
         assert_eq!(one("a", "\u{7}").unwrap_err().rule, "label_value_form");
+        assert_eq!(one("a", "x\u{200b}").unwrap_err().rule, "text_hidden");
+        assert_eq!(one("a", "e\u{301}").unwrap().as_map()["a"], "é");
         let many = (0..65).map(|i| (format!("k{i}"), String::new())).collect::<BTreeMap<_, _>>();
         assert_eq!(Labels::try_from(many).unwrap_err().rule, "labels_too_many");
     }

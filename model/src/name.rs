@@ -1,6 +1,8 @@
 //! Names people give to things, and the host names that guests get from them.
 
-use crate::Invalid;
+use crate::{Invalid, text};
+use icu_normalizer::DecomposingNormalizerBorrowed;
+use icu_properties::props::{EnumeratedProperty, GeneralCategory, GeneralCategoryGroup, Script};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -9,7 +11,8 @@ pub const NAME_MAX_CHARS: usize = 128;
 /// Longest label of a host name, in octets (RFC 1123 section 2.1).
 pub const HOSTNAME_MAX_OCTETS: usize = 63;
 
-/// A display name: 1 to 128 characters of any script, no control characters, no space at the ends.
+/// A display name: 1 to 128 characters of any script that people can read ([`text::readable`]), in NFC, no space at
+/// the ends.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Name(String);
@@ -25,6 +28,7 @@ impl TryFrom<String> for Name {
     type Error = Invalid;
 
     fn try_from(text: String) -> Result<Self, Invalid> {
+        let text = text::nfc(&text);
         if text.is_empty() {
             return Err(Invalid::new("name_empty", "a name needs at least one character"));
         }
@@ -37,7 +41,7 @@ impl TryFrom<String> for Name {
         if text.chars().any(char::is_control) {
             return Err(Invalid::new("name_control", "a name has no control characters (tab, line end, NUL)"));
         }
-        Ok(Self(text))
+        text::readable(&text).map(Self)
     }
 }
 
@@ -77,14 +81,15 @@ impl Hostname {
         &self.0
     }
 
-    /// The host name that a machine called `name` gets: Latin accents lose their marks, every other
-    /// run of foreign characters becomes one hyphen; a name with nothing usable gives `instance`.
+    /// The host name that an instance called `name` gets: Latin letters as people spell them without their marks
+    /// (é, ß, œ, ø: e, ss, oe, o), composed or not; every run of other characters becomes one hyphen; a name with
+    /// nothing usable gives `instance`.
     pub fn from_name(name: &Name) -> Self {
         let mut label = String::with_capacity(name.0.len());
-        for c in name.0.chars() {
-            match plain_letter(c) {
-                Some(letters) => label.push_str(letters),
-                None if c.is_ascii_alphanumeric() => label.push(c.to_ascii_lowercase()),
+        // The compatibility form, for letters that are ligatures or wide.
+        for c in DecomposingNormalizerBorrowed::new_nfkd().normalize_iter(name.0.chars()) {
+            match spelling(c) {
+                Some(letters) => letters.chars().for_each(|letter| label.push(letter.to_ascii_lowercase())),
                 None if !label.ends_with('-') => label.push('-'),
                 None => {}
             }
@@ -95,20 +100,18 @@ impl Hostname {
     }
 }
 
-/// The ASCII spelling of the accented letters of French, Portuguese and German, else `None`.
-fn plain_letter(c: char) -> Option<&'static str> {
-    Some(match c {
-        'à' | 'â' | 'ä' | 'á' | 'ã' | 'À' | 'Â' | 'Ä' | 'Á' | 'Ã' => "a",
-        'ç' | 'Ç' => "c",
-        'é' | 'è' | 'ê' | 'ë' | 'É' | 'È' | 'Ê' | 'Ë' => "e",
-        'î' | 'ï' | 'í' | 'Î' | 'Ï' | 'Í' => "i",
-        'ñ' | 'Ñ' => "n",
-        'ô' | 'ö' | 'ó' | 'õ' | 'Ô' | 'Ö' | 'Ó' | 'Õ' => "o",
-        'ù' | 'û' | 'ü' | 'ú' | 'Ù' | 'Û' | 'Ü' | 'Ú' => "u",
-        'œ' | 'Œ' => "oe",
-        'æ' | 'Æ' => "ae",
-        _ => return None,
-    })
+/// The ASCII letters and digits of a character of a decomposed text; none where it stands for a gap. A mark
+/// spells nothing.
+fn spelling(c: char) -> Option<&'static str> {
+    let letters = any_ascii::any_ascii_char(c);
+    if c.is_ascii_alphanumeric() {
+        return Some(letters);
+    }
+    if GeneralCategoryGroup::Mark.contains(GeneralCategory::for_char(c)) {
+        return Some("");
+    }
+    let is_spelt = Script::for_char(c) == Script::Latin && letters.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    (is_spelt && !letters.is_empty()).then_some(letters)
 }
 
 impl TryFrom<String> for Hostname {
@@ -180,7 +183,7 @@ mod tests {
     #[test]
     fn names_are_refused_for_a_reason() {
         let long = "x".repeat(129);
-        let table: [(&str, Option<&str>); 7] = [
+        let table: [(&str, Option<&str>); 12] = [
             ("web", None),
             ("Archives de l'état civil", None),
             ("", Some("name_empty")),
@@ -188,10 +191,23 @@ mod tests {
             ("web ", Some("name_padded")),
             ("a\tb", Some("name_control")),
             (&long, Some("name_too_long")),
+            ("\u{202e}gpj.exe", Some("text_hidden")),
+            ("\u{3164}", Some("text_hidden")),
+            ("a\u{a0}b", Some("text_blank")),
+            ("a \u{301}", Some("text_mark")),
+            ("a\u{85}b", Some("name_control")),
         ];
         for (text, rule) in table {
             assert_eq!(Name::try_from(text).err().map(|e| e.rule), rule, "{text:?}");
         }
+    }
+
+    #[test]
+    fn names_are_kept_composed() {
+        let name = Name::try_from("E\u{301}conomie").unwrap();
+        assert_eq!(name, Name::try_from("Économie").unwrap());
+        let decomposed = "e\u{301}".repeat(NAME_MAX_CHARS);
+        assert!(Name::try_from(decomposed).is_ok(), "characters are counted as they are kept");
     }
 
     #[test]
@@ -211,15 +227,39 @@ mod tests {
 
     #[test]
     fn hostnames_come_from_names() {
+        let long = "x".repeat(128);
+        let cut = format!("{}-b", "a".repeat(62));
         for (name, hostname) in [
             ("web", "web"),
             ("Web Server 1", "web-server-1"),
             ("Économie & Finances", "economie-finances"),
+            ("E\u{301}conomie", "economie"),
             ("cœur", "coeur"),
+            ("Straße", "strasse"),
+            ("GROẞ", "gross"),
+            ("Ÿ-Île", "y-ile"),
+            ("Åse Ødegård", "ase-odegard"),
+            ("Đường Łódź", "duong-lodz"),
+            ("Þór Æsir Niño", "thor-aesir-nino"),
+            ("İstanbul ılık Ağrı Şişli", "istanbul-ilik-agri-sisli"),
+            ("Ẹ̀kọ́ Yorùbá", "eko-yoruba"),
+            ("Eʋegbe ɖɛɔŋ ƒ ɣ", "evegbe-deong-f-g"),
+            ("ɓalle ɗe ƙasa", "balle-de-kasa"),
+            ("Ţări Čeština Őz ħ ŧ", "tari-cestina-oz-h-t"),
+            ("ﬁn ＷＥＢ Ǆ", "fin-web-dz"),
+            ("x² ½", "x2-1-2"),
+            ("l'état", "l-etat"),
+            ("42", "42"),
+            ("1e3", "1e3"),
             ("東京", "instance"),
+            ("Москва 1", "1"),
+            ("🚀 prod", "prod"),
+            ("web.example.com", "web-example-com"),
             ("--x--", "x"),
+            (long.as_str(), &long[..63]),
+            (cut.as_str(), &cut[..62]),
         ] {
-            assert_eq!(Hostname::from_name(&Name::try_from(name).unwrap()).as_str(), hostname);
+            assert_eq!(Hostname::from_name(&Name::try_from(name).unwrap()).as_str(), hostname, "{name}");
         }
     }
 

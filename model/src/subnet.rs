@@ -17,7 +17,7 @@ pub struct SubnetPlan {
     pub pool_first: IpAddr,
     /// Last address given to ports.
     pub pool_last: IpAddr,
-    /// Resolvers told to guests beside the network's own; at most 3 (what resolv.conf reads).
+    /// DNS servers that the network's own resolver asks what it does not know itself; at most 3.
     pub dns_servers: Vec<IpAddr>,
 }
 
@@ -46,11 +46,22 @@ impl SubnetPlan {
         if dns_servers.len() > 3 {
             return Err(Invalid::new("dns_too_many", "a subnet has at most 3 DNS servers"));
         }
+        if let Some(no_host) = dns_servers.iter().find(|server| !is_host(**server)) {
+            let text = format!("{no_host} is not the address of one host: no DNS server can be reached there");
+            return Err(Invalid::new("dns_no_host", text));
+        }
         let not_gateway = |n: u128| if n == number { n + 1 } else { n };
         let service = not_gateway(first);
         let pool_first = not_gateway(service + 1);
         let pool_last = if number == last { last - 1 } else { last };
         let address = |n| from_number(n, cidr.is_ipv4());
+        if dns_servers.contains(&address(service)) {
+            let text = format!(
+                "{} is the network's own resolver, which guests are told anyway: leave it out",
+                address(service)
+            );
+            return Err(Invalid::new("dns_own", text));
+        }
         Ok(Self {
             cidr,
             gateway,
@@ -64,6 +75,20 @@ impl SubnetPlan {
     /// True where both ranges share an address.
     pub fn overlaps(a: IpNetwork, b: IpNetwork) -> bool {
         a.is_ipv4() == b.is_ipv4() && (a.contains(b.network()) || b.contains(a.network()))
+    }
+}
+
+/// False for addresses of no host, of this host, and of many, and for those that mean nothing beyond one link.
+fn is_host(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [first, ..] = v4.octets();
+            !(first == 0 || v4.is_loopback() || v4.is_link_local() || v4.is_multicast() || first >= 240)
+        }
+        IpAddr::V6(v6) => {
+            let is_embedded = v6.to_ipv4().is_some();
+            !(is_embedded || v6.is_unspecified() || v6.is_loopback() || v6.is_multicast() || v6.is_unicast_link_local())
+        }
     }
 }
 
@@ -134,6 +159,32 @@ pub fn from_number(number: u128, is_ipv4: bool) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn servers_that_cannot_be() {
+        let with = |server: &str| {
+            SubnetPlan::new("10.0.0.0/24".parse().unwrap(), None, vec![server.parse().unwrap()]).err().map(|e| e.rule)
+        };
+        for server in ["9.9.9.9", "10.0.0.9", "100.64.0.1", "2620:fe::fe", "fd00::53"] {
+            assert_eq!(with(server), None, "{server}");
+        }
+        for server in [
+            "0.0.0.0",
+            "0.0.0.1",
+            "127.0.0.53",
+            "169.254.169.253",
+            "224.0.0.251",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "fe80::1",
+            "ff02::fb",
+            "::ffff:9.9.9.9",
+        ] {
+            assert_eq!(with(server), Some("dns_no_host"), "{server}");
+        }
+        assert_eq!(with("10.0.0.2"), Some("dns_own"));
+    }
 
     #[test]
     fn plans_and_refusals() {

@@ -145,7 +145,7 @@ impl Path {
     /// for.
     fn large(&mut self) -> Duration {
         let (one, two) = (&mut self.guests.0, &mut self.guests.1);
-        let mut packet = udp4((one.ip, 7000), (two.ip, 7000), &vec![7; LARGE as usize]);
+        let mut packet = udp4((one.ip, 7000), (two.ip, 7000), &vec![7; usize::try_from(LARGE).unwrap()]);
         // The checksum so far: of the pseudo header.
         let length = u32::try_from(packet.len() - 20).unwrap();
         let words = packet[12..20].chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1]));

@@ -2,6 +2,7 @@
 
 use crate::desired::HostFacts;
 use crate::dhcp;
+use crate::flows;
 use crate::underlay::{self, Underlay, UnderlayError};
 use iroko_model::HostId;
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,13 @@ pub struct Config {
     /// Bandwidth limits of ports are kept by queues (TBF, IFB). False, for kernels without these: what
     /// is over a limit is dropped.
     pub shaping: bool,
+    /// Most flows (entries of the host's table of connections) that a port may have at a time that it began, and
+    /// as many that others began to it. Less where the table is too small for all ports.
+    pub flows_per_port: u32,
+    /// Most flows of a port that may begin in a second, each way.
+    pub new_flows_per_port_s: u32,
+    /// Entries of the host's table of connections (`net.netfilter.nf_conntrack_max`) that ports leave to the host.
+    pub flows_kept_for_host: u32,
     /// The dnsmasq program; 2.85 or newer.
     pub dnsmasq: PathBuf,
     /// The nft program; 1.0.6 or newer.
@@ -56,6 +64,9 @@ impl Default for Config {
             statistics_period_s: 30,
             tap_owner_uid: None,
             shaping: true,
+            flows_per_port: 8192,
+            new_flows_per_port_s: 1000,
+            flows_kept_for_host: 32_768,
             dnsmasq: "/usr/sbin/dnsmasq".into(),
             nft: "/usr/sbin/nft".into(),
             run_dir: "/run/iroko/net-agent".into(),
@@ -85,7 +96,17 @@ impl Config {
             Some(vtep) => vtep,
             None => self.underlay()?.vtep,
         };
-        Ok(HostFacts { host_id, vtep, tap_owner: self.tap_owner_uid, shaping: self.shaping, dhcp: self.dhcp() })
+        let (tap_owner, shaping) = (self.tap_owner_uid, self.shaping);
+        Ok(HostFacts { host_id, vtep, tap_owner, shaping, dhcp: self.dhcp(), flows: self.flows() })
+    }
+
+    fn flows(&self) -> flows::Settings {
+        flows::Settings {
+            table: flows::table(),
+            kept_for_host: self.flows_kept_for_host,
+            most: self.flows_per_port,
+            per_second: self.new_flows_per_port_s,
+        }
     }
 
     fn dhcp(&self) -> dhcp::Settings {

@@ -138,7 +138,8 @@ impl Channel {
             let message = NetlinkMessage::<NetfilterMessage>::deserialize(rest)
                 .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.to_string()))?;
             // Messages begin at multiples of four octets.
-            let length = (message.header.length as usize).next_multiple_of(4).max(4);
+            let length = usize::try_from(message.header.length)
+                .map_or(usize::MAX - 3, |length| length.next_multiple_of(4).max(4));
             messages.extend((message.header.sequence_number == self.asked).then_some(message));
             rest = rest.get(length..).unwrap_or_default();
         }

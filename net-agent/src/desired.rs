@@ -4,7 +4,8 @@
 //! touches its own things and no others. A network that changed renews its ports and peers too,
 //! for their things follow its VNI and MTU. The periodic pass computes everything anew.
 
-use crate::dhcp;
+use crate::dhcp::{self, relay};
+use crate::flows;
 use crate::object::{self, Element, Key, State, Value, link_local};
 use crate::port;
 use crate::security_group as groups;
@@ -12,7 +13,7 @@ use crate::shared::{self, Shared};
 use ipnetwork::IpNetwork;
 use iroko_agent_link::agent::Desired;
 use iroko_agent_link::wire::{NetworkSpec, ObjectKey, PeerSpec, PortSpec};
-use iroko_model::{HostId, MacAddress, NetworkId, PortId, SecurityGroupId, Vni};
+use iroko_model::{HostId, InstanceId, MacAddress, NetworkId, PortId, SecurityGroupId, Vni};
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -30,6 +31,8 @@ pub struct HostFacts {
     pub shaping: bool,
     /// How the DHCP servers behave.
     pub dhcp: dhcp::Settings,
+    /// How many flows its ports may have.
+    pub flows: flows::Settings,
 }
 
 /// Wanted things, and which desired object each comes from.
@@ -42,6 +45,12 @@ pub struct Wanted {
     claims: HashMap<Key, u32>,
     /// What moves between hosts, of networks where anything does.
     shared: HashMap<NetworkId, Shared>,
+    /// How many flows each port has room for.
+    room: u32,
+    /// Ports and peers that are DNS servers of their networks.
+    serving: HashMap<ObjectKey, NetworkId>,
+    /// Whose ports these are.
+    instances: HashMap<PortId, InstanceId>,
 }
 
 #[derive(Debug)]
@@ -54,10 +63,12 @@ struct Contribution {
 impl Wanted {
     /// Everything, computed anew.
     pub fn all(desired: &Desired, facts: &HostFacts) -> Self {
-        let mut wanted = Self::default();
+        let mut wanted = Self { room: facts.flows.room(desired.ports.len()), ..Self::default() };
         for network in desired.networks.keys() {
             wanted.follow(*network, desired, facts);
         }
+        let servers: HashSet<ObjectKey> = all_objects(desired).into_iter().collect();
+        wanted.served_anew(&servers, desired);
         wanted.state.insert(Key::Base, Value::Base(crate::firewall::VERSION.clone()));
         for object in all_objects(desired) {
             wanted.add(object, desired, facts);
@@ -68,7 +79,9 @@ impl Wanted {
     /// Takes in what is dirty; returns the keys of all things that may have changed.
     pub fn renew(&mut self, dirty: &HashSet<ObjectKey>, desired: &Desired, facts: &HostFacts) -> HashSet<Key> {
         let mut dirty = dirty.clone();
+        dirty.extend(self.room_anew(desired, facts));
         dirty.extend(self.sharing_anew(&dirty, desired, facts).into_iter().map(ObjectKey::Network));
+        dirty.extend(self.served_anew(&dirty, desired).into_iter().map(ObjectKey::Network));
         let objects = self.concerned(&dirty, desired, facts);
         let mut touched = HashSet::new();
         for object in &objects {
@@ -91,6 +104,39 @@ impl Wanted {
             .chain(groups)
             .filter_map(|object| self.contributions.get(&object))
             .flat_map(|contribution| &contribution.keys)
+    }
+
+    /// All ports, where there is room for more flows of each than there was, or for fewer.
+    fn room_anew(&mut self, desired: &Desired, facts: &HostFacts) -> Vec<ObjectKey> {
+        let room = facts.flows.room(desired.ports.len());
+        if std::mem::replace(&mut self.room, room) == room {
+            return Vec::new();
+        }
+        desired.ports.keys().map(|id| ObjectKey::Port(*id)).collect()
+    }
+
+    /// Networks of which a DNS server came, went or moved to another host.
+    fn served_anew(&mut self, dirty: &HashSet<ObjectKey>, desired: &Desired) -> Vec<NetworkId> {
+        let mut networks = Vec::new();
+        for key in dirty {
+            let of = |network, addresses: &[IpAddr]| {
+                desired.networks.get(network).filter(|spec| relay::serves(spec, addresses)).map(|spec| spec.id)
+            };
+            let now = match key {
+                ObjectKey::Port(port) => desired.ports.get(port).and_then(|spec| of(&spec.network_id, &spec.addresses)),
+                ObjectKey::Peer(network, port) => {
+                    let peer = desired.peers.get(network).and_then(|peers| peers.get(port));
+                    peer.and_then(|spec| of(network, &spec.addresses))
+                }
+                _ => continue,
+            };
+            let before = match now {
+                Some(network) => self.serving.insert(*key, network),
+                None => self.serving.remove(key),
+            };
+            networks.extend(now.into_iter().chain(before));
+        }
+        networks
     }
 
     /// Networks of which something else moves than did.
@@ -144,6 +190,7 @@ impl Wanted {
                     all.extend(old.map(|network| ObjectKey::Peer(network, *port)));
                     all.extend(self.groups_not_told(*port, desired));
                     all.extend(sharing_macs(*port, old, desired));
+                    all.extend(self.siblings_of(*port, desired));
                 }
                 ObjectKey::Peer(_, port) => drop(all.insert(ObjectKey::Port(*port))),
                 ObjectKey::SecurityGroup(group) => all.extend(self.ports_that_turn(*group, desired, facts)),
@@ -153,6 +200,16 @@ impl Wanted {
             }
         }
         all
+    }
+
+    /// The port's siblings, and those it had.
+    fn siblings_of(&self, port: PortId, desired: &Desired) -> Vec<ObjectKey> {
+        let now = desired.ports.get(&port);
+        let here = now.into_iter().flat_map(|spec| port::siblings(spec, desired)).map(|other| other.id);
+        let instance = self.instances.get(&port);
+        let instance = instance.filter(|instance| now.is_none_or(|spec| spec.instance_id != **instance));
+        let left = desired.ports.values().filter(|spec| Some(&spec.instance_id) == instance).map(|spec| spec.id);
+        here.chain(left).map(ObjectKey::Port).collect()
     }
 
     /// Ports that begin or cease to keep state because of this group, and those with a copy of its rules.
@@ -174,6 +231,12 @@ impl Wanted {
     }
 
     fn add(&mut self, object: ObjectKey, desired: &Desired, facts: &HostFacts) -> Vec<Key> {
+        if let ObjectKey::Port(id) = object {
+            match desired.ports.get(&id) {
+                Some(spec) => drop(self.instances.insert(id, spec.instance_id)),
+                None => drop(self.instances.remove(&id)),
+            }
+        }
         let Some((network, things)) = contribution(object, &self.shared, desired, facts) else { return Vec::new() };
         let keys: Vec<Key> = things.iter().map(|(key, _)| key.clone()).collect();
         things.into_iter().for_each(|(key, value)| self.claim(key, value));
@@ -253,7 +316,9 @@ fn contribution(
 ) -> Option<(Option<NetworkId>, Things)> {
     let shared = |network| shared.get(&network).unwrap_or(&shared::NOTHING);
     match object {
-        ObjectKey::Network(id) => Some((Some(id), network_things(desired.networks.get(&id)?, shared(id), facts))),
+        ObjectKey::Network(id) => {
+            Some((Some(id), network_things(desired.networks.get(&id)?, shared(id), desired, facts)))
+        }
         ObjectKey::Port(id) => {
             let port = desired.ports.get(&id)?;
             let network = desired.networks.get(&port.network_id)?;
@@ -276,19 +341,29 @@ fn contribution(
     }
 }
 
-fn network_things(network: &NetworkSpec, shared: &Shared, facts: &HostFacts) -> Things {
+fn network_things(network: &NetworkSpec, shared: &Shared, desired: &Desired, facts: &HostFacts) -> Things {
     let (vni, mtu) = (network.vni, network.mtu);
     let mut things = vec![
         (Key::Element(Element::Zone(vni)), Value::Zone(zone(vni))),
+        (Key::Element(Element::Number(vni)), Value::Zone(zone(vni))),
         (Key::Bridge(vni), Value::Bridge { mtu }),
         (Key::Vxlan(vni), Value::Vxlan { local: facts.vtep, mtu, sharing: shared.sharing() }),
     ];
     things.extend(shared.things(network));
     if !network.subnets.is_empty() {
         things.extend([
-            (Key::Service(vni), Value::Service { mtu, addresses: service_addresses(network) }),
+            (Key::Service(vni), Value::Service { mtu, addresses: service_addresses(network, facts.vtep) }),
             (Key::Forward(vni, object::service_mac(vni)), Value::Device(object::service_port(vni))),
-            (Key::Dnsmasq(vni), Value::Text(dhcp::config(network, &facts.dhcp))),
+            (
+                Key::Dnsmasq(vni),
+                Value::Text(dhcp::config(network, &relay::asked(network, desired, facts.vtep), &facts.dhcp)),
+            ),
+        ]);
+    }
+    if relay::is_needed(network) {
+        things.extend([
+            (Key::Forward(vni, object::relay_mac(facts.vtep)), Value::Device(object::service_port(vni))),
+            (Key::Element(Element::ServiceMac(vni)), Value::Mac(object::service_mac(vni))),
         ]);
     }
     things
@@ -301,11 +376,12 @@ pub fn zone(vni: Vni) -> u16 {
     u16::try_from((vni.get() - 1) % 0xffff + 1).expect("a remainder of 65535, plus one, has 16 bits")
 }
 
-fn service_addresses(network: &NetworkSpec) -> Vec<IpNetwork> {
+fn service_addresses(network: &NetworkSpec, vtep: IpAddr) -> Vec<IpNetwork> {
     let with_prefix = |subnet: &iroko_agent_link::wire::SubnetSpec| {
         IpNetwork::new(subnet.service, subnet.cidr.prefix()).expect("a prefix length of the same family")
     };
     let mut addresses: Vec<_> = network.subnets.iter().map(with_prefix).collect();
+    addresses.extend(relay::is_needed(network).then(|| relay::own_address(vtep)));
     addresses.sort();
     addresses
 }
@@ -322,6 +398,14 @@ fn peer_things(peer: &PeerSpec, network: &NetworkSpec, shared: &Shared) -> Thing
             things.push((Key::Neighbour(vni, ip), Value::Mac(peer.mac)));
         }
         things.push((Key::Element(Element::Member(vni, ip)), Value::Present));
+    }
+    if relay::is_needed(network) {
+        let (mac, address) = (object::relay_mac(peer.vtep), object::relay_address(peer.vtep));
+        things.extend([
+            (Key::Tunnel(vni, mac), Value::Vtep(peer.vtep)),
+            (Key::Forward(vni, mac), Value::Device(vni.vxlan())),
+            (Key::Neighbour(vni, address.into()), Value::Mac(mac)),
+        ]);
     }
     things.extend(shared.flood(peer, vni));
     things.extend(host_record(network, peer.port_id, &peer.addresses, peer.hostname.as_str()));

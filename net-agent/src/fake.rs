@@ -109,7 +109,7 @@ impl Fake {
         if !latency.is_zero() {
             tokio::time::sleep(latency).await;
         }
-        self.0.actions.fetch_add(actions.len() as u64, Ordering::Relaxed);
+        self.0.actions.fetch_add(u64::try_from(actions.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
         self.fault(actions)?;
         let mut state = self.lock();
         actions.iter().for_each(|action| note(action, &mut state));

@@ -1,5 +1,6 @@
 //! What the reconciler asks of a kernel: the real one, or one in memory.
 
+use crate::announce::Announcement;
 use crate::conntrack::Flow;
 use crate::object::{Key, State};
 use crate::plan::Action;
@@ -28,6 +29,9 @@ pub enum KernelError {
     /// The table of flows.
     #[error("the table of flows could not be read or marked")]
     Flows(#[source] io::Error),
+    /// Addresses that pass to other machines.
+    #[error("local machines could not be told who has an address now")]
+    Announce(#[source] io::Error),
     /// The counters of ports and rules.
     #[error("the counters could not be read")]
     Counters(#[source] io::Error),
@@ -84,6 +88,11 @@ pub trait Kernel: Send + Sync {
 
     /// Marks each of these flows as cut, or not.
     async fn mark(&self, _flows: Vec<(Flow, bool)>) -> Result<(), KernelError> {
+        Ok(())
+    }
+
+    /// Tells local machines of addresses that have passed to others. A kernel without machines tells nobody.
+    async fn announce(&self, _announcements: Vec<Announcement>) -> Result<(), KernelError> {
         Ok(())
     }
 

@@ -19,6 +19,7 @@
 //! What it refuses: to act before anything is known ([`iroko_agent_link::agent::Desired::known`]),
 //! to bring up a tap whose filter is not in place, and to touch a device without our prefix.
 
+pub mod announce;
 pub mod apply;
 pub mod config;
 pub mod connection_log;
@@ -28,6 +29,7 @@ pub mod desired;
 pub mod dhcp;
 pub mod fake;
 pub mod firewall;
+pub mod flows;
 pub mod kernel;
 pub mod link;
 pub mod linux;

@@ -1,5 +1,6 @@
 //! The real kernel of this host, in the network namespace of the thread that opens it.
 
+use crate::announce::Announcement;
 use crate::config::Config;
 use crate::conntrack::{Conntrack, Flow};
 use crate::dhcp::{DhcpError, Dnsmasq, Files};
@@ -7,6 +8,7 @@ use crate::firewall::apply::Nft;
 use crate::kernel::{Kernel, KernelError};
 use crate::link::forwarding::{self, Entry};
 use crate::link::netlink::Netlink;
+use crate::link::packet::PacketSocket;
 use crate::link::{LinkError, device, service, shape, tap};
 use crate::object::{Key, State, Value};
 use crate::observed;
@@ -19,7 +21,11 @@ use iroko_model::{MacAddress, Vni};
 use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
+/// When an address that has passed to another machine is announced again.
+const ANNOUNCED_AGAIN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
 /// Off, so that only bridges that ask for it themselves (ours) pass the host's IP filter.
 const SYSCTLS: [&str; 3] = ["bridge-nf-call-iptables", "bridge-nf-call-ip6tables", "bridge-nf-call-arptables"];
 const SYSCTL_DIR: &str = "/proc/sys/net/bridge";
@@ -33,6 +39,7 @@ pub struct Linux {
     conntrack: Conntrack,
     nf_tables: NfTables,
     netns_dir: PathBuf,
+    packets: Arc<PacketSocket>,
 }
 
 impl Linux {
@@ -50,6 +57,7 @@ impl Linux {
             conntrack: Conntrack::open().map_err(transport)?,
             nf_tables: NfTables::open().map_err(transport)?,
             netns_dir: config.netns_dir.clone(),
+            packets: Arc::new(PacketSocket::open().map_err(transport)?),
         })
     }
 
@@ -193,6 +201,20 @@ impl Kernel for Linux {
         blocking(outcomes).await.map_err(KernelError::Flows)
     }
 
+    /// Now, and again in case that what is on its way of the old machine comes after it.
+    async fn announce(&self, announcements: Vec<Announcement>) -> Result<(), KernelError> {
+        let outcome = send_all(&self.packets, &announcements);
+        let packets = self.packets.clone();
+        tokio::spawn(async move {
+            for wait in ANNOUNCED_AGAIN {
+                tokio::time::sleep(wait).await;
+                // Devices may be gone by then.
+                let _ = send_all(&packets, &announcements);
+            }
+        });
+        outcome.map_err(KernelError::Announce)
+    }
+
     async fn counters(&self) -> Result<Vec<Counter>, KernelError> {
         let read = |source| KernelError::Link { what: "reading what the taps carried".to_owned(), source };
         let links = self.netlink.links().await.map_err(read)?;
@@ -203,6 +225,14 @@ impl Kernel for Linux {
         counters.extend(blocking(move || nf_tables.counters()).await.map_err(KernelError::Counters)?);
         Ok(counters)
     }
+}
+
+/// One device that is gone, or full, keeps no other from it.
+fn send_all(packets: &PacketSocket, announcements: &[Announcement]) -> io::Result<()> {
+    let sends = announcements
+        .iter()
+        .flat_map(|announcement| announcement.devices.iter().map(|device| packets.send(device, &announcement.frame)));
+    sends.fold(Ok(()), Result::and)
 }
 
 /// Netlink without waiting would only make the kernel's answer to a dump harder to read.

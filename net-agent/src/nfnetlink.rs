@@ -33,7 +33,7 @@ pub fn messages(datagram: &[u8]) -> impl Iterator<Item = Message<'_>> {
     std::iter::from_fn(move || {
         let header = rest.first_chunk::<HEADER>()?;
         let [a, b, c, d, e, f, g, h, i, j, k, l, ..] = *header;
-        let length = u32::from_ne_bytes([a, b, c, d]) as usize;
+        let length = usize::try_from(u32::from_ne_bytes([a, b, c, d])).ok()?;
         let body = rest.get(HEADER..length)?;
         rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
         let (kind, flags) = (u16::from_ne_bytes([e, f]), u16::from_ne_bytes([g, h]));
@@ -43,9 +43,9 @@ pub fn messages(datagram: &[u8]) -> impl Iterator<Item = Message<'_>> {
 
 /// A message with these attributes, of a family and the number beside it.
 pub fn request(kind: u16, flags: u16, (family, number): (u8, u16), sequence: u32, attributes: &[u8]) -> Vec<u8> {
-    let length = (HEADER + FAMILY + attributes.len()) as u32;
-    let mut message = Vec::with_capacity(length as usize);
-    message.extend(length.to_ne_bytes());
+    let length = HEADER + FAMILY + attributes.len();
+    let mut message = Vec::with_capacity(length);
+    message.extend(u32::try_from(length).expect("requests of ours are short").to_ne_bytes());
     message.extend(kind.to_ne_bytes());
     message.extend(flags.to_ne_bytes());
     message.extend(sequence.to_ne_bytes());
@@ -58,7 +58,7 @@ pub fn request(kind: u16, flags: u16, (family, number): (u8, u16), sequence: u32
 
 /// An attribute, padded.
 pub fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
-    let length = (4 + value.len()) as u16;
+    let length = u16::try_from(4 + value.len()).expect("attributes of ours are short");
     let mut attribute = [length.to_ne_bytes(), kind.to_ne_bytes()].concat();
     attribute.extend(value);
     attribute.resize(attribute.len().next_multiple_of(4), 0);

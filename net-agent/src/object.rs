@@ -83,6 +83,12 @@ pub enum Element {
     TapNdRange(String, Ipv6Addr, Ipv6Addr),
     /// A tap whose port may use addresses that move between hosts.
     TapShares(String),
+    /// A tap whose port keeps no state.
+    TapStateless(String),
+    /// The number of a network by its tunnel, that of its conntrack zone.
+    Number(Vni),
+    /// The MAC address of a network's service, by its tunnel.
+    ServiceMac(Vni),
     /// Addresses of a network that move between hosts.
     Shared(Vni, IpNetwork),
     /// The same as targets of neighbour discovery, first and last.
@@ -97,6 +103,9 @@ pub enum Element {
     Sender(Vni, MacAddress),
     /// Where packets to a local port are judged.
     Receiver(Vni, MacAddress),
+    /// How many flows the port with a MAC address may begin, or others to it; of no MAC address: all ports of
+    /// the network without port security together.
+    Flows(Vni, Option<MacAddress>, Direction),
     /// An address of a member of a network, local or not.
     Member(Vni, IpAddr),
     /// An address of a member of a group, local or not.
@@ -114,6 +123,13 @@ pub enum Value {
     Zone(u16),
     /// What an element of a verdict map says, as nft writes it.
     Verdict(String),
+    /// Flows that may be there at a time, and that may begin in a second.
+    Flows {
+        /// At a time.
+        most: u32,
+        /// In a second.
+        per_second: u32,
+    },
     /// Ranges of addresses, first and last, sorted, apart from each other.
     Ranges(Vec<(IpAddr, IpAddr)>),
     /// A bridge.
@@ -228,13 +244,17 @@ impl Element {
             | Self::TapRange(tap, _)
             | Self::TapNdRange(tap, ..)
             | Self::TapShares(tap)
+            | Self::TapStateless(tap)
             | Self::Tap(tap, _)
             | Self::LogRefused(tap) => Some(tap),
             Self::Zone(_)
+            | Self::Number(_)
+            | Self::ServiceMac(_)
             | Self::Shared(..)
             | Self::SharedNd(..)
             | Self::Sender(..)
             | Self::Receiver(..)
+            | Self::Flows(..)
             | Self::Member(..)
             | Self::GroupMember(..) => None,
         }
@@ -260,6 +280,7 @@ impl Value {
             (Self::Tap { owner: Some(_), .. }, Self::Tap { owner: None, .. }) => true,
             (Self::Verdict(old), Self::Verdict(new)) => old != new,
             (Self::Zone(old), Self::Zone(new)) => old != new,
+            (Self::Flows { .. }, Self::Flows { .. }) => self != new,
             _ => false,
         }
     }
@@ -384,11 +405,38 @@ const SHAPER: &str = "iki";
 /// First octets of the addresses that the host's own ends have. Locally administered and outside
 /// `02:`, so no guest has one.
 const SERVICE_MAC: [u8; 3] = [0x06, b'i', b'k'];
+/// As [`SERVICE_MAC`], followed by the VTEP.
+const RELAY_MAC: [u8; 2] = [0x0e, b'i'];
+/// A prefix of 64 bits in `fd00::/8`, of our own (RFC 4193).
+pub const RELAY_NETWORK: [u16; 4] = [0xfd69, 0x6b6f, 0x2d64, 0x6e73];
 const BRIDGE_MAC: [u8; 3] = [0x0a, b'i', b'k'];
 
 /// The service's MAC address: the same on every host, so that a guest that migrates finds it again.
 pub fn service_mac(vni: Vni) -> MacAddress {
     with_vni(SERVICE_MAC, vni)
+}
+
+/// Where other hosts of a network find the service of the host with this VTEP, to have it ask a DNS server that
+/// is on that host: [`relay_mac`] and [`relay_address`].
+pub fn relay_mac(vtep: IpAddr) -> MacAddress {
+    let [a, b, c, d] = match vtep {
+        IpAddr::V4(v4) => v4.octets(),
+        IpAddr::V6(v6) => folded(v6),
+    };
+    MacAddress::from_octets([RELAY_MAC[0], RELAY_MAC[1], a, b, c, d])
+}
+
+/// Its address, which is on no subnet.
+pub fn relay_address(vtep: IpAddr) -> Ipv6Addr {
+    let [.., a, b, c, d] = relay_mac(vtep).octets().map(u16::from);
+    let [net, work, of, relays] = RELAY_NETWORK;
+    Ipv6Addr::new(net, work, of, relays, 0, 0, a << 8 | b, c << 8 | d)
+}
+
+/// Of IPv6 VTEPs two in four thousand million share it.
+fn folded(address: Ipv6Addr) -> [u8; 4] {
+    let octets = address.octets();
+    std::array::from_fn(|n| octets[n] ^ octets[n + 4].rotate_left(1) ^ octets[n + 8].rotate_left(2) ^ octets[n + 12])
 }
 
 /// The bridge's MAC address, fixed so that it does not follow the ports'.
@@ -444,6 +492,10 @@ mod tests {
         assert_eq!(service_mac(vni).to_string(), "06:69:6b:ab:cd:ef");
         let mac: MacAddress = "02:00:00:aa:bb:cc".parse().unwrap();
         assert_eq!(link_local(mac).to_string(), "fe80::ff:feaa:bbcc");
+        assert_eq!(relay_mac("192.0.2.7".parse().unwrap()).to_string(), "0e:69:c0:00:02:07");
+        assert_eq!(relay_address("192.0.2.7".parse().unwrap()).to_string(), "fd69:6b6f:2d64:6e73::c000:207");
+        let [one, other] = ["2001:db8::1", "2001:db8::2"].map(|vtep| relay_mac(vtep.parse().unwrap()));
+        assert_ne!(one, other);
         assert!(namespace(vni).len() <= 15 && service_port(vni).len() <= 15);
     }
 }

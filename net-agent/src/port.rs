@@ -1,6 +1,6 @@
 //! What a port on this host needs: a tap, where it is found, and its filter. Pure.
 
-use crate::desired::{HostFacts, Things, host_record, with_link_local};
+use crate::desired::{HostFacts, Things, host_record, with_link_local, zone};
 use crate::dhcp;
 use crate::firewall::tap::{self, Tap};
 use crate::firewall::{group, limit, log};
@@ -26,18 +26,22 @@ pub fn things(port: &PortSpec, network: &NetworkSpec, shared: &Shared, desired: 
     let members = with_link_local(&port.addresses, port.mac).map(|ip| Element::Member(vni, ip));
     things.extend(members.map(present));
     // Also without port security: as somebody else it says nothing to many on other hosts.
-    things.extend(addresses(port).into_iter().map(present));
+    things.extend(addresses(port).into_iter().chain(of_siblings(port, desired)).map(present));
     if sharing != Sharing::Nothing {
         things.push(present(Element::TapShares(tap.clone())));
     }
     if port.is_secured {
         things.extend(judges(port, vni, desired));
+        if port.security_group_ids.as_deref().is_some_and(|groups| is_stateless(groups, desired)) {
+            things.push(present(Element::TapStateless(tap.clone())));
+        }
     }
+    things.extend(flows(port, vni, facts.flows.value(desired.ports.len())));
     let limits = Limits::of(port, facts.shaping);
-    things.extend(tap_chains(port, &limits, desired));
+    things.extend(tap_chains(port, vni, &limits, desired));
     things.extend(limits.things(port));
     if !network.subnets.is_empty() && !port.addresses.is_empty() {
-        things.push((Key::Reservation(vni, port.id), Value::Text(dhcp::reservation(port))));
+        things.push((Key::Reservation(vni, port.id), Value::Text(dhcp::reservation(port, &network.domain))));
     }
     things.extend(host_record(network, port.id, &port.addresses, port.hostname.as_str()));
     things
@@ -65,6 +69,25 @@ fn addresses(port: &PortSpec) -> Vec<Element> {
         }
     }
     elements
+}
+
+/// The addresses of the instance's other ports on the network: a machine with several interfaces on one network answers
+/// by whichever its routes name first.
+fn of_siblings(port: &PortSpec, desired: &Desired) -> Vec<Element> {
+    let siblings = siblings(port, desired).flat_map(|sibling| sibling.addresses.iter().copied());
+    let element = |ip| {
+        let nd = if let IpAddr::V6(v6) = ip { Some(Element::TapNd(port.tap.clone(), v6)) } else { None };
+        std::iter::once(Element::TapIp(port.tap.clone(), ip)).chain(nd)
+    };
+    siblings.flat_map(element).collect()
+}
+
+/// Other ports of its instance on its network.
+pub fn siblings<'a>(port: &PortSpec, desired: &'a Desired) -> impl Iterator<Item = &'a PortSpec> {
+    let (id, instance, network) = (port.id, port.instance_id, port.network_id);
+    let ports = desired.ports.values().map(AsRef::as_ref);
+    ports
+        .filter(move |other: &&PortSpec| other.id != id && other.instance_id == instance && other.network_id == network)
 }
 
 /// Its own MAC address and those of its allowed address pairs.
@@ -123,11 +146,12 @@ impl Limits {
 }
 
 /// The tap's own chains, and how they are found.
-fn tap_chains(port: &PortSpec, limits: &Limits, desired: &Desired) -> Things {
+fn tap_chains(port: &PortSpec, vni: Vni, limits: &Limits, desired: &Desired) -> Things {
     let addresses: Vec<IpAddr> = with_link_local(&port.addresses, port.mac).collect();
     let groups = port.security_group_ids.as_deref();
     let described = Tap {
         name: &port.tap,
+        zone: zone(vni),
         mac: port.mac,
         addresses: &addresses,
         is_secured: port.is_secured,
@@ -145,9 +169,10 @@ fn tap_chains(port: &PortSpec, limits: &Limits, desired: &Desired) -> Things {
 
 /// True where its tap's chains are not as they would be now: the port begins or ceases to keep state.
 pub fn turns(port: &PortSpec, state: &State, desired: &Desired, shaping: bool) -> bool {
+    let Some(network) = desired.networks.get(&port.network_id) else { return false };
     let limits = Limits::of(port, shaping);
     let differs = |(key, value): (Key, Value)| matches!(key, Key::Chain(_)) && state.get(&key) != Some(&value);
-    tap_chains(port, &limits, desired).into_iter().any(differs)
+    tap_chains(port, network.vni, &limits, desired).into_iter().any(differs)
 }
 
 /// Where what it sends and gets is judged.
@@ -189,6 +214,14 @@ fn logs(port: &PortSpec) -> Things {
         things.push((Key::Chain(chain), Value::Text(log::refused_chain(&port.tap, spec))));
     }
     things
+}
+
+/// How many flows it has room for, each way: by its MAC addresses, or with all other ports of the network without
+/// port security.
+fn flows(port: &PortSpec, vni: Vni, room: Value) -> Things {
+    let of = if port.is_secured { macs(port).into_iter().map(Some).collect() } else { vec![None] };
+    let both = |mac| [Direction::Egress, Direction::Ingress].map(|way| (Element::Flows(vni, mac, way), room.clone()));
+    of.into_iter().flat_map(both).map(|(element, room)| (Key::Element(element), room)).collect()
 }
 
 fn verdicts(port: &PortSpec, vni: Vni, sends: String, gets: String) -> Things {

@@ -11,6 +11,7 @@
 //! network's are in place, failed with the reason otherwise. Until anything is known of what is
 //! desired, nothing is read or touched.
 
+use crate::announce::{Announcement, Announcer};
 use crate::apply;
 use crate::config::Config;
 use crate::cut::{self, Effect, Judge};
@@ -33,6 +34,8 @@ use tokio_util::sync::CancellationToken;
 const ROUNDS: usize = 3;
 /// First and longest wait after a pass that left something undone.
 const RETRY_FIRST: Duration = Duration::from_millis(500);
+/// Longest reason that is told of a port.
+const REASON_MAX_CHARS: usize = 500;
 const RETRY_MOST: Duration = Duration::from_secs(30);
 
 /// Keeps the host as desired until `shutdown`; then returns and leaves everything running.
@@ -76,6 +79,14 @@ pub async fn run(
     }
 }
 
+/// A reason that is no longer than what is told of a port: programs of others may say much.
+fn shortened(reason: &str) -> String {
+    if reason.chars().count() <= REASON_MAX_CHARS {
+        return reason.to_owned();
+    }
+    reason.chars().take(REASON_MAX_CHARS - 1).chain(['…']).collect()
+}
+
 /// What one pass did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PassReport {
@@ -103,6 +114,9 @@ pub struct Reconciler {
     /// Whether a flow may be cut now, which another member may let go on.
     may_be_cut: bool,
     reported: HashSet<PortId>,
+    announcer: Announcer,
+    /// Whether the operator was told that the table of flows is too small.
+    told_of_flows: bool,
 }
 
 impl Reconciler {
@@ -126,6 +140,8 @@ impl Reconciler {
             flows_unjudged: false,
             may_be_cut: true,
             reported: HashSet::new(),
+            announcer: Announcer::default(),
+            told_of_flows: false,
         }
     }
 
@@ -148,10 +164,12 @@ impl Reconciler {
     async fn partial(&mut self, keys: &HashSet<ObjectKey>, mut observed: State) -> PassReport {
         let touched = self.wanted.renew(keys, &self.desired.read(), &self.facts);
         let actions = plan::only(&self.wanted.state, &observed, &touched);
+        let moved = self.announcer.after(&actions, &observed, &self.desired.read(), Instant::now());
         let failures = apply::apply(self.kernel.as_ref(), &actions, &mut observed).await;
         self.outstanding.retain(|key, _| !touched.contains(key));
         self.outstanding.extend(verify::outstanding(&failures));
         self.observed = Some(observed);
+        self.announce(moved).await;
         match actions.iter().map(cut::effect).max() {
             Some(Effect::Any) => self.cut().await,
             Some(Effect::Restores) if self.may_be_cut => self.cut().await,
@@ -163,6 +181,7 @@ impl Reconciler {
     }
 
     async fn full(&mut self) -> PassReport {
+        self.tell_of_flows();
         self.wanted = Wanted::all(&self.desired.read(), &self.facts);
         let mut actions = 0;
         match self.converge(&mut actions).await {
@@ -180,6 +199,22 @@ impl Reconciler {
         self.report(&ports);
         self.forget_ports();
         PassReport { full: true, actions, outstanding: self.is_outstanding() }
+    }
+
+    /// Once, each time there begin to be more ports than the host's table of flows has room for.
+    fn tell_of_flows(&mut self) {
+        let (ports, room_for) = (self.desired.read().ports.len(), self.facts.flows.ports());
+        let too_small = u32::try_from(ports).is_ok_and(|ports| ports > room_for);
+        if too_small && !self.told_of_flows {
+            let table = self.facts.flows.table;
+            tracing::warn!(
+                ports,
+                room_for,
+                table,
+                "the host's table of connections is too small for its ports: raise net.netfilter.nf_conntrack_max"
+            );
+        }
+        self.told_of_flows = too_small;
     }
 
     fn is_outstanding(&self) -> bool {
@@ -209,7 +244,17 @@ impl Reconciler {
 
     /// Plans, applies and reads again until nothing differs, a round changes nothing for the
     /// better, or the rounds are used up.
-    async fn converge(&self, tried: &mut usize) -> Result<(State, Outstanding), KernelError> {
+    /// A machine that was not told finds out by itself, later.
+    async fn announce(&self, moved: Vec<Announcement>) {
+        if moved.is_empty() {
+            return;
+        }
+        if let Err(error) = self.kernel.announce(moved).await {
+            tracing::debug!(error = error.chain(), "an address has passed to another machine");
+        }
+    }
+
+    async fn converge(&mut self, tried: &mut usize) -> Result<(State, Outstanding), KernelError> {
         let mut observed = self.kernel.observe().await?;
         let mut failures = apply::Failures::new();
         for _ in 0..ROUNDS {
@@ -218,7 +263,9 @@ impl Reconciler {
                 return Ok((observed, Outstanding::new()));
             }
             *tried += actions.len();
+            let moved = self.announcer.after(&actions, &observed, &self.desired.read(), Instant::now());
             failures = apply::apply(self.kernel.as_ref(), &actions, &mut observed).await;
+            self.announce(moved).await;
             observed = self.kernel.observe().await?;
             if !failures.is_empty() {
                 break;
@@ -254,6 +301,7 @@ impl Reconciler {
             let marked = if reason.is_none() { self.ready.mark(port.id) } else { self.ready.clear(port.id) };
             let reason =
                 reason.or_else(|| marked.err().map(|error| format!("the port could not be marked ready: {error}")));
+            let reason = reason.map(|reason| shortened(&reason));
             let state = if reason.is_none() { PortState::Ready } else { PortState::Failed };
             self.reporter.port(PortObservation { id: port.id, generation: port.generation, state, reason });
             self.reported.insert(port.id);

@@ -55,7 +55,6 @@ struct NicAddressRow {
     address: IpAddr,
     prefix: u8,
     service: IpAddr,
-    dns_servers: Vec<IpAddr>,
 }
 
 /// Machines that have a host, each with that host.
@@ -71,7 +70,7 @@ pub async fn instance_specs(conn: &mut Conn, which: Instances<'_>) -> Result<Vec
                   m.virtual_size_bytes AS "virtual_size_bytes!",
                   (SELECT coalesce(json_agg(json_build_object('port_id', p.id, 'network_id', n.id, 'tap', p.tap, 'mac', p.mac, 'mtu', n.mtu,
                       'addresses', (SELECT coalesce(json_agg(json_build_object('address', host(a.address), 'prefix', masklen(s.cidr),
-                              'service', host(s.service), 'dns_servers', ARRAY(SELECT host(d) FROM unnest(s.dns_servers) d)) ORDER BY family(a.address)), '[]')
+                              'service', host(s.service)) ORDER BY family(a.address)), '[]')
                           FROM ip_allocation a JOIN subnet s ON s.id = a.subnet_id WHERE a.port_id = p.id)) ORDER BY p.nic_index), '[]')
                    FROM port p JOIN network n ON n.id = p.network_id WHERE p.instance_id = i.id) AS "nics!: Json<Vec<NicRow>>"
            FROM instance i JOIN image m ON m.id = i.image_id
@@ -112,8 +111,8 @@ pub async fn instance_specs(conn: &mut Conn, which: Instances<'_>) -> Result<Vec
 
 fn nic(row: NicRow) -> Result<NicSpec> {
     let address = |a: NicAddressRow| {
-        let mut dns_servers = vec![a.service];
-        dns_servers.extend(a.dns_servers);
+        // The network's own, which asks the subnet's in the guest's place.
+        let dns_servers = vec![a.service];
         let address = IpNetwork::new(a.address, a.prefix).map_err(Error::corrupt("cidr"))?;
         // No router answers on the gateway yet: a default route to nowhere only makes guests wait.
         Ok(NicAddress { address, gateway: None, dns_servers })

@@ -175,9 +175,12 @@ pub fn refs(rule: &Rule) -> Vec<Uuid> {
     }
 }
 
-/// Makes a rule, after [`security_group_touch`]. [`Error::Taken`] where the group has the same one,
-/// [`Error::Missing`] where the project lacks what it refers to.
+/// Makes a rule, after [`security_group_touch`]. [`Error::Taken`] where the group has the same one, in whatever
+/// words, [`Error::Missing`] where the project lacks what it refers to.
 pub async fn security_group_rule_insert(conn: &mut Conn, new: &NewSecurityGroupRule<'_>) -> Result<SecurityGroupRule> {
+    if rules_of_group(conn, new.security_group_id).await?.iter().any(|rule| rule.says_the_same(new.rule)) {
+        return Err(Error::Taken("security_group_rule_once".to_owned()));
+    }
     let says = Columns::from(new.rule);
     let row = sqlx::query!(
         "INSERT INTO security_group_rule (id, project_id, security_group_id, direction, ethertype, protocol, port_first, port_last,
@@ -204,6 +207,19 @@ pub async fn security_group_rule_insert(conn: &mut Conn, new: &NewSecurityGroupR
     .fetch_one(conn)
     .await?;
     shown!(row)
+}
+
+/// What a group's rules say. Nobody adds one while its row is locked.
+async fn rules_of_group(conn: &mut Conn, group: SecurityGroupId) -> Result<Vec<Rule>> {
+    let rows = sqlx::query!(
+        "SELECT direction, ethertype, protocol, port_first, port_last, icmp_type, icmp_code, remote_cidr, remote_group_id,
+                remote_address_set_id
+         FROM security_group_rule WHERE security_group_id = $1",
+        group.as_uuid()
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(|row| columns!(row).try_into()).collect()
 }
 
 /// One rule of a group of the project.

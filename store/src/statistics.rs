@@ -50,11 +50,14 @@ async fn ports_accept(conn: &mut Conn, host_id: HostId, told: &[PortCounts]) -> 
         "INSERT INTO port_statistics AS s (project_id, port_id, host_id, epoch, since, counted_at)
          SELECT DISTINCT ON (p.id) p.project_id, p.id, i.host_id, t.epoch,
                 ARRAY[t.rx_packets, t.rx_bytes, t.tx_packets, t.tx_bytes, t.rx_dropped_groups, t.rx_dropped_limits,
-                      t.tx_dropped_security, t.tx_dropped_groups, t.tx_dropped_limits, t.records_lost], now()
+                      t.tx_dropped_security, t.tx_dropped_groups, t.tx_dropped_limits, t.records_lost,
+                      t.rx_dropped_flows, t.tx_dropped_flows], now()
          FROM unnest($2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[],
-                     $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[])
+                     $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[],
+                     $15::bigint[])
              AS t (id, epoch, rx_packets, rx_bytes, tx_packets, tx_bytes, rx_dropped_groups, rx_dropped_limits,
-                   tx_dropped_security, tx_dropped_groups, tx_dropped_limits, records_lost)
+                   tx_dropped_security, tx_dropped_groups, tx_dropped_limits, records_lost, rx_dropped_flows,
+                   tx_dropped_flows)
          JOIN port p ON p.id = t.id JOIN instance i ON i.id = p.instance_id AND i.host_id = $1
          ORDER BY p.id
          ON CONFLICT (port_id, host_id) DO UPDATE SET counted_at = now(), epoch = excluded.epoch,
@@ -72,7 +75,9 @@ async fn ports_accept(conn: &mut Conn, host_id: HostId, told: &[PortCounts]) -> 
         &column(|port| port.tx_dropped_security),
         &column(|port| port.tx_dropped_groups),
         &column(|port| port.tx_dropped_limits),
-        &column(|port| port.records_lost)
+        &column(|port| port.records_lost),
+        &column(|port| port.rx_dropped_flows),
+        &column(|port| port.tx_dropped_flows)
     )
     .execute(conn)
     .await?;
@@ -113,7 +118,8 @@ async fn rules_accept(conn: &mut Conn, host_id: HostId, told: &[RuleCounts]) -> 
 /// What a port has carried since it was made, on all hosts.
 #[derive(Debug, Clone)]
 pub struct PortStatistics {
-    /// The counts, in the order of migration 0037, then records lost; what was never counted is missing at the end.
+    /// The counts, in the order of migration 0037, then records lost, and dropped for want of room for a flow, received
+    /// and sent; what was never counted is missing at the end.
     pub counts: Vec<i64>,
     /// When its host last told; where it has none, when the last one did.
     pub measured_at: Option<OffsetDateTime>,

@@ -64,6 +64,12 @@ pub struct PortCounts {
     /// Packets that its connection log should have recorded and did not.
     #[serde(default)]
     pub records_lost: u64,
+    /// Packets to the machine that would have begun a flow, for which the port has no room.
+    #[serde(default)]
+    pub rx_dropped_flows: u64,
+    /// Packets from the machine that would have begun a flow, for which the port has no room.
+    #[serde(default)]
+    pub tx_dropped_flows: u64,
 }
 
 /// What a rule let through on the host, for all ports together.

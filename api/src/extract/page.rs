@@ -7,6 +7,7 @@ use axum::http::request::Parts;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use iroko_model::Invalid;
+use iroko_model::text::nfc;
 use iroko_store::{Filter, PageQuery};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -65,7 +66,8 @@ impl TryFrom<ListParams> for ListQuery {
         let labels = params.label.as_deref().map(labels_of).transpose();
         let labels = faults.take("label", labels).flatten();
         faults.finish()?;
-        let name = params.name.map(|name| name.replace('\0', ""));
+        // Names and labels are kept in NFC; whoever asks may have typed another form.
+        let name = params.name.map(|name| nfc(&name.replace('\0', "")));
         Ok(Self { page: PageQuery { limit, after }, filter: Filter { name, labels } })
     }
 }
@@ -73,7 +75,7 @@ impl TryFrom<ListParams> for ListQuery {
 fn labels_of(text: &str) -> std::result::Result<serde_json::Value, Invalid> {
     let pair = |pair: &str| {
         let (key, value) = pair.split_once('=')?;
-        Some((key.replace('\0', ""), serde_json::Value::String(value.replace('\0', ""))))
+        Some((key.replace('\0', ""), serde_json::Value::String(nfc(&value.replace('\0', "")))))
     };
     let pairs: Option<serde_json::Map<_, _>> = text.split(',').map(pair).collect();
     pairs

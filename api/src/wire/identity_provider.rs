@@ -108,7 +108,7 @@ impl IdentityProviderWrite {
 }
 
 fn is_plain(text: &str, most: usize) -> bool {
-    text.chars().count() <= most && !text.chars().any(char::is_control)
+    text.chars().count() <= most && iroko_model::text::readable(text).is_ok()
 }
 
 fn is_redirect(uri: &str) -> bool {

@@ -38,7 +38,7 @@ pub mod user;
 
 use crate::extract::cursor_of;
 use ipnetwork::IpNetwork;
-use iroko_model::{Invalid, Labels};
+use iroko_model::{Invalid, Labels, text};
 use iroko_store::Page;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -109,11 +109,12 @@ pub const DESCRIPTION_MAX_CHARS: usize = 255;
 
 /// What something is for, in words.
 pub(crate) fn description(text: String) -> Result<String, Invalid> {
+    let text = text::nfc(&text);
     if text.chars().count() > DESCRIPTION_MAX_CHARS || text.chars().any(char::is_control) {
         let what = format!("a description is one line of at most {DESCRIPTION_MAX_CHARS} characters");
         return Err(Invalid::new("description_form", what));
     }
-    Ok(text)
+    text::readable(&text)
 }
 
 /// A range of addresses.

@@ -6,14 +6,17 @@ use iroko_model::security_group::{IcmpType, PortRange, Protocol, Remote, Rule, R
 use iroko_model::{Invalid, Labels};
 use iroko_store::security_group_rule::SecurityGroupRule as Row;
 use serde::{Deserialize, Serialize};
+use serde_json::{Number, Value};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// A protocol by name (`tcp`, `udp`, `icmp`, `icmpv6`, `sctp`) or by number.
+///
+/// This is the shape in the OpenAPI document. What comes is read as any value, and refused in words of our own.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(untagged)]
-#[schema(example = json!("tcp"))]
+#[schema(example = json!("tcp"), description = "A protocol by name (`tcp`, `udp`, `icmp`, `icmpv6`, `sctp`) or by number.")]
 pub enum ProtocolName {
     /// Its number in the IP header.
     Number(u8),
@@ -21,15 +24,27 @@ pub enum ProtocolName {
     Name(String),
 }
 
-impl TryFrom<ProtocolName> for Protocol {
-    type Error = Invalid;
-
-    fn try_from(wire: ProtocolName) -> Result<Self, Invalid> {
-        match wire {
-            ProtocolName::Number(number) => Ok(Self::new(number)),
-            ProtocolName::Name(name) => name.parse(),
-        }
+/// By name, by number, or by number as text.
+fn protocol(wire: &Value) -> Result<Protocol, Invalid> {
+    match wire {
+        Value::String(text) => text.parse(),
+        other => other.to_string().parse(),
     }
+}
+
+/// A whole number that fits. `what` it is, with the most that it can be.
+fn number<T: TryFrom<u64>>(wire: Option<Number>, rule: &'static str, what: &str) -> Result<Option<T>, Invalid> {
+    let Some(wire) = wire else { return Ok(None) };
+    let number = wire.as_u64().and_then(|number| T::try_from(number).ok());
+    number.map(Some).ok_or_else(|| Invalid::new(rule, format!("{wire} is no {what}")))
+}
+
+fn port(wire: Option<Number>) -> Result<Option<u16>, Invalid> {
+    number(wire, "port_form", "port: write a number from 0 to 65535")
+}
+
+fn octet(wire: Option<Number>) -> Result<Option<u8>, Invalid> {
+    number(wire, "icmp_form", "ICMP type or code: write a number from 0 to 255, or leave it out for all")
 }
 
 /// Asks for a rule. It allows what fits all that it says; what no rule allows is dropped.
@@ -46,19 +61,24 @@ pub struct SecurityGroupRuleCreate {
     pub ethertype: String,
     /// The protocol; any unless given.
     #[serde(default)]
-    pub protocol: Option<ProtocolName>,
+    #[schema(value_type = Option<ProtocolName>)]
+    pub protocol: Option<Value>,
     /// First destination port, of tcp, udp and sctp; any unless given.
     #[serde(default)]
-    pub port_first: Option<u16>,
+    #[schema(value_type = Option<u16>)]
+    pub port_first: Option<Number>,
     /// Last destination port; the first unless given.
     #[serde(default)]
-    pub port_last: Option<u16>,
+    #[schema(value_type = Option<u16>)]
+    pub port_last: Option<Number>,
     /// ICMP type, of icmp and icmpv6; any unless given.
     #[serde(default)]
-    pub icmp_type: Option<u8>,
+    #[schema(value_type = Option<u8>)]
+    pub icmp_type: Option<Number>,
     /// ICMP code; any unless given.
     #[serde(default)]
-    pub icmp_code: Option<u8>,
+    #[schema(value_type = Option<u8>)]
+    pub icmp_code: Option<Number>,
     /// The other end: an address of this range. At most one of the three.
     #[serde(default)]
     pub remote_cidr: Option<String>,
@@ -95,9 +115,13 @@ impl TryFrom<SecurityGroupRuleCreate> for CheckedRule {
         let mut faults = Faults::default();
         let direction = faults.take("/direction", wire.direction.parse());
         let ethertype = faults.take("/ethertype", wire.ethertype.parse());
-        let protocol = faults.take("/protocol", wire.protocol.map(Protocol::try_from).transpose());
-        let ports = faults.take("/port_first", ports(wire.port_first, wire.port_last));
-        let icmp = faults.take("/icmp_type", icmp(wire.icmp_type, wire.icmp_code));
+        let protocol = faults.take("/protocol", wire.protocol.as_ref().map(protocol).transpose());
+        let (first, last) =
+            (faults.take("/port_first", port(wire.port_first)), faults.take("/port_last", port(wire.port_last)));
+        let ports = first.zip(last).and_then(|(first, last)| faults.take("/port_first", ports(first, last)));
+        let (kind, code) =
+            (faults.take("/icmp_type", octet(wire.icmp_type)), faults.take("/icmp_code", octet(wire.icmp_code)));
+        let icmp = kind.zip(code).and_then(|(kind, code)| faults.take("/icmp_type", icmp(kind, code)));
         let remote = remote(wire.remote_cidr, wire.remote_group_id, wire.remote_address_set_id, &mut faults);
         let description = faults.take("/description", description(wire.description.unwrap_or_default()));
         let labels = faults.take("/labels", labels(wire.labels));

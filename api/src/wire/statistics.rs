@@ -10,8 +10,8 @@ use uuid::Uuid;
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"port_id": "0198c0de-0000-7000-8000-000000000007", "measured_at": "2026-11-26T08:00:00Z",
     "rx_packets": 81200, "rx_bytes": 93100400, "tx_packets": 40100, "tx_bytes": 3120000,
-    "rx_dropped": {"security_groups": 310, "limits": 0},
-    "tx_dropped": {"port_security": 2, "security_groups": 0, "limits": 12}}))]
+    "rx_dropped": {"security_groups": 310, "limits": 0, "flows": 0},
+    "tx_dropped": {"port_security": 2, "security_groups": 0, "limits": 12, "flows": 0}}))]
 pub struct PortStatistics {
     /// The port.
     pub port_id: Uuid,
@@ -35,17 +35,19 @@ pub struct PortStatistics {
 
 /// Packets to an instance that it was not given.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[schema(example = json!({"security_groups": 310, "limits": 0}))]
+#[schema(example = json!({"security_groups": 310, "limits": 0, "flows": 0}))]
 pub struct ReceivedDropped {
     /// No rule of the port's security groups allows them.
     pub security_groups: i64,
     /// Over a limit of the port.
     pub limits: i64,
+    /// Would have begun a connection, or an exchange of datagrams, more than the host has room for.
+    pub flows: i64,
 }
 
 /// Packets from an instance that went no further.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[schema(example = json!({"port_security": 2, "security_groups": 0, "limits": 12}))]
+#[schema(example = json!({"port_security": 2, "security_groups": 0, "limits": 12, "flows": 0}))]
 pub struct SentDropped {
     /// Sent from an address that is not the port's, or otherwise what port security refuses.
     pub port_security: i64,
@@ -53,6 +55,8 @@ pub struct SentDropped {
     pub security_groups: i64,
     /// Over a limit of the port.
     pub limits: i64,
+    /// Would have begun a connection, or an exchange of datagrams, more than the host has room for.
+    pub flows: i64,
 }
 
 impl PortStatistics {
@@ -66,8 +70,13 @@ impl PortStatistics {
             rx_bytes: count(1),
             tx_packets: count(2),
             tx_bytes: count(3),
-            rx_dropped: ReceivedDropped { security_groups: count(4), limits: count(5) },
-            tx_dropped: SentDropped { port_security: count(6), security_groups: count(7), limits: count(8) },
+            rx_dropped: ReceivedDropped { security_groups: count(4), limits: count(5), flows: count(10) },
+            tx_dropped: SentDropped {
+                port_security: count(6),
+                security_groups: count(7),
+                limits: count(8),
+                flows: count(11),
+            },
         }
     }
 }

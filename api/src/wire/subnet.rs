@@ -27,7 +27,8 @@ pub struct SubnetCreate {
     /// Gateway address; the first of the range unless given.
     #[serde(default)]
     pub gateway_ip: Option<String>,
-    /// Resolvers told to guests after the network's own, at most 3.
+    /// DNS servers that the network's resolver asks what it does not know itself, at most 3. They must be ports of the
+    /// network to be reached.
     #[serde(default)]
     pub dns_servers: Option<Vec<String>>,
     /// Labels.
@@ -71,7 +72,7 @@ impl TryFrom<SubnetCreate> for CheckedSubnet {
 fn pointer_of(fault: &Invalid) -> &'static str {
     match fault.rule {
         "gateway_outside" => "/gateway_ip",
-        "dns_too_many" => "/dns_servers",
+        "dns_too_many" | "dns_no_host" | "dns_own" => "/dns_servers",
         _ => "/cidr",
     }
 }
@@ -102,7 +103,7 @@ pub struct Subnet {
     pub pool_first: String,
     /// Last address given to ports.
     pub pool_last: String,
-    /// Resolvers told to guests after the network's own.
+    /// DNS servers that the network's resolver asks what it does not know itself.
     pub dns_servers: Vec<String>,
     /// Labels.
     pub labels: LabelMap,

@@ -19,6 +19,7 @@ mod host;
 mod image;
 mod instance;
 mod isolation;
+mod name;
 mod network;
 mod oidc;
 mod page;

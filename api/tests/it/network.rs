@@ -56,6 +56,8 @@ async fn ranges_are_checked_with_pointers_and_rules(_: PgPoolOptions, connect: P
         (json!({"cidr": "10.1.0.0/24", "gateway_ip": "10.2.0.1"}), "/gateway_ip", "gateway_outside"),
         (json!({"cidr": "10.1.0.0/24", "gateway_ip": "x"}), "/gateway_ip", "address_form"),
         (json!({"cidr": "10.1.0.0/24", "dns_servers": ["9.9.9.9", "dns"]}), "/dns_servers", "address_form"),
+        (json!({"cidr": "10.1.0.0/24", "dns_servers": ["0.0.0.0"]}), "/dns_servers", "dns_no_host"),
+        (json!({"cidr": "10.1.0.0/24", "dns_servers": ["10.1.0.2"]}), "/dns_servers", "dns_own"),
         (
             json!({"cidr": "10.1.0.0/24", "dns_servers": ["1.1.1.1", "1.1.1.2", "1.1.1.3", "1.1.1.4"]}),
             "/dns_servers",

@@ -72,6 +72,11 @@ async fn rules_say_what_makes_sense_and_once(_: PgPoolOptions, connect: PgConnec
     let again = rule(json!({"protocol": 6, "port_first": 80, "port_last": 80, "description": "x"}));
     let refused = api.post(&at, again).await.problem("conflict", 409);
     assert!(detail(&refused).contains("just this"), "{refused}");
+    let again = |remote: &str| rule(json!({"protocol": "6", "port_first": 80, "remote_cidr": remote}));
+    api.post(&at, again("0.0.0.0/0")).await.problem("conflict", 409);
+    let all = api.post(&at, rule(json!({"protocol": "udp", "port_first": 0, "port_last": 65535}))).await.made();
+    api.post(&at, rule(json!({"protocol": "udp"}))).await.problem("conflict", 409);
+    api.delete(&format!("{at}/{all}")).await.must(204);
     let gre = api.post(&at, rule(json!({"protocol": "47", "remote_cidr": "10.0.0.0/8", "description": "GRE"}))).await;
     assert_eq!(gre.must(201)["protocol"], "47");
     let echo =
@@ -86,6 +91,16 @@ async fn rules_say_what_makes_sense_and_once(_: PgPoolOptions, connect: PgConnec
         (json!({"direction": "in"}), "/direction", "direction_unknown"),
         (json!({"ethertype": "ip"}), "/ethertype", "ethertype_unknown"),
         (json!({"protocol": "tpc"}), "/protocol", "protocol_unknown"),
+        (json!({"protocol": 300}), "/protocol", "protocol_unknown"),
+        (json!({"protocol": -1}), "/protocol", "protocol_unknown"),
+        (json!({"protocol": [6]}), "/protocol", "protocol_unknown"),
+        (json!({"protocol": "TCP"}), "/protocol", "protocol_unknown"),
+        (json!({"protocol": "udp", "port_first": 70000}), "/port_first", "port_form"),
+        (json!({"protocol": "udp", "port_first": 1, "port_last": -1}), "/port_last", "port_form"),
+        (json!({"protocol": "udp", "port_first": 1.5}), "/port_first", "port_form"),
+        (json!({"protocol": "icmp", "icmp_type": -1}), "/icmp_type", "icmp_form"),
+        (json!({"protocol": "icmp", "icmp_type": 256}), "/icmp_type", "icmp_form"),
+        (json!({"protocol": "icmp", "icmp_type": 3, "icmp_code": 1e9}), "/icmp_code", "icmp_form"),
         (json!({"protocol": "icmpv6"}), "/protocol", "icmp_family"),
         (json!({"port_first": 1}), "/port_first", "ports_without_protocol"),
         (json!({"protocol": "udp", "port_first": 2, "port_last": 1}), "/port_first", "ports_reversed"),
@@ -104,7 +119,7 @@ async fn rules_say_what_makes_sense_and_once(_: PgPoolOptions, connect: PgConnec
     }
     api.post(&format!("security-groups/{theirs}/rules"), rule(json!({}))).await.problem("not-found", 404);
     let before = api.get(&format!("security-groups/{group}")).await.must(200)["generation"].clone();
-    assert_eq!(before, 5, "each rule that was made counts, none that was refused");
+    assert_eq!(before, 7, "each rule that was made counts, none that was refused");
     api.delete(&one).await.must(204);
     api.delete(&one).await.problem("not-found", 404);
 }

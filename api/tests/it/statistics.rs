@@ -25,8 +25,8 @@ async fn what_hosts_count_is_shown(_: PgPoolOptions, connect: PgConnectOptions) 
     assert_eq!(
         before,
         json!({"port_id": port, "rx_packets": 0, "rx_bytes": 0, "tx_packets": 0, "tx_bytes": 0,
-            "rx_dropped": {"security_groups": 0, "limits": 0},
-            "tx_dropped": {"port_security": 0, "security_groups": 0, "limits": 0}})
+            "rx_dropped": {"security_groups": 0, "limits": 0, "flows": 0},
+            "tx_dropped": {"port_security": 0, "security_groups": 0, "limits": 0, "flows": 0}})
     );
     let counts = PortCounts {
         id: port.parse().unwrap(),
@@ -41,6 +41,8 @@ async fn what_hosts_count_is_shown(_: PgPoolOptions, connect: PgConnectOptions) 
         tx_dropped_groups: 8,
         tx_dropped_limits: 9,
         records_lost: 0,
+        rx_dropped_flows: 12,
+        tx_dropped_flows: 13,
     };
     let hits = RuleCounts { id: rule.parse().unwrap(), epoch: 1, packets: 10, bytes: 11 };
     assert!(compute.link.statistics(vec![counts.clone()], vec![]).await.is_err(), "the host's other agent");
@@ -53,8 +55,8 @@ async fn what_hosts_count_is_shown(_: PgPoolOptions, connect: PgConnectOptions) 
     assert_eq!(
         after,
         json!({"port_id": port, "rx_packets": 1, "rx_bytes": 2, "tx_packets": 3, "tx_bytes": 4,
-            "rx_dropped": {"security_groups": 5, "limits": 6},
-            "tx_dropped": {"port_security": 7, "security_groups": 8, "limits": 9}})
+            "rx_dropped": {"security_groups": 5, "limits": 6, "flows": 12},
+            "tx_dropped": {"port_security": 7, "security_groups": 8, "limits": 9, "flows": 13}})
     );
     let shown = api.get(&of_group).await.must(200);
     assert_eq!(shown["security_group_id"], group);

@@ -121,7 +121,11 @@ impl FromStr for Protocol {
         if let Some((named, _)) = NAMED.iter().find(|(_, name)| *name == text) {
             return Ok(*named);
         }
-        let why = || format!("{text:?} is no protocol: write tcp, udp, icmp, icmpv6, sctp or a number from 0 to 255");
+        let why = || {
+            format!(
+                "{text:?} is no protocol: write tcp, udp, icmp, icmpv6, sctp or a number from 0 to 255, or leave it out for all"
+            )
+        };
         let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let number = digits.then(|| text.parse().ok()).flatten();
         number.map(Self).ok_or_else(|| Invalid::new("protocol_unknown", why()))
@@ -151,6 +155,9 @@ pub struct PortRange {
 }
 
 impl PortRange {
+    /// All ports there are.
+    pub const ALL: Self = Self { from: 0, to: u16::MAX };
+
     /// True for a port of the range.
     pub const fn contains(&self, port: u16) -> bool {
         self.from <= port && port <= self.to

@@ -94,6 +94,23 @@ impl TryFrom<RuleParts> for Rule {
     }
 }
 
+impl Rule {
+    /// True where both let the same packets through, in whatever words: all ports are no ports, and the range of
+    /// all addresses is anybody.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        self.plainly() == other.plainly()
+    }
+
+    fn plainly(&self) -> RuleParts {
+        let mut parts = self.0.clone();
+        parts.ports = parts.ports.filter(|ports| *ports != PortRange::ALL);
+        if matches!(parts.remote, Remote::Cidr(range) if range.prefix() == 0) {
+            parts.remote = Remote::Any;
+        }
+        parts
+    }
+}
+
 impl From<Rule> for RuleParts {
     fn from(rule: Rule) -> Self {
         rule.0
@@ -189,6 +206,28 @@ mod tests {
             (RuleParts { remote: cidr("10.0.0.1/8"), ..tcp.clone() }, Some("cidr_host_bits")),
         ] {
             assert_eq!(refusal(parts.clone()), expected, "{parts:?}");
+        }
+    }
+
+    #[test]
+    fn rules_in_other_words_say_the_same() {
+        use Ethertype::{Ipv4, Ipv6};
+        let rule = |parts| Rule::try_from(parts).unwrap();
+        let of = |family| parts(family, Some(Protocol::TCP));
+        let ports = |from, to| Some(PortRange { from, to });
+        let cidr = |text: &str| Remote::Cidr(text.parse().unwrap());
+        for (one, other, same) in [
+            (of(Ipv4), RuleParts { ports: ports(0, 65535), ..of(Ipv4) }, true),
+            (of(Ipv4), RuleParts { ports: ports(1, 65535), ..of(Ipv4) }, false),
+            (of(Ipv4), RuleParts { remote: cidr("0.0.0.0/0"), ..of(Ipv4) }, true),
+            (of(Ipv6), RuleParts { remote: cidr("::/0"), ports: ports(0, 65535), ..of(Ipv6) }, true),
+            (of(Ipv4), RuleParts { remote: cidr("0.0.0.0/1"), ..of(Ipv4) }, false),
+            (of(Ipv4), of(Ipv6), false),
+            (of(Ipv4), parts(Ipv4, Some("6".parse().unwrap())), true),
+            (of(Ipv4), parts(Ipv4, None), false),
+            (of(Ipv4), RuleParts { direction: Direction::Egress, ..of(Ipv4) }, false),
+        ] {
+            assert_eq!(rule(one.clone()).says_the_same(&rule(other.clone())), same, "{one:?} {other:?}");
         }
     }
 

@@ -12,12 +12,14 @@
 
 mod files;
 mod process;
+pub mod relay;
 
 pub use files::Files;
 pub use process::Dnsmasq;
 
 use iroko_agent_link::wire::{NetworkSpec, PortSpec, SubnetSpec};
 use iroko_model::Vni;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::io;
 use std::net::IpAddr;
@@ -63,8 +65,8 @@ pub fn directory(run_dir: &Path, vni: Vni) -> PathBuf {
     run_dir.join(format!("dnsmasq/{:06x}", vni.get()))
 }
 
-/// The configuration of a network's server.
-pub fn config(network: &NetworkSpec, settings: &Settings) -> String {
+/// The configuration of a network's server. `asked`: whom it asks what it does not know ([`relay`]).
+pub fn config(network: &NetworkSpec, asked: &BTreeSet<IpAddr>, settings: &Settings) -> String {
     let dir = directory(&settings.run_dir, network.vni);
     let mut text = String::new();
     let mut line = |line: String| writeln!(text, "{line}").expect("a string takes all text");
@@ -74,6 +76,7 @@ pub fn config(network: &NetworkSpec, settings: &Settings) -> String {
         .iter()
         .for_each(|option| line((*option).to_owned()));
     line(format!("domain={0}\nlocal=/{0}/", network.domain));
+    asked.iter().for_each(|server| line(format!("server={server}")));
     line(format!("addn-hosts={}", dir.join("names").display()));
     line(format!("dhcp-hostsfile={}", dir.join("reservations").display()));
     line(format!("pid-file={}", dir.join("pid").display()));
@@ -95,12 +98,12 @@ pub fn config(network: &NetworkSpec, settings: &Settings) -> String {
 }
 
 fn subnet_lines(tag: &str, subnet: &SubnetSpec, lease_s: u32) -> Vec<String> {
-    let resolvers: Vec<IpAddr> = std::iter::once(subnet.service).chain(subnet.dns_servers.iter().copied()).collect();
+    let resolver = subnet.service;
     match subnet.cidr {
         ipnetwork::IpNetwork::V4(range) => {
             let mut lines = vec![
                 format!("dhcp-range=set:{tag},{},static,{},{lease_s}", range.network(), range.mask()),
-                format!("dhcp-option=tag:{tag},option:dns-server,{}", joined(&resolvers, |ip| ip.is_ipv4(), "")),
+                format!("dhcp-option=tag:{tag},option:dns-server,{resolver}"),
             ];
             match subnet.gateway {
                 Some(gateway) => {
@@ -115,22 +118,17 @@ fn subnet_lines(tag: &str, subnet: &SubnetSpec, lease_s: u32) -> Vec<String> {
         }
         ipnetwork::IpNetwork::V6(range) => vec![
             format!("dhcp-range=set:{tag},{},static,{},{lease_s}", range.network(), range.prefix()),
-            format!("dhcp-option=tag:{tag},option6:dns-server,{}", joined(&resolvers, |ip| ip.is_ipv6(), "[]")),
+            format!("dhcp-option=tag:{tag},option6:dns-server,[{resolver}]"),
         ],
     }
 }
 
-fn joined(addresses: &[IpAddr], take: impl Fn(&IpAddr) -> bool, brackets: &str) -> String {
-    let (open, close) = brackets.split_at(brackets.len() / 2);
-    let texts: Vec<_> = addresses.iter().filter(|ip| take(ip)).map(|ip| format!("{open}{ip}{close}")).collect();
-    texts.join(",")
-}
-
-/// The reservation of a local machine: its addresses and its name.
-pub fn reservation(port: &PortSpec) -> String {
+/// The reservation of a local machine: its addresses and its name, with the domain: dnsmasq reads a name without one
+/// as an order or a time where it looks like one (`ignore`, `infinite`, `12h`, `90`).
+pub fn reservation(port: &PortSpec, domain: &str) -> String {
     let mut parts = vec![port.mac.to_string()];
     parts.extend(port.addresses.iter().map(|ip| if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() }));
-    parts.push(port.hostname.as_str().to_owned());
+    parts.push(format!("{}.{domain}", port.hostname));
     parts.join(",") + "\n"
 }
 

@@ -29,7 +29,11 @@ fn network() -> NetworkSpec {
 #[test]
 fn configuration() {
     let settings = Settings { run_dir: "/run/iroko/net-agent".into(), lease_s: 3600 };
-    insta::assert_snapshot!(config(&network(), &settings));
+    insta::assert_snapshot!(config(
+        &network(),
+        &["10.0.0.9".parse().unwrap(), "fd69::7".parse().unwrap()].into(),
+        &settings
+    ));
 }
 
 #[test]
@@ -49,6 +53,9 @@ fn records() {
         limits: PortLimits::default(),
         connection_log: None,
     };
-    assert_eq!(reservation(&port), "02:00:00:00:00:0a,10.0.0.10,[fd00:1::a],db\n");
+    assert_eq!(
+        reservation(&port, "archives.internal"),
+        "02:00:00:00:00:0a,10.0.0.10,[fd00:1::a],db.archives.internal\n"
+    );
     assert_eq!(host_record(&port.addresses, "db"), "10.0.0.10 db\nfd00:1::a db\n");
 }

@@ -23,7 +23,8 @@ const fn set(family: &'static str, name: &'static str) -> Set {
     Set { family, name: Cow::Borrowed(name) }
 }
 
-/// Where an element belongs, its key and, in a map, its value.
+/// Where an element belongs, its key, and what is written behind the key: in a map its value, in a set
+/// that counts what it counts.
 pub fn of_element(element: &Element, value: Option<&Value>) -> (Set, String, Option<String>) {
     let by_family = |four: bool, a, b| set("bridge", if four { a } else { b });
     let bridge = |name| set("inet", name);
@@ -38,6 +39,9 @@ pub fn of_element(element: &Element, value: Option<&Value>) -> (Set, String, Opt
             (set("bridge", "tap_nd_range"), format!("\"{tap}\" . {}", nd_range(*first, *last)), None)
         }
         Element::TapShares(tap) => (set("bridge", "tap_shares"), format!("\"{tap}\""), None),
+        Element::TapStateless(tap) => (set("bridge", "tap_stateless"), format!("\"{tap}\""), None),
+        Element::ServiceMac(vni) => (set("bridge", "service_macs"), format!("\"{}\"", vni.vxlan()), mac(value)),
+        Element::Number(vni) => (set("bridge", "numbers"), format!("\"{}\"", vni.vxlan()), zone(value)),
         Element::Shared(vni, range) => {
             (by_family(range.is_ipv4(), "shared4", "shared6"), format!("\"{}\" . {range}", vni.vxlan()), None)
         }
@@ -49,12 +53,17 @@ pub fn of_element(element: &Element, value: Option<&Value>) -> (Set, String, Opt
             (set("bridge", name), format!("\"{tap}\""), verdict(value))
         }
         Element::LogRefused(tap) => (set("bridge", "log_refused"), format!("\"{tap}\""), verdict(value)),
-        Element::Zone(vni) => {
-            let zone = if let Some(Value::Zone(zone)) = value { Some(zone.to_string()) } else { None };
-            (bridge("zones"), format!("\"{}\"", vni.bridge()), zone)
-        }
+        Element::Zone(vni) => (bridge("zones"), format!("\"{}\"", vni.bridge()), zone(value)),
         Element::Sender(vni, mac) => (bridge("senders"), bridge_and(*vni, mac), verdict(value)),
         Element::Receiver(vni, mac) => (bridge("receivers"), bridge_and(*vni, mac), verdict(value)),
+        Element::Flows(vni, Some(mac), direction) => {
+            let name = if *direction == Direction::Egress { "begins" } else { "gets" };
+            (bridge(name), bridge_and(*vni, mac), flows(value))
+        }
+        Element::Flows(vni, None, direction) => {
+            let name = if *direction == Direction::Egress { "open_begins" } else { "open_gets" };
+            (bridge(name), format!("\"{}\"", vni.bridge()), flows(value))
+        }
         Element::Member(vni, ip) => {
             (bridge(if ip.is_ipv4() { "members4" } else { "members6" }), bridge_and(*vni, ip), None)
         }
@@ -64,6 +73,13 @@ pub fn of_element(element: &Element, value: Option<&Value>) -> (Set, String, Opt
             (Set { family: "inet", name }, bridge_and(*vni, ip), None)
         }
     }
+}
+
+/// As many may begin at once as may be there. nft 1.0.6 lists the first of the two alone, so that the burst
+/// also tells which number was written in the second.
+fn flows(value: Option<&Value>) -> Option<String> {
+    let Some(Value::Flows { most, per_second }) = value else { return None };
+    Some(format!(" limit rate {per_second}/second burst {most} packets ct count {most}"))
 }
 
 /// Targets of neighbour discovery as a raw number, for that is how they are matched.
@@ -76,8 +92,16 @@ fn bridge_and(vni: Vni, address: &impl fmt::Display) -> String {
     format!("\"{}\" . {address}", vni.bridge())
 }
 
+fn mac(value: Option<&Value>) -> Option<String> {
+    if let Some(Value::Mac(mac)) = value { Some(format!(" : {mac}")) } else { None }
+}
+
+fn zone(value: Option<&Value>) -> Option<String> {
+    if let Some(Value::Zone(zone)) = value { Some(format!(" : {zone}")) } else { None }
+}
+
 fn verdict(value: Option<&Value>) -> Option<String> {
-    if let Some(Value::Verdict(verdict)) = value { Some(verdict.clone()) } else { None }
+    if let Some(Value::Verdict(verdict)) = value { Some(format!(" : {verdict}")) } else { None }
 }
 
 /// Names of a group's sets of members, IPv4 and IPv6.
@@ -98,6 +122,9 @@ pub fn id_in<T: FromStr>(name: &str, kind: char) -> Option<T> {
 
 /// Reads an element as nft lists it in JSON; none where it is not one of ours.
 pub fn to_element(set: &str, item: &Json) -> Option<(Element, Value)> {
+    if let Some(counting) = item.get("elem") {
+        return of_flows(set, counting);
+    }
     let (key, value) = match item {
         Json::Array(pair) => (pair.first()?, pair.get(1)),
         other => (other, None),
@@ -133,17 +160,47 @@ pub fn to_element(set: &str, item: &Json) -> Option<(Element, Value)> {
     Some((element, Value::Present))
 }
 
+/// An element that counts: its key, and the limit that it has.
+fn of_flows(set: &str, counting: &Json) -> Option<(Element, Value)> {
+    let (direction, is_open) = match set {
+        "begins" => (Direction::Egress, false),
+        "gets" => (Direction::Ingress, false),
+        "open_begins" => (Direction::Egress, true),
+        "open_gets" => (Direction::Ingress, true),
+        _ => return None,
+    };
+    let (key, limit) = (counting.get("val")?, counting.get("limit"));
+    let number = |name: &str| u32::try_from(limit?.get(name)?.as_u64()?).ok();
+    let of_key = |index: usize| key.get("concat")?.get(index)?.as_str();
+    let (bridge, mac) = if is_open { (key.as_str()?, None) } else { (of_key(0)?, Some(of_key(1)?.parse().ok()?)) };
+    let value = match (number("burst"), number("rate")) {
+        (Some(most), Some(per_second)) => Value::Flows { most, per_second },
+        _ => Value::unusable("counts something else"),
+    };
+    Some((Element::Flows(vni_of(bridge, "ikbr")?, mac, direction), value))
+}
+
 fn of_name(set: &str, name: &str, value: Option<&Json>) -> Option<(Element, Value)> {
     let tap = name.to_owned();
     let element = match set {
-        "zones" => {
-            let zone = u16::try_from(value?.as_u64()?).ok()?;
-            return Some((Element::Zone(vni_of(name, "ikbr")?), Value::Zone(zone)));
+        "zones" | "numbers" => {
+            let zone = Value::Zone(u16::try_from(value?.as_u64()?).ok()?);
+            let element = if set == "zones" {
+                Element::Zone(vni_of(name, "ikbr")?)
+            } else {
+                Element::Number(vni_of(name, "ikvx")?)
+            };
+            return Some((element, zone));
+        }
+        "service_macs" => {
+            let mac = Value::Mac(value?.as_str()?.parse().ok()?);
+            return Some((Element::ServiceMac(vni_of(name, "ikvx")?), mac));
         }
         "taps_from" => return Some((Element::Tap(tap, Direction::Egress), to_verdict(value?))),
         "taps_to" => return Some((Element::Tap(tap, Direction::Ingress), to_verdict(value?))),
         "log_refused" => return Some((Element::LogRefused(tap), to_verdict(value?))),
         "tap_shares" => Element::TapShares(tap),
+        "tap_stateless" => Element::TapStateless(tap),
         _ => return None,
     };
     Some((element, Value::Present))

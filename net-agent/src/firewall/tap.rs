@@ -14,6 +14,8 @@ use iroko_model::security_group::Direction;
 use std::fmt::Write;
 use std::net::IpAddr;
 
+/// From a link-local address that is not made from a MAC address: the middle of its end is not `ff:fe`.
+const PRIVATE_LINK_LOCAL: &str = "ip6 saddr fe80::/64 @nh,152,16 != 0xfffe";
 const EXPECT: &str = "a string takes all text";
 
 /// What of a port shapes the chains of its tap.
@@ -21,6 +23,8 @@ const EXPECT: &str = "a string takes all text";
 pub struct Tap<'a> {
     /// Its name.
     pub name: &'a str,
+    /// The conntrack zone of the port's network.
+    pub zone: u16,
     /// The port's own MAC address.
     pub mac: MacAddress,
     /// The addresses it may use with that, without ranges.
@@ -58,12 +62,17 @@ fn from(tap: Tap<'_>) -> String {
         let mac = tap.mac;
         writeln!(rules, "ether saddr {mac} ether type {ip} {ip} saddr {own} {besides} {mark} accept").expect(EXPECT);
     }
+    if tap.addresses.iter().any(IpAddr::is_ipv6) {
+        let (mac, private, zone) = (tap.mac, PRIVATE_LINK_LOCAL, tap.zone);
+        writeln!(rules, "ether saddr {mac} ether type ip6 {private} meta mark set {zone:#x} goto guest_link")
+            .expect(EXPECT);
+    }
     rules + mark + "\ngoto from_guest\n"
 }
 
 fn to(tap: Tap<'_>) -> String {
     let mark = if tap.is_stateless { 0x82 } else { 0x2 };
-    let mark = format!("meta mark set meta mark & 0x51 | {mark:#x}");
+    let mark = format!("meta mark set meta mark & 0x251 | {mark:#x}");
     let mut rules = String::new();
     for (ip, own) in own_addresses(tap.addresses) {
         writeln!(rules, "ether daddr {} ether type {ip} {ip} daddr {own} {mark} accept", tap.mac).expect(EXPECT);
@@ -95,7 +104,7 @@ mod tests {
     const MAC: MacAddress = MacAddress::from_octets([2, 0, 0, 0, 0, 0x10]);
 
     fn tap(addresses: &[IpAddr]) -> Tap<'_> {
-        Tap { name: "ikt1", mac: MAC, addresses, is_secured: true, is_grouped: true, is_stateless: false }
+        Tap { name: "ikt1", zone: 0xff, mac: MAC, addresses, is_secured: true, is_grouped: true, is_stateless: false }
     }
 
     #[test]
@@ -108,21 +117,23 @@ mod tests {
              ether saddr 02:00:00:00:00:10 ether type ip ip saddr 10.0.0.10 @th,0,16 != 67 meta mark set 0x10 accept\n\
              ether saddr 02:00:00:00:00:10 ether type ip6 ip6 saddr { fd00::a, fe80::10 } meta l4proto != 58 \
              @th,0,16 != 547 meta mark set 0x10 accept\n\
+             ether saddr 02:00:00:00:00:10 ether type ip6 ip6 saddr fe80::/64 @nh,152,16 != 0xfffe meta mark set 0xff \
+             goto guest_link\n\
              meta mark set 0x10\n\
              goto from_guest\n"
         );
         assert_eq!(
             chain(plain, Direction::Ingress, false),
-            "ether daddr 02:00:00:00:00:10 ether type ip ip daddr 10.0.0.10 meta mark set meta mark & 0x51 | 0x2 accept\n\
+            "ether daddr 02:00:00:00:00:10 ether type ip ip daddr 10.0.0.10 meta mark set meta mark & 0x251 | 0x2 accept\n\
              ether daddr 02:00:00:00:00:10 ether type ip6 ip6 daddr { fd00::a, fe80::10 } \
-             meta mark set meta mark & 0x51 | 0x2 accept\n\
-             meta mark set meta mark & 0x51 | 0x2\n\
+             meta mark set meta mark & 0x251 | 0x2 accept\n\
+             meta mark set meta mark & 0x251 | 0x2\n\
              ether daddr & 01:00:00:00:00:00 == 01:00:00:00:00:00 goto to_many\n\
              goto to_guest\n"
         );
         let bare = Tap { is_grouped: false, is_stateless: true, ..tap(&[]) };
         assert_eq!(chain(bare, Direction::Egress, false), "meta mark set 0x50\ngoto from_guest\n");
-        assert_eq!(chain(bare, Direction::Ingress, false), "meta mark set meta mark & 0x51 | 0x82\ngoto to_guest\n");
+        assert_eq!(chain(bare, Direction::Ingress, false), "meta mark set meta mark & 0x251 | 0x82\ngoto to_guest\n");
         let open = Tap { is_secured: false, ..plain };
         assert_eq!(chain(open, Direction::Egress, false), "goto from_open\n");
         assert_eq!(chain(open, Direction::Ingress, true), "jump limit_in_ikt1\ngoto to_open\n");

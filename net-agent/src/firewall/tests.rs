@@ -16,7 +16,7 @@ fn set(n: u128) -> AddressSetId {
 
 fn rules(texts: &[&str]) -> SecurityGroupSpec {
     let rule = |(n, text): (usize, &&str)| RuleSpec {
-        id: SecurityGroupRuleId::from(Uuid::from_u128(n as u128)),
+        id: SecurityGroupRuleId::from(Uuid::from_u128(u128::try_from(n).unwrap())),
         rule: serde_json::from_str::<Rule>(text).unwrap(),
     };
     let rules = texts.iter().enumerate().map(rule).collect();

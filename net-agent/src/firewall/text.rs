@@ -36,6 +36,7 @@ pub fn transaction(actions: &[Action]) -> String {
     actions.iter().for_each(|action| batches.take(action));
     batches.write_away(&mut text);
     forget_taps(&mut text, actions);
+    forget_crowded(&mut text, actions);
     write_sets(&mut text, actions);
     write_chains(&mut text, actions);
     batches.write_new(&mut text);
@@ -122,6 +123,26 @@ fn forget_taps(text: &mut String, actions: &[Action]) {
     }
 }
 
+/// What the kernel itself has noted of the flows of ports that go.
+fn forget_crowded(text: &mut String, actions: &[Action]) {
+    for (direction, set) in [(Direction::Egress, "over_begins"), (Direction::Ingress, "over_gets")] {
+        let key = |action: &Action| match action {
+            Action::Remove(Key::Element(Element::Flows(vni, Some(mac), way)), _) if *way == direction => {
+                Some(format!("\"{}\" . {mac}", vni.bridge()))
+            }
+            _ => None,
+        };
+        let gone: BTreeSet<String> = actions.iter().filter_map(key).collect();
+        if gone.is_empty() {
+            continue;
+        }
+        let gone = gone.into_iter().collect::<Vec<_>>().join(", ");
+        for verb in ["add", "delete"] {
+            writeln!(text, "{verb} element inet ik {set} {{ {gone} }}").expect(EXPECT);
+        }
+    }
+}
+
 fn remove_chains(text: &mut String, actions: &[Action]) {
     let chains = || {
         actions.iter().filter_map(|action| match action {
@@ -183,7 +204,7 @@ fn put(batch: &mut BTreeMap<Set, Vec<(String, Option<String>)>>, element: &Eleme
 
 fn command(text: &mut String, verb: &str, set: &Set, elements: &[(String, Option<String>)]) {
     let item = |(key, data): &(String, Option<String>)| match data {
-        Some(data) => format!("{key} : {data}"),
+        Some(data) => format!("{key}{data}"),
         None => key.clone(),
     };
     let items: Vec<String> = elements.iter().map(item).collect();

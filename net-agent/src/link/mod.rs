@@ -7,6 +7,7 @@ pub mod device;
 pub mod forwarding;
 pub mod netlink;
 pub mod netns;
+pub mod packet;
 pub mod read;
 pub mod service;
 pub mod shape;

@@ -195,7 +195,7 @@ async fn a_pass_costs_what_changed() {
     assert!(ports.iter().all(|port| world.ready.is_ready(port.id)));
     let more = world.port(5000);
     let one = reconciler.pass(&world.apply(vec![set(&more)])).await;
-    assert_eq!((one.full, one.actions), (false, 14), "what the port itself needs");
+    assert_eq!((one.full, one.actions), (false, 16), "what the port itself needs");
     let other = reconciler.pass(&world.apply(vec![peer(&world.port(5001))])).await;
     assert!(other.actions < 12 && !other.full, "{other:?}");
     let quiet = reconciler.pass(&everything()).await;
@@ -294,4 +294,17 @@ async fn the_loop_makes_mends_and_retries() {
     shutdown.cancel();
     task.await.unwrap().unwrap();
     assert!(world.fake.state().contains_key(&Key::Tap(port.tap.clone())), "what runs keeps running");
+}
+
+#[test]
+fn a_reason_is_never_longer_than_what_is_told() {
+    for (length, kept) in [
+        (0, 0),
+        (REASON_MAX_CHARS, REASON_MAX_CHARS),
+        (REASON_MAX_CHARS + 1, REASON_MAX_CHARS),
+        (1 << 20, REASON_MAX_CHARS),
+    ] {
+        let reason = "é".repeat(length);
+        assert_eq!(shortened(&reason).chars().count(), kept, "{length}");
+    }
 }

@@ -108,6 +108,8 @@ impl Ledger {
             Meter::Unallowed(_, Direction::Egress) => port.tx_dropped_groups += packets,
             Meter::OverLimit(_, Direction::Ingress) => port.rx_dropped_limits += packets,
             Meter::OverLimit(_, Direction::Egress) => port.tx_dropped_limits += packets,
+            Meter::Crowded(_, Direction::Ingress) => port.rx_dropped_flows += packets,
+            Meter::Crowded(_, Direction::Egress) => port.tx_dropped_flows += packets,
             Meter::Unlogged(_) => port.records_lost += packets,
             Meter::Rule(_) => {}
         }
@@ -132,6 +134,8 @@ const fn nothing(id: PortId, epoch: i64) -> PortCounts {
         tx_dropped_groups: 0,
         tx_dropped_limits: 0,
         records_lost: 0,
+        rx_dropped_flows: 0,
+        tx_dropped_flows: 0,
     }
 }
 

@@ -23,6 +23,7 @@ use crate::connection_log::Records;
 use crate::kernel::{Kernel, KernelError};
 use crate::link::read;
 use crate::object::tap_of_shaper;
+use crate::port;
 use iroko_agent_link::agent::{Desired, DesiredHandle, Link, LinkError};
 use iroko_agent_link::wire::{PortCounts, RuleCounts, StatisticsReport};
 use iroko_model::security_group::Direction;
@@ -157,9 +158,13 @@ impl Statistics {
     }
 }
 
-/// Whose counters count: ports by their taps, and rules of groups that are told.
+/// Whose counters count: ports by their taps and MAC addresses, and rules of groups that are told.
 fn known(desired: &Desired) -> (HashMap<String, PortId>, HashSet<SecurityGroupRuleId>) {
-    let taps = desired.ports.values().map(|port| (port.tap.clone(), port.id)).collect();
+    let mut taps: HashMap<String, PortId> = desired.ports.values().map(|port| (port.tap.clone(), port.id)).collect();
+    for port in desired.ports.values() {
+        let Some(network) = desired.networks.get(&port.network_id) else { continue };
+        taps.extend(port::macs(port).into_iter().map(|mac| (reading::crowded(&network.vni.bridge(), mac), port.id)));
+    }
     let rules = desired.security_groups.values().flat_map(|group| group.rules.iter().map(|spec| spec.id)).collect();
     (taps, rules)
 }

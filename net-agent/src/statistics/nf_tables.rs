@@ -4,11 +4,13 @@
 //! The messages are those of `linux/netfilter/nf_tables.h`. Nothing of them is made by a guest; what
 //! is not understood is passed over all the same.
 
-use super::reading::{Counter, Meter};
+use super::reading::{Counter, Meter, crowded};
 use crate::nfnetlink::{
     FAMILY, NLMSG_DONE, NLMSG_ERROR, attribute, attributes, find, messages, number, refusal, request, text,
 };
 use crate::object::Chain;
+use iroko_model::MacAddress;
+use iroko_model::security_group::Direction;
 use rtnetlink::sys::protocols::NETLINK_NETFILTER;
 use rtnetlink::sys::{Socket, SocketAddr};
 use std::collections::HashMap;
@@ -45,8 +47,14 @@ const UDATA_COMMENT: u8 = 0;
 const INET: u8 = 1;
 const BRIDGE: u8 = 7;
 const TABLE: &[u8] = b"ik\0";
-/// The set of `base.nft` that counts what port security refuses, by tap.
+/// The sets of `base.nft` that count what port security refuses, by tap, and flows for which there is no room, by
+/// bridge and MAC address.
 const REFUSED: &[u8] = b"refused\0";
+const OVER_BEGINS: &[u8] = b"over_begins\0";
+const OVER_GETS: &[u8] = b"over_gets\0";
+/// Octets of a device's name and of a MAC address in the key of an element.
+const NAME: usize = 16;
+const MAC: usize = 6;
 
 const REQUEST_DUMP: u16 = 0x301;
 const DUMP_INTERRUPTED: u16 = 0x10;
@@ -97,7 +105,9 @@ impl Channel {
             (MSG_GETTABLE, 0, vec![]),
             (MSG_GETRULE, INET, attribute(RULE_TABLE, TABLE)),
             (MSG_GETRULE, BRIDGE, attribute(RULE_TABLE, TABLE)),
-            (MSG_GETSETELEM, BRIDGE, [attribute(ELEMENTS_TABLE, TABLE), attribute(ELEMENTS_SET, REFUSED)].concat()),
+            (MSG_GETSETELEM, BRIDGE, elements_of(REFUSED)),
+            (MSG_GETSETELEM, INET, elements_of(OVER_BEGINS)),
+            (MSG_GETSETELEM, INET, elements_of(OVER_GETS)),
         ];
         for (kind, family, attributes) in requests {
             let mut take = |kind: u16, family: u8, body: &[u8]| match kind {
@@ -143,6 +153,10 @@ impl Channel {
             }
         }
     }
+}
+
+fn elements_of(set: &[u8]) -> Vec<u8> {
+    [attribute(ELEMENTS_TABLE, TABLE), attribute(ELEMENTS_SET, set)].concat()
 }
 
 /// The handle of our table.
@@ -192,23 +206,35 @@ fn comment(mut userdata: &[u8]) -> Option<&str> {
     None
 }
 
-/// What port security refused, by tap. An element goes after a day without a refusal.
+/// What was refused, by what the set has as its key. An element goes after a day without a refusal.
 fn elements(body: &[u8]) -> Vec<Counter> {
-    let Some(list) = find(body, ELEMENTS) else { return Vec::new() };
+    let (Some(set), Some(list)) = (find(body, ELEMENTS_SET), find(body, ELEMENTS)) else { return Vec::new() };
     let counter = |element: &[u8]| {
         let key = find(element, ELEMENT_KEY)?;
-        let name = attributes(&key).next()?.value().to_vec();
+        let meter = meter(&set, attributes(&key).next()?.value())?;
         let (packets, bytes) = counted(&find(element, ELEMENT_EXPR)?)?;
-        Some(Counter { meter: Meter::Refused(text(&name)?.to_owned()), identity: 0, packets, bytes })
+        Some(Counter { meter, identity: 0, packets, bytes })
     };
     attributes(&list).filter_map(|element| counter(element.value())).collect()
+}
+
+fn meter(set: &[u8], key: &[u8]) -> Option<Meter> {
+    let crowded = || {
+        let mac = key.get(NAME..NAME + MAC)?.first_chunk::<MAC>()?;
+        Some(crowded(text(&key[..NAME])?, MacAddress::from_octets(*mac)))
+    };
+    match set {
+        REFUSED => Some(Meter::Refused(text(key)?.to_owned())),
+        OVER_BEGINS => Some(Meter::Crowded(crowded()?, Direction::Egress)),
+        OVER_GETS => Some(Meter::Crowded(crowded()?, Direction::Ingress)),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use iroko_model::SecurityGroupRuleId;
-    use iroko_model::security_group::Direction;
     use proptest::prelude::*;
 
     fn counter(packets: u64, bytes: u64) -> Vec<u8> {
@@ -233,7 +259,7 @@ mod tests {
         let id = SecurityGroupRuleId::new();
         let group = uuid::Uuid::now_v7().simple().to_string();
         let note = format!("{id}\0");
-        let userdata = [&[7, 1, 0, UDATA_COMMENT, note.len() as u8], note.as_bytes()].concat();
+        let userdata = [&[7, 1, 0, UDATA_COMMENT, u8::try_from(note.len()).unwrap()], note.as_bytes()].concat();
         let table = [
             (format!("in_{group}"), &userdata[..], Some(Meter::Rule(id))),
             (format!("in_{group}"), &[], None),
@@ -256,10 +282,18 @@ mod tests {
         let key = attribute(ELEMENT_KEY, &attribute(1, b"ikt1\0\0\0\0\0\0\0\0\0\0\0\0"));
         // Not in a list, as expressions of rules are.
         let expression = attribute(ELEMENT_EXPR, &counter(3, 180)[4..]);
-        let element = attribute(1, &[key, expression].concat());
-        let seen = elements(&attribute(ELEMENTS, &element));
-        let meter = Meter::Refused("ikt1".to_owned());
-        assert_eq!(seen, [Counter { meter, identity: 0, packets: 3, bytes: 180 }]);
+        let element = attribute(1, &[key, expression.clone()].concat());
+        let of_set = |set: &[u8], element: &[u8]| {
+            elements(&[attribute(ELEMENTS_SET, set), attribute(ELEMENTS, element)].concat())
+        };
+        let counter = |meter| Counter { meter, identity: 0, packets: 3, bytes: 180 };
+        assert_eq!(of_set(REFUSED, &element), [counter(Meter::Refused("ikt1".to_owned()))]);
+        let key = [&b"ikbr0000ff\0\0\0\0\0\0"[..], &[2, 0, 0, 0, 0, 9, 0, 0]].concat();
+        let element = attribute(1, &[attribute(ELEMENT_KEY, &attribute(1, &key)), expression].concat());
+        let port = || "ikbr0000ff 02:00:00:00:00:09".to_owned();
+        assert_eq!(of_set(OVER_BEGINS, &element), [counter(Meter::Crowded(port(), Direction::Egress))]);
+        assert_eq!(of_set(OVER_GETS, &element), [counter(Meter::Crowded(port(), Direction::Ingress))]);
+        assert_eq!(of_set(b"other\0", &element), []);
     }
 
     proptest! {

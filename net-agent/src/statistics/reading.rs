@@ -1,7 +1,7 @@
 //! What the kernel's counters say at one moment.
 
-use iroko_model::SecurityGroupRuleId;
 use iroko_model::security_group::Direction;
+use iroko_model::{MacAddress, SecurityGroupRuleId};
 use serde::{Deserialize, Serialize};
 
 /// What is counted. Directions are those of the machine behind the tap.
@@ -17,6 +17,8 @@ pub enum Meter {
     Unallowed(String, Direction),
     /// What was over a limit.
     OverLimit(String, Direction),
+    /// What would have begun a flow for which there was no room, by [`crowded`].
+    Crowded(String, Direction),
     /// What should have been logged and was not.
     Unlogged(String),
     /// What a rule accepted, for all ports.
@@ -24,7 +26,7 @@ pub enum Meter {
 }
 
 impl Meter {
-    /// The tap that it is about; none of a rule.
+    /// The tap that it is about, or what stands for it ([`crowded`]); none of a rule.
     pub fn tap(&self) -> Option<&str> {
         match self {
             Self::Received(tap)
@@ -32,10 +34,16 @@ impl Meter {
             | Self::Refused(tap)
             | Self::Unallowed(tap, _)
             | Self::OverLimit(tap, _)
+            | Self::Crowded(tap, _)
             | Self::Unlogged(tap) => Some(tap),
             Self::Rule(_) => None,
         }
     }
+}
+
+/// What stands for the tap of a port where the kernel knows its bridge and its MAC address.
+pub fn crowded(bridge: &str, mac: MacAddress) -> String {
+    format!("{bridge} {mac}")
 }
 
 /// One counter of the kernel. A meter can have several: a limit in packets and one in octets.

@@ -32,6 +32,8 @@ struct Attack {
 }
 
 const TEXT: &[u8] = b"attack";
+/// As a machine makes it that hides its MAC address (RFC 7217).
+const PRIVATE: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0x1c2d, 0x3e4f, 0x5a6b, 0x7c8d);
 
 /// All attacks of the first guest of a pair upon the second.
 fn attacks(pair: &Pair) -> Vec<Attack> {
@@ -104,6 +106,12 @@ fn addresses(pair: &Pair) -> Vec<Attack> {
             v6(udp6((link_local(other()), 7000), (theirs6, 53), TEXT)),
             "bridge",
             "spoofed_ip6",
+        ),
+        attack(
+            "link-local address made from no MAC address, to another host",
+            v6(udp6((PRIVATE, 7000), (theirs6, 53), TEXT)),
+            "bridge",
+            "private_link",
         ),
         attack(
             "IPv6 headers cut off in their middle",

@@ -2,7 +2,7 @@
 
 use crate::frame::{ethernet, udp4, udp6};
 use crate::groups::{Pair, group, marker_rule, rule, set_group, six};
-use crate::guest::{Guest, PATIENCE};
+use crate::guest::{Guest, PATIENCE, earned};
 use crate::lab::{Host, Net, set_port};
 use crate::needs_kernel;
 use iroko_agent_link::wire::{ConnectionLogSpec, Headers, PortSpec};
@@ -190,8 +190,8 @@ fn a_flood_is_counted_and_not_recorded() {
     for _ in 0..FLOOD {
         one.send(&ethernet(two.mac, one.mac, 0x0800, &udp4((one.ip, 7000), (two.ip, 9), b"flood")));
     }
-    let most = 2 + (start.elapsed().as_secs_f64() * 2.0).ceil() as usize;
-    let counted = lost(&host, &a) as usize;
+    let most = 2 + usize::try_from(earned(start, 2)).unwrap();
+    let counted = usize::try_from(lost(&host, &a)).unwrap();
     assert!((FLOOD - most..FLOOD).contains(&counted), "{counted} of {FLOOD} were not recorded; at most {most} may be");
     assert_eq!(reader.take(&host, FLOOD - counted).len(), FLOOD - counted);
 

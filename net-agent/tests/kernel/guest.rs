@@ -17,6 +17,11 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 /// Length of the header that `vnet_hdr` puts before each frame.
 const VNET_HEADER: usize = 10;
 
+/// What a bucket that gets so many a second has got since then, at most.
+pub fn earned(since: Instant, per_second: u32) -> u64 {
+    u64::try_from((since.elapsed().as_micros() * u128::from(per_second)).div_ceil(1_000_000)).unwrap()
+}
+
 pub struct Guest {
     tap: File,
     pub mac: MacAddress,

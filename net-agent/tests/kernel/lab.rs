@@ -97,7 +97,12 @@ impl Host {
 
     /// Two hosts with a cable between them.
     pub fn pair() -> (Self, Self) {
-        let (one, two) = (Self::new(1), Self::new(2));
+        Self::pair_with(|_| {}, |_| {})
+    }
+
+    /// The same, otherwise configured.
+    pub fn pair_with(first: impl FnOnce(&mut Config), second: impl FnOnce(&mut Config)) -> (Self, Self) {
+        let (one, two) = (Self::with(1, first), Self::with(2, second));
         one.sh(&format!("ip link add und0 type veth peer name und0 netns {}", two.tid));
         for host in [&one, &two] {
             host.sh(&format!("ip address add {}/24 dev und0 && ip link set und0 up", host.vtep));

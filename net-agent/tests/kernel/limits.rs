@@ -1,7 +1,7 @@
 //! Limits of a port on the real kernel.
 
 use crate::frame::{ethernet, udp4};
-use crate::guest::Guest;
+use crate::guest::{Guest, earned};
 use crate::lab::{Host, Net, set_port};
 use crate::machine::Machine;
 use crate::needs_kernel;
@@ -70,7 +70,7 @@ fn ports_carry_no_more_than_they_may() {
 
     let start = Instant::now();
     send(&mut one, &two, 300, 100);
-    let most = 10 + 2 + (start.elapsed().as_secs_f64() * 100.0).ceil() as u64;
+    let most = 10 + 2 + earned(start, 100);
     let passed = 300 - dropped(&host, "out", &a);
     assert!((10..=most).contains(&passed), "{passed} of 300 frames passed, at most {most} may");
 
@@ -97,7 +97,7 @@ fn without_queues_bytes_are_dropped() {
     let start = Instant::now();
     send(&mut one, &two, 400, 1400);
     let packet = FRAME - 14;
-    let most = 256 * 1024 + packet + (start.elapsed().as_secs_f64() * 100_000.0).ceil() as u64;
+    let most = 256 * 1024 + packet + earned(start, 100_000);
     let frames = dropped(&host, "in", &b);
     let passed = (400 - frames) * packet;
     assert!((200 * 1024..=most).contains(&passed), "{passed} bytes passed, at most {most} may");
@@ -131,7 +131,7 @@ fn bytes_wait_in_a_short_queue() {
         }
         let (start, before) = (Instant::now(), queue(&host, &device));
         send(&mut one, &two, 400, 1400);
-        let (now, earned) = (queue(&host, &device), (start.elapsed().as_secs_f64() * 100_000.0).ceil() as u64);
+        let (now, earned) = (queue(&host, &device), earned(start, 100_000));
         let taken = (400 - (now.drops - before.drops)) * FRAME;
         let held = BURST + HELD;
         let within =

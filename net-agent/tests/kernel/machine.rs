@@ -71,6 +71,13 @@ impl Machine {
         assert!(output.status.success(), "{command}: {output:?}");
     }
 
+    /// What a command prints; nothing where it fails.
+    pub fn ask(&self, command: &str) -> String {
+        let line = command.to_owned();
+        let output = self.on(move || Command::new("sh").args(["-c", &line]).output().unwrap());
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
     /// Sends a frame beside those of its kernel.
     pub fn send(&mut self, frame: &[u8]) {
         let packet = [&[0; 10][..], frame].concat();

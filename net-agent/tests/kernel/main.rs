@@ -4,14 +4,18 @@
 
 mod attacks;
 mod connection_log;
+mod flows;
 mod frame;
 mod groups;
 mod guest;
 mod lab;
 mod limits;
+mod link_local;
 mod machine;
+mod moved;
 mod passes;
 mod property;
+mod resolver;
 mod service;
 mod shared;
 mod statistics;

@@ -6,8 +6,8 @@ use crate::lab::{Host, Net, peer, set_port};
 use crate::needs_kernel;
 use dhcproto::v4::{DhcpOption, Message, MessageType, OptionCode};
 use dhcproto::{Decodable, Decoder, Encodable, Encoder};
-use iroko_agent_link::wire::{Change, ObjectKey};
-use iroko_model::MacAddress;
+use iroko_agent_link::wire::{Change, ObjectKey, PortSpec};
+use iroko_model::{Hostname, MacAddress};
 use iroko_net_agent::object::{link_local, service_mac};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -17,7 +17,13 @@ const ANY: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
 fn ask(guest: &mut Guest, kind: MessageType, requested: Option<Ipv4Addr>) -> Message {
     let mut message = Message::new_with_id(7, ANY, ANY, ANY, ANY, &guest.mac.octets());
     message.set_flags(dhcproto::v4::Flags::default().set_broadcast());
-    let wanted = [OptionCode::Router, OptionCode::InterfaceMtu, OptionCode::DomainNameServer, OptionCode::DomainName];
+    let wanted = [
+        OptionCode::Router,
+        OptionCode::InterfaceMtu,
+        OptionCode::DomainNameServer,
+        OptionCode::DomainName,
+        OptionCode::Hostname,
+    ];
     message.opts_mut().insert(DhcpOption::MessageType(kind));
     message.opts_mut().insert(DhcpOption::ParameterRequestList(wanted.to_vec()));
     if let Some(address) = requested {
@@ -34,7 +40,7 @@ fn ask(guest: &mut Guest, kind: MessageType, requested: Option<Ipv4Addr>) -> Mes
     })
 }
 
-fn lease(guest: &mut Guest) -> Message {
+pub fn lease(guest: &mut Guest) -> Message {
     let offer = ask(guest, MessageType::Discover, None);
     let answer = ask(guest, MessageType::Request, Some(offer.yiaddr()));
     assert_eq!(answer.opts().get(OptionCode::MessageType), Some(&DhcpOption::MessageType(MessageType::Ack)));
@@ -55,6 +61,34 @@ fn a_machine_gets_its_address_and_what_goes_with_it() {
     assert_eq!(option(OptionCode::InterfaceMtu), Some(DhcpOption::InterfaceMtu(1450)));
     assert_eq!(option(OptionCode::DomainNameServer), Some(DhcpOption::DomainNameServer(vec![SERVICE])));
     assert_eq!(option(OptionCode::DomainName), Some(DhcpOption::DomainName("lab.internal".into())));
+}
+
+/// What reads like an order or a time in the server's own language is a name all the same.
+#[test]
+fn a_name_is_nothing_but_a_name() {
+    needs_kernel!();
+    let names =
+        ["ignore", "infinite", "12h", "90", "1w", "0x10", "1e3", "id", "set", "yes", "null", "localhost", "a-1"];
+    let (host, net) = (Host::new(1), Net::new(0x308));
+    let ports: Vec<_> = (10u8..)
+        .zip(names)
+        .map(|(n, name)| PortSpec { hostname: Hostname::try_from(name.to_owned()).unwrap(), ..net.port(n) })
+        .collect();
+    let mut changes: Vec<Change> = ports.iter().map(set_port).collect();
+    changes.insert(0, net.set());
+    host.change(changes);
+    for port in &ports {
+        let mut guest = Guest::boot(&host, port);
+        let answer = lease(&mut guest);
+        assert_eq!(answer.yiaddr(), guest.ip, "{}", port.hostname);
+        let option = |code| answer.opts().get(code).cloned();
+        assert_eq!(option(OptionCode::Hostname), Some(DhcpOption::Hostname(port.hostname.to_string())));
+        assert_eq!(option(OptionCode::AddressLeaseTime), Some(DhcpOption::AddressLeaseTime(3600)), "{}", port.hostname);
+        assert_eq!(
+            resolve(&mut guest, service_mac(net.vni()), 7, &format!("{}.lab.internal", port.hostname)),
+            (0, true)
+        );
+    }
 }
 
 /// The address of a machine that is gone goes to the next one, though the lease still runs.
@@ -191,14 +225,25 @@ fn a_machine_hears_router_advertisements_of_its_own_host() {
 #[test]
 fn a_machine_gets_its_ipv6_address() {
     needs_kernel!();
-    let (host, net) = (Host::new(1), Net::new(0x307));
+    by_dhcp6(0x307, link_local);
+}
+
+/// So does one whose link-local address is not made from its MAC address.
+#[test]
+fn a_machine_that_hides_its_mac_address_gets_its_ipv6_address() {
+    needs_kernel!();
+    by_dhcp6(0x309, |_| Ipv6Addr::new(0xfe80, 0, 0, 0, 0x1c2d, 0x3e4f, 0x5a6b, 0x7c8d));
+}
+
+fn by_dhcp6(vni: u32, own: impl Fn(MacAddress) -> Ipv6Addr) {
+    let (host, net) = (Host::new(1), Net::new(vni));
     let port = net.port(10);
     host.change(vec![net.set(), set_port(&port)]);
     let mut guest = Guest::boot(&host, &port);
     let (servers, group_mac) = ("ff02::1:2".parse().unwrap(), "33:33:00:01:00:02".parse().unwrap());
     let duid = [&[0, 1, 0, 10, 0, 3, 0, 1][..], &guest.mac.octets()].concat();
     let solicit = [&[1, 0, 0, 7][..], &duid, &[0, 3, 0, 12, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]].concat();
-    let own = link_local(guest.mac);
+    let own = own(guest.mac);
     guest.send(&ethernet(group_mac, guest.mac, 0x86dd, &udp6((own, 546), (servers, 547), &solicit)));
     let (server, mac) = (service_mac(net.vni()), guest.mac);
     loop {

@@ -4,7 +4,7 @@
 
 use crate::frame::{BROADCAST, arp, ethernet, icmp6, neighbour, solicited, udp4, udp6};
 use crate::groups::{all_out, group, rule, set_group, six};
-use crate::guest::{Guest, contains};
+use crate::guest::{Guest, contains, earned};
 use crate::lab::{Host, Net, peer, set_port};
 use crate::machine::Machine;
 use crate::needs_kernel;
@@ -390,7 +390,7 @@ fn what_goes_to_many_hosts_is_paced() {
     let question = ethernet(BROADCAST, mac, 0x0806, &arp(1, (mac, ip), (BROADCAST, VIRTUAL_4)));
     let start = Instant::now();
     (0..600).for_each(|_| world.guests[4].send(&question));
-    let most = 200 + 2 + (start.elapsed().as_secs_f64() * 100.0).ceil() as u64;
+    let most = 200 + 2 + earned(start, 100);
     // Each goes to the two hosts of those that share by one copy at the filter.
     let passed = 600 - world.counted(4, "asked_too_often");
     assert!((200..=most).contains(&passed), "{passed} of 600 crossed, at most {most} may");

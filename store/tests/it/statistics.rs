@@ -21,6 +21,8 @@ fn counts(id: PortId, epoch: i64, packets: u64) -> PortCounts {
         tx_dropped_groups: packets + 4,
         tx_dropped_limits: packets + 5,
         records_lost: packets + 6,
+        rx_dropped_flows: packets + 7,
+        tx_dropped_flows: packets + 8,
     }
 }
 
@@ -92,6 +94,8 @@ async fn totals_grow_over_epochs_and_hosts(_: PgPoolOptions, connect: PgConnectO
         packets + 4 * epochs,
         packets + 5 * epochs,
         packets + 6 * epochs,
+        packets + 7 * epochs,
+        packets + 8 * epochs,
     ];
     assert_eq!(of_port(&world, port).await, expected);
 

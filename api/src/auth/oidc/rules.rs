@@ -40,9 +40,8 @@ pub fn groups(rules: &[Rule], claims: &Claims) -> Vec<Uuid> {
 /// The person's user name, if the claim has one that can be.
 pub fn username(prefix: &str, claim: &str, claims: &Claims) -> Option<String> {
     let name = find(claims, claim).and_then(Value::as_str).map(str::trim).filter(|name| !name.is_empty())?;
-    let username = format!("{prefix}{name}");
-    let fits = username.chars().count() <= USERNAME_MAX && !username.chars().any(char::is_control);
-    fits.then_some(username)
+    let username = iroko_model::text::readable(&format!("{prefix}{name}")).ok()?;
+    (username.chars().count() <= USERNAME_MAX).then_some(username)
 }
 
 fn is(value: &Value, wanted: &str) -> bool {

@@ -64,6 +64,8 @@ fn every_meter_has_its_count() {
         Meter::OverLimit(tap(), Direction::Egress),
         Meter::Rule(rule),
         Meter::Unlogged(tap()),
+        Meter::Crowded(tap(), Direction::Ingress),
+        Meter::Crowded(tap(), Direction::Egress),
     ];
     let reading: Vec<_> = (1..).zip(meters).map(|(n, meter)| counter(meter, 7, n)).collect();
     let seen = world.read(&reading).clone();
@@ -77,6 +79,8 @@ fn every_meter_has_its_count() {
         tx_dropped_security: 3,
         rx_dropped_groups: 4,
         tx_dropped_groups: 5,
+        rx_dropped_flows: 10,
+        tx_dropped_flows: 11,
         rx_dropped_limits: 6,
         tx_dropped_limits: 7,
         records_lost: 9,
