@@ -3,11 +3,12 @@
 //! A snapshot and a journal of the replies since; both are [`DesiredReply`] as JSON, one a line. A
 //! journal line that a power cut tore off is ignored with what follows it: the agent then holds an
 //! older revision and asks for what came after. The journal is folded into a new snapshot when it has
-//! grown past a bound.
+//! grown past a bound. Both hold tenants' user data: nobody else of the host reads them.
 
 use super::desired::DesiredHandle;
 use crate::wire::DesiredReply;
-use std::fs::{File, OpenOptions};
+use iroko_daemon::private;
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -38,10 +39,10 @@ impl Persist {
     /// leaves it unknown.
     pub fn open(dir: &Path, desired: &DesiredHandle) -> Result<Self, PersistError> {
         let told = |source| PersistError { path: dir.display().to_string(), source };
-        std::fs::create_dir_all(dir).map_err(told)?;
+        private::directory(dir).and_then(|()| private::tighten(dir)).map_err(told)?;
         let held =
             replay(&dir.join(SNAPSHOT), desired).and_then(|_| replay(&dir.join(JOURNAL), desired)).map_err(told)?;
-        let journal = OpenOptions::new().create(true).append(true).open(dir.join(JOURNAL)).map_err(told)?;
+        let journal = private::options().create(true).append(true).open(dir.join(JOURNAL)).map_err(told)?;
         // What a torn line left behind would swallow the next one.
         journal.set_len(held).map_err(told)?;
         Ok(Self { dir: dir.to_owned(), journal, journal_bytes: held })
@@ -64,7 +65,7 @@ impl Persist {
     fn fold(&mut self, desired: &DesiredHandle) -> io::Result<()> {
         let whole = desired.read().to_reply();
         let new = self.dir.join(".desired.new");
-        let mut out = BufWriter::new(File::create(&new)?);
+        let mut out = BufWriter::new(private::open(&private::new_file(), &new)?);
         serde_json::to_writer(&mut out, &whole)?;
         out.write_all(b"\n")?;
         out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
