@@ -66,7 +66,7 @@ fn memory_mib() -> Result<u64, CapacityError> {
 
 fn disk_gib(path: &Path) -> Result<u64, CapacityError> {
     let failed = |e: io::Error| CapacityError::Read(path.to_owned(), e);
-    fs::create_dir_all(path).map_err(failed)?;
+    iroko_daemon::private::passage(path).map_err(failed)?;
     let stat = nix::sys::statvfs::statvfs(path).map_err(|e| failed(e.into()))?;
     Ok(stat.blocks() * stat.fragment_size() / GIB)
 }

@@ -4,6 +4,7 @@
 //! `console.log.1` and the log starts anew; since the emulator opened it for appending, truncating
 //! it under the emulator is safe. What a guest writes between the two acts is lost.
 
+use iroko_daemon::private;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -35,7 +36,7 @@ pub(crate) fn cut(log: &Path, max: u64, keep: usize) -> io::Result<()> {
         _ => return Ok(()),
     }
     let tail = last_bytes(log, keep)?.unwrap_or_default();
-    std::fs::write(older(log), tail)?;
+    private::write(&older(log), &tail)?;
     OpenOptions::new().write(true).open(log)?.set_len(0)
 }
 

@@ -21,6 +21,7 @@ pub mod role;
 pub mod security_group;
 pub mod ssh_key;
 pub mod subnet;
+pub mod user_data;
 
 pub use address::{MacAddress, Vni};
 pub use error::Invalid;

@@ -4,7 +4,7 @@
 //! by the number of objects. What was sent is kept too: a new session (the control plane may have
 //! been restored from yesterday's backup) repeats everything.
 
-use crate::wire::{ConsoleLog, InstanceObservation, PortObservation};
+use crate::wire::{ConsoleLog, DiskRoom, InstanceObservation, PortObservation};
 use iroko_model::instance::ObservedState;
 use iroko_model::{InstanceId, PortId};
 use std::collections::{HashMap, HashSet};
@@ -21,6 +21,8 @@ struct Seen {
     consoles: HashMap<InstanceId, ConsoleLog>,
     unsent_instances: HashSet<InstanceId>,
     unsent_ports: HashSet<PortId>,
+    disk: Option<DiskRoom>,
+    is_disk_unsent: bool,
 }
 
 #[derive(Debug)]
@@ -43,6 +45,8 @@ pub struct Batch {
     pub ports: Vec<PortObservation>,
     /// Console tails.
     pub consoles: Vec<ConsoleLog>,
+    /// Room on the host's disk.
+    pub disk: Option<DiskRoom>,
 }
 
 impl Default for Reporter {
@@ -94,6 +98,16 @@ impl Reporter {
         seen.unsent_ports.remove(&id);
     }
 
+    /// Notes how much room the host's disk has. It goes with the next report; where it has become full, or has
+    /// room again, a report is made for it.
+    pub fn disk(&self, room: DiskRoom) {
+        let mut seen = self.seen();
+        if seen.disk.replace(room).is_none_or(|before| before.is_full != room.is_full) {
+            seen.is_disk_unsent = true;
+            self.0.wake.notify_one();
+        }
+    }
+
     /// Sends a console tail that was wanted.
     pub fn console(&self, log: ConsoleLog) {
         self.seen().consoles.insert(log.id, log);
@@ -133,13 +147,14 @@ impl Reporter {
             seen.unsent_instances.iter().take(REPORT_MAX).filter_map(|id| seen.instances.get(id)).cloned().collect();
         let room = REPORT_MAX - instances.len();
         let ports = seen.unsent_ports.iter().take(room).filter_map(|id| seen.ports.get(id)).cloned().collect();
-        Batch { instances, ports, consoles: seen.consoles.values().cloned().collect() }
+        Batch { instances, ports, consoles: seen.consoles.values().cloned().collect(), disk: seen.disk }
     }
 
     /// For the link: the batch has arrived. What changed since it was taken stays unsent; a machine
     /// whose absence was told is forgotten.
     pub fn sent(&self, batch: &Batch) {
         let mut seen = self.seen();
+        seen.is_disk_unsent &= seen.disk != batch.disk;
         for told in &batch.instances {
             if seen.instances.get(&told.id) == Some(told) {
                 seen.unsent_instances.remove(&told.id);
@@ -180,7 +195,10 @@ impl Reporter {
 
 impl Seen {
     fn is_sent(&self) -> bool {
-        self.unsent_instances.is_empty() && self.unsent_ports.is_empty() && self.consoles.is_empty()
+        self.unsent_instances.is_empty()
+            && self.unsent_ports.is_empty()
+            && self.consoles.is_empty()
+            && !self.is_disk_unsent
     }
 }
 
@@ -189,7 +207,7 @@ mod tests {
     use super::*;
 
     fn seen(id: InstanceId, state: ObservedState) -> InstanceObservation {
-        InstanceObservation { id, generation: 1, state, reboots: 0, reason: None }
+        InstanceObservation { id, generation: 1, state, reboots: 0, reason: None, condition: None }
     }
 
     #[tokio::test]

@@ -208,6 +208,7 @@ impl Life {
                 instances: batch.instances.clone(),
                 ports: batch.ports.clone(),
                 consoles: batch.consoles.clone(),
+                disk: batch.disk,
             };
             match self.link.report(&report).await {
                 Ok(_) => {

@@ -11,7 +11,7 @@ mod statistics;
 pub use connection_log::{ConnectionLogSpec, ConnectionRecord, ConnectionReply, ConnectionReport, Headers};
 pub use desired::{Change, DesiredQuery, DesiredReply, Object, ObjectKey};
 pub use enrol::{EnrolReply, EnrolRequest, RenewRequest, SessionReply, SessionRequest};
-pub use report::{ConsoleLog, InstanceObservation, PortObservation, Report, ReportReply};
+pub use report::{Condition, ConsoleLog, DiskRoom, InstanceObservation, PortObservation, Report, ReportReply};
 pub use security_group::{AddressSetSpec, MemberSpec, RuleSpec, SecurityGroupSpec};
 pub use spec::{ImageSpec, InstanceSpec, NetworkSpec, NicAddress, NicSpec, PeerSpec, PortSpec, SubnetSpec};
 pub use statistics::{PortCounts, RuleCounts, StatisticsReply, StatisticsReport};

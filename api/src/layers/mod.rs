@@ -1,13 +1,14 @@
 //! What every operation does the same way, present and future: no handler repeats it.
 //!
 //! ```text
-//!   request ─> compression ─> context ─> caller ─> rate ─> time bound ─> panics ─> idempotency ─> validators ─> handler
+//!   request ─> compression ─> context ─> caller ─> rate ─> time bound ─> body ─> panics ─> idempotency ─> validators ─> handler
 //! ```
 //!
 //! [`context`]: id, language, trace, security headers, the audit record of what was refused.
-//! [`caller`]: who asks, once. [`rate`]: how often. [`idempotency`]: what must not happen twice.
+//! [`body`]: bodies come whole and as they are. [`caller`]: who asks, once. [`rate`]: how often. [`idempotency`]: what must not happen twice.
 //! [`validators`]: `ETag`, `If-None-Match`, `If-Match`.
 
+pub mod body;
 pub mod caller;
 pub mod context;
 pub mod idempotency;
@@ -41,6 +42,7 @@ pub fn rest(router: Router, app: &App, operations: Operations) -> Router {
         .layer(from_fn(validators::layer))
         .layer(from_fn_with_state(app.clone(), idempotency::layer))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(body::layer))
         .layer(from_fn(bounded))
         .layer(from_fn_with_state(app.clone(), rate::layer))
         .layer(from_fn_with_state(app.clone(), caller::layer))
@@ -51,7 +53,10 @@ pub fn rest(router: Router, app: &App, operations: Operations) -> Router {
 /// Puts the layers of the agent link around its routes.
 pub fn agents(router: Router, app: &App) -> Router {
     let none = Arc::new(Operations::default());
-    router.layer(CatchPanicLayer::custom(panicked)).layer(from_fn_with_state((app.clone(), none), context::agent_layer))
+    router
+        .layer(from_fn(body::layer))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state((app.clone(), none), context::agent_layer))
 }
 
 fn panicked(cause: Box<dyn std::any::Any + Send>) -> Response {

@@ -6,7 +6,9 @@ use crate::problem::{Kind, Problem, Result};
 use crate::service::quota;
 use crate::service::security_group::must_know;
 use crate::wire::List;
-use crate::wire::instance::{CheckedInstance, ConsoleOutput, Instance, InstanceCreate, InterfaceSource, UserData};
+use crate::wire::instance::{
+    CheckedInstance, ConsoleOutput, Instance, InstanceCreate, InstanceUpdate, InterfaceSource, UserData,
+};
 use iroko_model::host::Architecture;
 use iroko_model::instance::Power;
 use iroko_model::{InstanceId, NetworkId, Permission, ProjectId};
@@ -24,7 +26,7 @@ use uuid::Uuid;
 const CONSOLE_WAIT: Duration = Duration::from_secs(8);
 /// How often the database is asked for it.
 const CONSOLE_LOOK: Duration = Duration::from_millis(100);
-const GIB: i64 = 1 << 30;
+const GIB: u64 = 1 << 30;
 
 /// Makes an instance: its record and its ports with addresses, in one transaction.
 pub async fn create(app: &App, tenant: &InProject, request: InstanceCreate) -> Result<Instance> {
@@ -50,6 +52,8 @@ pub async fn create(app: &App, tenant: &InProject, request: InstanceCreate) -> R
         architecture,
         ssh_keys: &ssh_keys,
         user_data: wanted.user_data.as_deref(),
+        user_data_is_base64: wanted.user_data_is_base64,
+        on_guest_shutdown: wanted.on_guest_shutdown,
     };
     let nics = nics(&parts, &wanted.interfaces)?;
     if parts.is_limited {
@@ -57,7 +61,7 @@ pub async fn create(app: &App, tenant: &InProject, request: InstanceCreate) -> R
             ("instances", 1),
             ("vcpus", size.vcpus.into()),
             ("memory_mib", size.memory_mib.into()),
-            ("ports", nics.len() as i64),
+            ("ports", i64::try_from(nics.len()).unwrap_or(i64::MAX)),
         ];
         quota::take(&mut tx, Scope::Project(tenant.project), &amounts).await?;
     }
@@ -83,8 +87,8 @@ fn fitting(parts: &Parts, wanted: &CheckedInstance) -> Result<(Size, Architectur
         let text = format!("the image {} is {}; upload its bytes first", wanted.image_id, image.status);
         return Err(Problem::with(Kind::Conflict, text));
     };
-    let needed = (virtual_size + GIB - 1) / GIB;
-    if i64::from(size.disk_gib) < needed {
+    let needed = u64::try_from(virtual_size).map_err(|e| Problem::internal(&e))?.div_ceil(GIB);
+    if u64::try_from(size.disk_gib).map_err(|e| Problem::internal(&e))? < needed {
         let text =
             format!("the flavor has {} GiB of disk, the image needs {needed}; choose a larger flavor", size.disk_gib);
         return Err(Problem::field("/flavor_id", iroko_model::Invalid::new("disk_too_small", text)));
@@ -167,7 +171,7 @@ pub async fn get(app: &App, tenant: &InProject, id: InstanceId) -> Result<Instan
 pub async fn user_data(app: &App, tenant: &InProject, id: InstanceId) -> Result<UserData> {
     let mut tx = app.store.begin_bound(tenant.project).await?;
     let found = instance::instance_user_data(&mut tx, tenant.project, id).await?;
-    found.map(|user_data| UserData { user_data }).ok_or(Problem::new(Kind::NotFound))
+    found.map(|(sent, is_base64)| UserData::of(sent, is_base64)).ok_or(Problem::new(Kind::NotFound))
 }
 
 /// Wants it running or stopped.
@@ -175,6 +179,19 @@ pub async fn set_power(app: &App, tenant: &InProject, id: InstanceId, power: Pow
     let mut tx = app.store.begin_bound_planned(tenant.project).await?;
     check_generation(&mut tx, Noun::Instance, id.as_uuid()).await?;
     let found = instance::instance_set_power(&mut tx, tenant.project, id, power).await?;
+    changed(app, tenant, id, tx, found, "it is being deleted").await
+}
+
+/// Changes what shall be when its guest shuts itself down.
+pub async fn update(app: &App, tenant: &InProject, id: InstanceId, request: InstanceUpdate) -> Result<Instance> {
+    let policy = request.on_guest_shutdown.map(|word| word.parse()).transpose();
+    let policy = policy.map_err(|invalid| Problem::field("/on_guest_shutdown", invalid))?;
+    let mut tx = app.store.begin_bound_planned(tenant.project).await?;
+    check_generation(&mut tx, Noun::Instance, id.as_uuid()).await?;
+    let found = match policy {
+        Some(policy) => instance::instance_set_on_guest_shutdown(&mut tx, tenant.project, id, policy).await?,
+        None => true,
+    };
     changed(app, tenant, id, tx, found, "it is being deleted").await
 }
 

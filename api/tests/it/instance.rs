@@ -82,11 +82,7 @@ async fn the_image_must_be_there_and_fit(_: PgPoolOptions, connect: PgConnectOpt
     let queued = api.post("instances", ground.request("vm")).await.problem("conflict", 409);
     assert!(queued["detail"].as_str().unwrap().contains("queued"), "{queued}");
     // A disk of 1 GiB and one octet does not fit into the flavor's 1 GiB.
-    let mut header = vec![0u8; 512];
-    header[..4].copy_from_slice(b"QFI\xfb");
-    header[7] = 3;
-    header[24..32].copy_from_slice(&((1u64 << 30) + 1).to_be_bytes());
-    api.upload(&ground.image, header).await.must(200);
+    api.upload(&ground.image, iroko_model::image::qcow2::blank((1 << 30) + 1)).await.must(200);
     let answer = api.post("instances", ground.request("vm")).await;
     assert_eq!(answer.fault(), fault("/flavor_id", "disk_too_small"));
     assert!(answer.text.contains("has 1 GiB of disk, the image needs 2"), "{}", answer.text);

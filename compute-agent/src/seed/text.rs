@@ -2,6 +2,7 @@
 //! quoting by hand; only the tenant's user data is passed through as it is.
 
 use iroko_agent_link::wire::{InstanceSpec, NicAddress, NicSpec};
+use iroko_model::user_data::for_guest;
 use serde_json::{Map, Value, json};
 
 /// Ends user data of our own making, which only says "nothing to do".
@@ -18,9 +19,10 @@ pub(super) fn meta_data(spec: &InstanceSpec) -> String {
     pretty(&data)
 }
 
-/// `user-data`: the tenant's, to the letter.
-pub(super) fn user_data(spec: &InstanceSpec) -> String {
-    spec.user_data.clone().filter(|data| !data.is_empty()).unwrap_or_else(|| NO_USER_DATA.to_owned())
+/// `user-data`: the tenant's, to the letter, or what it is base64 of ([`iroko_model::user_data`]).
+pub(super) fn user_data(spec: &InstanceSpec) -> Vec<u8> {
+    let sent = spec.user_data.as_deref().filter(|data| !data.is_empty());
+    sent.map_or_else(|| NO_USER_DATA.as_bytes().to_vec(), |data| for_guest(data, spec.user_data_is_base64))
 }
 
 /// `network-config` in version 2: interfaces found by MAC address. IPv4 comes by DHCP, which also

@@ -40,6 +40,8 @@ fn spec() -> InstanceSpec {
         nics: vec![],
         ssh_keys: vec![],
         user_data: None,
+        user_data_is_base64: false,
+        on_guest_shutdown: Default::default(),
     }
 }
 

@@ -41,6 +41,7 @@ async fn the_host_answers_while_the_tenant_waits(_: PgPoolOptions, connect: PgCo
         instances: vec![],
         ports: vec![],
         consoles: vec![ConsoleLog { id, tail: "forged".into() }],
+        disk: None,
     };
     other.link.report(&forged).await.unwrap();
     let mut conn = api.store.connection().await.unwrap();

@@ -11,9 +11,9 @@ use iroko_model::port::PortState;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 fn report(id: InstanceId, state: ObservedState, incarnation: i64, sequence: i64) -> Report {
-    let seen = InstanceObservation { id, generation: 1, state, reboots: 0, reason: None };
+    let seen = InstanceObservation { id, generation: 1, state, reboots: 0, reason: None, condition: None };
     let (instances, ports, consoles) = (vec![seen], vec![], vec![]);
-    Report { agent: AgentKind::Compute, incarnation, sequence, instances, ports, consoles }
+    Report { agent: AgentKind::Compute, incarnation, sequence, instances, ports, consoles, disk: None }
 }
 
 #[sqlx::test(migrations = "../store/migrations")]
@@ -46,7 +46,15 @@ async fn stale_sessions_and_repetitions_change_nothing(_: PgPoolOptions, connect
     let seen = |state, reason: Option<&str>, sequence| {
         let reason = reason.map(str::to_owned);
         let ports = vec![PortObservation { id: port.parse().unwrap(), generation: 1, state, reason }];
-        Report { agent: AgentKind::Net, incarnation: 1, sequence, instances: vec![], ports, consoles: vec![] }
+        Report {
+            agent: AgentKind::Net,
+            incarnation: 1,
+            sequence,
+            instances: vec![],
+            ports,
+            consoles: vec![],
+            disk: None,
+        }
     };
     for (state, reason, status) in
         [(PortState::Failed, Some("the tap is busy"), "error"), (PortState::Ready, None, "active")]

@@ -170,8 +170,13 @@ fn no_domain() -> Failed {
 }
 
 fn translate(state: sys::virDomainState, reason: i32) -> DomainState {
+    let is = |wanted: u32| u32::try_from(reason) == Ok(wanted);
     match state {
-        sys::VIR_DOMAIN_PAUSED if reason == sys::VIR_DOMAIN_PAUSED_STARTING_UP as i32 => DomainState::Starting,
+        sys::VIR_DOMAIN_PAUSED if is(sys::VIR_DOMAIN_PAUSED_STARTING_UP) => DomainState::Starting,
+        // The error policy of our disks is the emulator's own: it pauses when there is no room, and tells the guest
+        // all other errors.
+        sys::VIR_DOMAIN_PAUSED if is(sys::VIR_DOMAIN_PAUSED_IOERROR) => DomainState::NoRoom,
+        sys::VIR_DOMAIN_SHUTOFF if is(sys::VIR_DOMAIN_SHUTOFF_SHUTDOWN) => DomainState::ShutDown,
         sys::VIR_DOMAIN_PAUSED | sys::VIR_DOMAIN_PMSUSPENDED => DomainState::Paused,
         sys::VIR_DOMAIN_SHUTDOWN => DomainState::Stopping,
         sys::VIR_DOMAIN_SHUTOFF | sys::VIR_DOMAIN_CRASHED => DomainState::Off,
