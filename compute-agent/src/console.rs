@@ -46,9 +46,10 @@ fn last_bytes(path: &Path, max: usize) -> io::Result<Option<Vec<u8>>> {
         opened => opened?,
     };
     let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(max as u64)))?;
+    let max = u64::try_from(max).unwrap_or(u64::MAX);
+    file.seek(SeekFrom::Start(length.saturating_sub(max)))?;
     let mut bytes = Vec::new();
-    file.take(max as u64).read_to_end(&mut bytes)?;
+    file.take(max).read_to_end(&mut bytes)?;
     Ok(Some(bytes))
 }
 

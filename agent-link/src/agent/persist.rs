@@ -58,7 +58,7 @@ impl Persist {
         let mut line = serde_json::to_vec(reply)?;
         line.push(b'\n');
         self.journal.write_all(&line)?;
-        self.journal_bytes += line.len() as u64;
+        self.journal_bytes = self.journal_bytes.saturating_add(octets(&line));
         self.journal.sync_data()
     }
 
@@ -79,6 +79,10 @@ impl Persist {
     }
 }
 
+fn octets(line: &[u8]) -> u64 {
+    u64::try_from(line.len()).unwrap_or(u64::MAX)
+}
+
 /// Applies the whole lines of a file; returns how many bytes they were.
 fn replay(path: &Path, desired: &DesiredHandle) -> io::Result<u64> {
     let text = match std::fs::read(path) {
@@ -93,7 +97,7 @@ fn replay(path: &Path, desired: &DesiredHandle) -> io::Result<u64> {
             break;
         };
         desired.apply(&reply);
-        held += line.len() as u64;
+        held += octets(line);
     }
     Ok(held)
 }

@@ -10,7 +10,8 @@ use crate::wire::image::{Image, ImageCreate};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::StatusCode;
+use axum::http::header::EXPECT;
+use axum::http::{HeaderMap, StatusCode};
 use iroko_model::permission::perm;
 use iroko_model::{ImageId, ProjectId};
 use utoipa_axum::router::OpenApiRouter;
@@ -89,7 +90,8 @@ async fn upload(
     State(app): State<App>,
     tenant: Tenant<perm::ImageCreate>,
     ApiPath(path): ApiPath<(ProjectId, ImageId)>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Image>> {
-    Ok(Json(image_upload::upload(&app, tenant.project, path.1, body).await?))
+    Ok(Json(image_upload::upload(&app, tenant.project, path.1, body, headers.contains_key(EXPECT)).await?))
 }

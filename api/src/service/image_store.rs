@@ -80,7 +80,7 @@ impl ImageStore {
     pub async fn receive<A: Admission>(
         &self,
         upload: Uuid,
-        mut body: BodyDataStream,
+        body: &mut BodyDataStream,
         admission: &mut A,
     ) -> Result<Received, A::Error> {
         let path = self.upload_path(upload);

@@ -15,7 +15,8 @@ use crate::App;
 use crate::problem::{Kind, Problem, Result};
 use crate::service::quota;
 use crate::wire::image::Image;
-use axum::body::{Body, HttpBody};
+use axum::body::{Body, BodyDataStream, HttpBody};
+use futures::StreamExt;
 use iroko_model::image::{DiskFormat, Fault, qcow2, raw};
 use iroko_model::{ImageId, Invalid, ProjectId};
 use iroko_store::authority::Scope;
@@ -29,11 +30,17 @@ use uuid::Uuid;
 const LEASE: Duration = Duration::from_secs(60);
 /// How often the lease of an upload under way is renewed.
 const RENEW_EVERY: Duration = Duration::from_secs(20);
+/// Most octets, and longest time, that are read past a refusal.
+const DRAIN_MAX_BYTES: usize = 256 << 20;
+const DRAIN_MAX: Duration = Duration::from_secs(15);
 const GIB: u64 = 1 << 30;
 
 /// Takes an image's bytes. They become the image only when they are complete and right; until then
 /// the record stays as it was, and an upload that breaks off can be made again.
-pub async fn upload(app: &App, project: ProjectId, id: ImageId, body: Body) -> Result<Image> {
+///
+/// `is_expecting`: the sender waits for a word before it sends (`Expect: 100-continue`).
+pub async fn upload(app: &App, project: ProjectId, id: ImageId, body: Body, is_expecting: bool) -> Result<Image> {
+    let bytes = Bytes { announced: body.size_hint().exact(), stream: body.into_data_stream(), is_expecting };
     let record = row(app, project, id).await?;
     let upload = Uuid::now_v7();
     let mut tx = app.store.begin_bound(project).await?;
@@ -46,7 +53,7 @@ pub async fn upload(app: &App, project: ProjectId, id: ImageId, body: Body) -> R
     // must be given back all the same.
     let (app, about) = (app.clone(), request::current());
     let task = tokio::spawn(async move {
-        let work = take(&app, project, &record, upload, body);
+        let work = take(&app, project, &record, upload, bytes);
         // Its audit record is part of its own commit, whoever waits for the answer.
         match about {
             Some(about) => request::within(about, work).await,
@@ -56,13 +63,42 @@ pub async fn upload(app: &App, project: ProjectId, id: ImageId, body: Body) -> R
     task.await.map_err(|error| Problem::internal(&error))?
 }
 
-async fn take(app: &App, project: ProjectId, record: &Row, upload: Uuid, body: Body) -> Result<Image> {
+/// What a sender sends.
+struct Bytes {
+    /// The length it announced.
+    announced: Option<u64>,
+    stream: BodyDataStream,
+    /// It waits for a word, and has sent nothing yet.
+    is_expecting: bool,
+}
+
+impl Bytes {
+    /// Reads on for a while, past what was refused: a sender that finds its connection closed while it sends
+    /// does not read the answer.
+    async fn drain(mut self) {
+        let mut left = DRAIN_MAX_BYTES;
+        let reading = async {
+            while let Some(Ok(piece)) = self.stream.next().await {
+                left = left.saturating_sub(piece.len());
+                if left == 0 {
+                    return;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(DRAIN_MAX, reading).await;
+    }
+}
+
+async fn take(app: &App, project: ProjectId, record: &Row, upload: Uuid, mut bytes: Bytes) -> Result<Image> {
     let id = ImageId::from(record.id);
-    let done = match receive(app, project, record, upload, body).await {
+    let done = match receive(app, project, record, upload, &mut bytes).await {
         Ok(bytes) => finish(app, project, id, upload, bytes).await,
         Err(problem) => Err(problem),
     };
     if done.is_err() {
+        if !bytes.is_expecting {
+            tokio::spawn(bytes.drain());
+        }
         app.images.discard(upload).await;
         let mut tx = app.store.begin_bound(project).await?;
         image::image_upload_abort(&mut tx, id, upload).await?;
@@ -71,7 +107,7 @@ async fn take(app: &App, project: ProjectId, record: &Row, upload: Uuid, body: B
     done
 }
 
-async fn receive(app: &App, project: ProjectId, record: &Row, upload: Uuid, body: Body) -> Result<Uploaded> {
+async fn receive(app: &App, project: ProjectId, record: &Row, upload: Uuid, bytes: &mut Bytes) -> Result<Uploaded> {
     let format: DiskFormat = record.disk_format.parse().map_err(|e| Problem::internal(&e))?;
     let mut gate = Gate {
         app,
@@ -80,13 +116,14 @@ async fn receive(app: &App, project: ProjectId, record: &Row, upload: Uuid, body
         upload,
         format,
         max_bytes: app.config.image.max_gib.saturating_mul(GIB),
-        announced: body.size_hint().exact(),
+        announced: bytes.announced,
         is_head_checked: false,
         reserved_gib: 0,
         renewed: Instant::now(),
     };
     gate.begin().await?;
-    let received = app.images.receive(upload, body.into_data_stream(), &mut gate).await?;
+    bytes.is_expecting = false;
+    let received = app.images.receive(upload, &mut bytes.stream, &mut gate).await?;
     if let Some(wanted) = record.sha256.as_deref().filter(|wanted| *wanted != received.sha256) {
         let text = format!("the bytes have the SHA-256 {}, not {wanted}; upload them again", received.sha256);
         return Err(Problem::field("/sha256", Invalid::new("checksum_differs", text)));

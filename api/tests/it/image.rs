@@ -226,6 +226,15 @@ async fn quota_is_reserved_while_bytes_come(_: PgPoolOptions, connect: PgConnect
     let mut answer = [0; 12];
     socket.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"HTTP/1.1 409");
+    // Who sends on all the same can still read the answer.
+    let mut socket = TcpStream::connect(api.listening.as_ref().unwrap().rest).await.unwrap();
+    socket.write_all(head.replace("Expect: 100-continue\r\n", "").as_bytes()).await.unwrap();
+    for _ in 0..64 {
+        socket.write_all(&vec![0; 1 << 20]).await.unwrap();
+    }
+    socket.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 409");
+    drop(socket);
     // Of an upload whose API died, the reservation ends with its lease.
     let pool = PgPoolOptions::new().connect_with(connect.clone()).await.unwrap();
     let left_behind = "UPDATE image SET status = 'uploading', reserved_gib = 3, upload_id = gen_random_uuid(), upload_lease = now() + $2 * interval '1 s' WHERE id = $1";

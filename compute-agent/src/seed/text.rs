@@ -27,16 +27,26 @@ pub(super) fn user_data(spec: &InstanceSpec) -> Vec<u8> {
 
 /// `network-config` in version 2: interfaces found by MAC address. IPv4 comes by DHCP, which also
 /// tells gateway, resolvers and MTU; IPv6 is written down, since routers announce no addresses.
+///
+/// Each interface gets a name. Without one, only netplan finds it by its address: what cloud-init writes for
+/// ifupdown and sysconfig (seen with 20.4.1, of Debian 11), and for systemd-networkd (seen with 22.4.2, of Debian
+/// 12), is for an interface that is called like the key, and the guest has no network. The name is none that a
+/// kernel or udev gives, so that two interfaces never want each other's.
 pub(super) fn network_config(spec: &InstanceSpec) -> String {
     let ethernets: Map<String, Value> =
-        spec.nics.iter().enumerate().map(|(n, nic)| (format!("nic{n}"), ethernet(n, nic))).collect();
+        spec.nics.iter().enumerate().map(|(n, nic)| (name(n), ethernet(n, nic))).collect();
     pretty(&json!({ "version": 2, "ethernets": ethernets }))
+}
+
+fn name(number: usize) -> String {
+    format!("nic{number}")
 }
 
 fn ethernet(number: usize, nic: &NicSpec) -> Value {
     let is_v4 = |address: &&NicAddress| address.address.is_ipv4();
     let mut config = json!({
         "match": { "macaddress": nic.mac.to_string() },
+        "set-name": name(number),
         "mtu": nic.mtu,
         "dhcp4": nic.addresses.iter().any(|address| is_v4(&address)),
     });

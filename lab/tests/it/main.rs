@@ -6,4 +6,5 @@ mod fixture;
 mod kill;
 mod main_job;
 mod outage;
+mod secrets;
 mod security_group;

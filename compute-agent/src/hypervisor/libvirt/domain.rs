@@ -138,7 +138,8 @@ fn identity(domain: &Domain) -> Result<Option<InstanceId>, Error> {
 }
 
 fn is_marked(domain: &Domain) -> Result<bool, Error> {
-    match domain.get_metadata(sys::VIR_DOMAIN_METADATA_ELEMENT as i32, Some(METADATA_URI), 0) {
+    let element = i32::try_from(sys::VIR_DOMAIN_METADATA_ELEMENT).unwrap_or(i32::MAX);
+    match domain.get_metadata(element, Some(METADATA_URI), 0) {
         Ok(_) => Ok(true),
         Err(error) if matches!(error.code(), ErrorNumber::NoDomainMetadata | ErrorNumber::NoDomain) => Ok(false),
         Err(error) => Err(error),
