@@ -17,8 +17,8 @@ pub(crate) fn state_of(seen: &InstanceObservation) -> ObservedState {
 
 /// Instances whose guests shut themselves down are wanted stopped from now on, as if their owner had said so;
 /// the row keeps that it was the guest. Only of the generation the host acted on: who has asked for something
-/// meanwhile is heard. One that shall start again is not stopped, whatever its host says.
-pub(crate) async fn shutdowns_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Result<()> {
+/// meanwhile is heard. One that shall start again is not stopped, whatever its host says. True where any was.
+pub(crate) async fn shutdowns_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Result<bool> {
     let is_down =
         |o: &&InstanceObservation| (o.state, o.condition) == (ObservedState::Stopped, Some(Condition::GuestShutdown));
     let seen: Vec<_> = sent
@@ -26,12 +26,12 @@ pub(crate) async fn shutdowns_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Resu
         .flat_map(|(host, report)| report.instances.iter().filter(is_down).map(move |o| (host.as_uuid(), o)))
         .collect();
     if seen.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let ids: Vec<Uuid> = seen.iter().map(|(_, o)| o.id.as_uuid()).collect();
     let hosts: Vec<Uuid> = seen.iter().map(|(host, _)| *host).collect();
     let generations: Vec<i64> = seen.iter().map(|(_, o)| i64::try_from(o.generation).unwrap_or(-1)).collect();
-    sqlx::query!(
+    let done = sqlx::query!(
         "WITH seen AS (
              SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS s (id, host_id, generation)
          ), locked AS (
@@ -49,5 +49,5 @@ pub(crate) async fn shutdowns_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Resu
     )
     .execute(conn)
     .await?;
-    Ok(())
+    Ok(done.rows_affected() > 0)
 }

@@ -25,8 +25,10 @@ pub async fn reports_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Result<(Vec<b
     let current = sessions_accept(&mut *conn, sent).await?;
     let is_current = |(host, report): &&Sent<'_>| current.contains(&(host.as_uuid(), report.agent));
     let taken: Vec<Sent<'_>> = sent.iter().filter(is_current).copied().collect();
-    let whom = instances_accept(&mut *conn, &taken).await?;
-    guest::shutdowns_accept(&mut *conn, &taken).await?;
+    let mut whom = instances_accept(&mut *conn, &taken).await?;
+    if guest::shutdowns_accept(&mut *conn, &taken).await? {
+        whom = Wake::All;
+    }
     ports_accept(&mut *conn, &taken).await?;
     host::disks_accept(&mut *conn, &taken).await?;
     for (host, report) in taken.iter().filter(|(_, report)| !report.consoles.is_empty()) {

@@ -10,7 +10,7 @@
 //!   off, has run: (hold) ─> (ports) ─> Start            off, has run, no disk: Rest(DiskLost)
 //!   shut down by its guest, which ran at this generation, and is to stay off: GuestOff ─> Rest(GuestOff)
 //!   paused: Resume      half started: (wait) ─(overdue)─> Destroy ─> off
-//!   held, no room on the host's disk: Rest(NoRoom) ─(room)─> Resume
+//!   held, no room on the host's disk: Rest(NoRoom) ─(room)─> Resume     wanted stopped: Destroy
 //!   more reboots wanted than done
 //!     running ─RebootBegin─> stopping ─> off ─RebootHalf─> Start ─> running ─RebootDone─> Rest
 //!     off     ─RebootSettle─> ...
@@ -217,17 +217,14 @@ fn keep(facts: &Facts<'_>, record: &Record) -> Step {
         (Want::Running | Want::Stopped, Some(Starting)) => Step::Rest(Rest::AwaitStart),
         (Want::Running, Some(Running)) => running(facts, record),
         (Want::Running, Some(Paused)) if !is_stopping(record) => Step::Resume,
-        (Want::Running, Some(NoRoom)) if !is_stopping(record) => {
-            if facts.room {
-                Step::Resume
-            } else {
-                Step::Rest(Rest::NoRoom)
-            }
-        }
-        (Want::Running, Some(Paused | NoRoom | Stopping)) => halt(facts, record),
+        // It goes on where it may. Where it may not, no guest can obey: only switching it off stops it.
+        (Want::Running | Want::Stopped, Some(NoRoom)) if facts.room => Step::Resume,
+        (Want::Running, Some(NoRoom)) if !is_stopping(record) => Step::Rest(Rest::NoRoom),
+        (Want::Running | Want::Stopped, Some(NoRoom)) => Step::Destroy,
+        (Want::Running, Some(Paused | Stopping)) => halt(facts, record),
         (Want::Running, Some(Off | ShutDown) | None) => guest_off(facts, record).unwrap_or_else(|| off(facts, record)),
         (Want::Stopped, Some(Running)) if record.life == Life::Building => Step::Born,
-        (Want::Stopped, Some(Running | Paused | NoRoom | Stopping)) => halt(facts, record),
+        (Want::Stopped, Some(Running | Paused | Stopping)) => halt(facts, record),
         (Want::Stopped, Some(Off | ShutDown)) if reboot_open(facts, record) => Step::RebootSettle,
         (Want::Stopped, Some(Off | ShutDown)) if record.life == Life::Born && !facts.disk => Step::Rest(Rest::DiskLost),
         (Want::Stopped, Some(Off | ShutDown)) => prepare(facts, record).unwrap_or(Step::Rest(Rest::Stopped)),

@@ -262,6 +262,8 @@ fn the_arrows_of_the_diagram() {
         (World { record: Some(Record { ran: None, ..record.clone() }), ..well.clone() }, Step::Born),
         (World { domain: Some(DomainState::NoRoom), ..well.clone() }, Step::Resume),
         (World { domain: Some(DomainState::NoRoom), room: false, ..well.clone() }, Step::Rest(Rest::NoRoom)),
+        (World { domain: Some(DomainState::NoRoom), room: false, want: Want::Stopped, ..well.clone() }, Step::Destroy),
+        (World { domain: Some(DomainState::NoRoom), want: Want::Stopped, ..well.clone() }, Step::Resume),
         (World { domain: Some(DomainState::Off), disk: false, ..well.clone() }, Step::Rest(Rest::DiskLost)),
         (World { domain: None, ports: Ports::Overdue, ..well.clone() }, Step::Rest(Rest::AwaitPorts)),
         (World { want: Want::Stopped, ..well.clone() }, Step::Shutdown),
