@@ -40,7 +40,7 @@ async fn status(api: &Api, id: &str) -> String {
 #[sqlx::test(migrations = "../store/migrations")]
 async fn bytes_are_streamed_checked_and_kept(_: PgPoolOptions, connect: PgConnectOptions) {
     let api = Api::start(&connect).await;
-    let bytes: Vec<u8> = (0..3_000_000u32).map(|n| (n / 7) as u8).collect();
+    let bytes: Vec<u8> = (0..3_000_000u32).map(|n| (n / 7).to_le_bytes()[0]).collect();
     let body = json!({"name": "debian", "disk_format": "raw", "sha256": sha256(&bytes).to_uppercase()});
     let queued = api.post("images", body).await.must(201);
     assert_eq!((queued["status"].as_str(), queued["architecture"].as_str()), (Some("queued"), Some("x86_64")));

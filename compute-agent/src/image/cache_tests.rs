@@ -29,7 +29,7 @@ impl ImageSource for Source {
     async fn image(&self, _: ImageId, offset: u64) -> Result<ImageStream, ImageError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         self.offsets.lock().unwrap().push(offset);
-        let rest = &self.bytes[offset as usize..];
+        let rest = &self.bytes[usize::try_from(offset).unwrap()..];
         let part = Bytes::copy_from_slice(&rest[..rest.len().min(self.breaks_after)]);
         let broken = (part.len() < rest.len()).then(|| Err(ImageError::Unreachable("cut".into())));
         Ok(futures::stream::iter([Ok(part)].into_iter().chain(broken)).boxed())

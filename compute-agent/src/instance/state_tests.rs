@@ -132,8 +132,8 @@ fn worlds() -> Vec<World> {
             for record in records() {
                 for ports in PORTS {
                     for stop in STOPS {
-                        for bits in 0..64 {
-                            let flag = |n: u32| FLAGS[(bits >> n & 1) as usize];
+                        for bits in 0..64usize {
+                            let flag = |n: u32| FLAGS[bits >> n & 1];
                             worlds.push(World {
                                 want,
                                 reboots: 1 + u64::from(flag(0)),

@@ -178,7 +178,7 @@ impl Storage for LocalStorage {
                 console::cut(&instances.join(id.to_string()).join(CONSOLE), max, ConsoleLog::MAX_BYTES)
             };
             // One that cannot be cut, its disk being full, holds up no other and no image.
-            list(&instances)?.iter().map(cut).filter(Result::is_err).next_back().unwrap_or(Ok(()))
+            list(&instances)?.iter().map(cut).rfind(Result::is_err).unwrap_or(Ok(()))
         })
         .await;
         let (cache, in_use) = (self.cache.clone(), self.in_use().await?);

@@ -247,7 +247,7 @@ pub struct FileSource(pub PathBuf);
 impl ImageSource for FileSource {
     async fn image(&self, _: ImageId, offset: u64) -> Result<ImageStream, ImageError> {
         let bytes = tokio::fs::read(&self.0).await.map_err(|e| ImageError::Unreachable(Box::new(e)))?;
-        let rest = bytes::Bytes::from(bytes).slice(offset as usize..);
+        let rest = bytes::Bytes::from(bytes).slice(usize::try_from(offset).unwrap()..);
         Ok(futures::stream::once(async move { Ok(rest) }).boxed())
     }
 }

@@ -4,6 +4,9 @@ use super::*;
 use crate::image::DiskFormat;
 use crate::image::tests::judged;
 
+type Change = fn(&mut Vec<u8>);
+type Entry = fn(u64) -> u64;
+
 const MIB: u64 = 1 << 20;
 const CLUSTER: usize = 4096;
 
@@ -39,7 +42,7 @@ fn headers() {
     assert_eq!(judge(b"QFI"), Err("not_qcow2"));
     assert_eq!(judge(b""), Err("not_qcow2"));
     assert_eq!(judge(b"\x1f\x8b gzip"), Err("not_qcow2"));
-    let table: [(&str, fn(&mut Vec<u8>)); 17] = [
+    let table: [(&str, Change); 17] = [
         ("not_qcow2", |h| h[0] = 0),
         ("not_qcow2", |h| h.truncate(80)),
         ("qcow2_version", |h| h[7] = 9),
@@ -76,7 +79,7 @@ fn tables_lie_inside_the_file() {
     assert_eq!(changed(|h| put(h, 36, &1u32.to_be_bytes())), Err("qcow2_damaged"), "an L1 table that is too short");
     assert_eq!(changed(|h| put(h, 56, &u32::MAX.to_be_bytes())), Err("qcow2_damaged"), "a huge refcount table");
     assert_eq!(changed(|h| put(h, 40, &4097u64.to_be_bytes())), Err("qcow2_damaged"), "askew");
-    let data: [(fn(u64) -> u64, bool); 8] = [
+    let data: [(Entry, bool); 8] = [
         (|_| 0, true),
         (|at| at | 1 << 63, true),
         (|_| 1 << 30, false),
