@@ -17,6 +17,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum_server::tls_rustls::RustlsConfig;
 use axum_server::{Handle, Server};
+use iroko_daemon::private;
 use iroko_store::Store;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::collections::HashSet;
@@ -90,7 +91,8 @@ fn patient<A>(mut server: Server<SocketAddr, A>, config: &ConnectionConfig) -> S
 }
 
 async fn application(config: Config, store: Store, shutdown: CancellationToken) -> anyhow::Result<App> {
-    std::fs::create_dir_all(&config.state_dir)
+    private::directory(&config.state_dir)
+        .and_then(|()| private::tighten(&config.state_dir))
         .with_context(|| format!("making state_dir {}", config.state_dir.display()))?;
     store.migrate().await.context("bringing the database up to this release")?;
     let images = ImageStore::open(config.state_dir.join("images")).context("opening the image store (state_dir)")?;

@@ -48,7 +48,7 @@ impl Edge {
     pub fn from_hashes(size: u64, hashes: &[Hash]) -> Option<Self> {
         let levels = (0..64u8).rev().filter(|level| size >> level & 1 == 1);
         let subtrees: Vec<_> = levels.zip(hashes).map(|(level, hash)| Subtree { level, hash: *hash }).collect();
-        (hashes.len() == size.count_ones() as usize).then_some(Self { subtrees, size })
+        (usize::try_from(size.count_ones()) == Ok(hashes.len())).then_some(Self { subtrees, size })
     }
 
     /// The hashes of its perfect subtrees, left to right.

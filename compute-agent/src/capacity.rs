@@ -35,7 +35,7 @@ struct Measured {
 /// missing, since its file system is measured.
 pub fn of_host(config: &Config) -> Result<(Architecture, Resources), CapacityError> {
     let measured = Measured {
-        processors: std::thread::available_parallelism().map_or(1, |n| n.get() as u64),
+        processors: std::thread::available_parallelism().map_or(1, |n| u64::try_from(n.get()).unwrap_or(u64::MAX)),
         memory_mib: memory_mib()?,
         disk_gib: disk_gib(&config.state_dir)?,
     };
@@ -49,10 +49,21 @@ pub fn architecture() -> Result<Architecture, CapacityError> {
 
 fn offered(measured: Measured, config: &CapacityConfig) -> Resources {
     Resources {
-        vcpus: (measured.processors as f64 * config.vcpu_overcommit.max(0.0)) as u64,
+        vcpus: overcommitted(measured.processors, config.vcpu_overcommit),
         memory_mib: measured.memory_mib.saturating_sub(config.reserved_memory_mib),
         disk_gib: config.disk_gib.unwrap_or(measured.disk_gib.saturating_sub(config.reserved_disk_gib)),
     }
+}
+
+/// Processors times a factor, rounded down; nothing of a factor that is no positive number.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a host has far fewer than 2^52 processors; a float that is out of range becomes the nearest integer"
+)]
+fn overcommitted(processors: u64, factor: f64) -> u64 {
+    (processors as f64 * factor.max(0.0)) as u64
 }
 
 fn memory_mib() -> Result<u64, CapacityError> {
@@ -66,9 +77,9 @@ fn memory_mib() -> Result<u64, CapacityError> {
 
 fn disk_gib(path: &Path) -> Result<u64, CapacityError> {
     let failed = |e: io::Error| CapacityError::Read(path.to_owned(), e);
-    fs::create_dir_all(path).map_err(failed)?;
+    iroko_daemon::private::passage(path).map_err(failed)?;
     let stat = nix::sys::statvfs::statvfs(path).map_err(|e| failed(e.into()))?;
-    Ok(stat.blocks() * stat.fragment_size() / GIB)
+    Ok(stat.blocks().saturating_mul(stat.fragment_size()) / GIB)
 }
 
 #[cfg(test)]

@@ -118,8 +118,12 @@ pub struct Config {
     /// Calls to the hypervisor that may wait for a thread.
     pub hypervisor_queue: usize,
 
-    /// Size above which images that no machine uses are removed, in GiB.
+    /// Largest size of the image cache, in GiB, images in use included. Images that no instance uses make room for
+    /// others, the one used longest ago first; an instance whose image does not fit is not built on this host.
     pub image_cache_gib: u64,
+    /// Free space on the file system of `state_dir`, in MiB, below which nothing is built any more and operators
+    /// are told that the host's disk is full.
+    pub keep_free_mib: u64,
     /// Size at which a machine's console log is cut to its tail, in KiB.
     pub console_max_kib: u64,
 }
@@ -149,6 +153,7 @@ impl Default for Config {
             hypervisor_workers: 4,
             hypervisor_queue: 256,
             image_cache_gib: 50,
+            keep_free_mib: 512,
             console_max_kib: 1024,
         }
     }

@@ -4,6 +4,7 @@
 //! `console.log.1` and the log starts anew; since the emulator opened it for appending, truncating
 //! it under the emulator is safe. What a guest writes between the two acts is lost.
 
+use iroko_daemon::private;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -35,7 +36,7 @@ pub(crate) fn cut(log: &Path, max: u64, keep: usize) -> io::Result<()> {
         _ => return Ok(()),
     }
     let tail = last_bytes(log, keep)?.unwrap_or_default();
-    std::fs::write(older(log), tail)?;
+    private::write(&older(log), &tail)?;
     OpenOptions::new().write(true).open(log)?.set_len(0)
 }
 
@@ -45,9 +46,10 @@ fn last_bytes(path: &Path, max: usize) -> io::Result<Option<Vec<u8>>> {
         opened => opened?,
     };
     let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(max as u64)))?;
+    let max = u64::try_from(max).unwrap_or(u64::MAX);
+    file.seek(SeekFrom::Start(length.saturating_sub(max)))?;
     let mut bytes = Vec::new();
-    file.take(max as u64).read_to_end(&mut bytes)?;
+    file.take(max).read_to_end(&mut bytes)?;
     Ok(Some(bytes))
 }
 

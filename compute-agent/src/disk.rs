@@ -2,6 +2,7 @@
 //!
 //! Formats are always explicit; the image's own header never chooses one.
 
+use iroko_daemon::private;
 use iroko_model::image::DiskFormat;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,9 @@ const GIB: u64 = 1 << 30;
 /// Why qemu-img did not do it.
 #[derive(Debug, thiserror::Error)]
 pub enum QemuImgError {
+    /// The file could not be made.
+    #[error("the disk's file could not be made")]
+    File(#[source] io::Error),
     /// It could not be started.
     #[error("qemu-img could not be started")]
     Start(#[source] io::Error),
@@ -23,6 +27,17 @@ pub enum QemuImgError {
     /// It said no.
     #[error("qemu-img: {0}")]
     Refused(String),
+}
+
+impl QemuImgError {
+    /// True where the host's disk has no room. qemu-img says so in words only.
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::File(error) | Self::Start(error) => error.kind() == io::ErrorKind::StorageFull,
+            Self::Refused(words) => words.contains("No space left on device"),
+            Self::Late(_) => false,
+        }
+    }
 }
 
 /// Size of the disk: the flavor's, never less than the image's.
@@ -43,7 +58,8 @@ pub struct QemuImg {
 }
 
 impl QemuImg {
-    /// Makes a qcow2 file at `path` over `backing`. Dropped half-way, it is killed.
+    /// Makes a qcow2 file at `path` over `backing`, which nobody else reads from its first byte on. Dropped
+    /// half-way, it is killed.
     pub async fn create_overlay(
         &self,
         path: &Path,
@@ -51,6 +67,7 @@ impl QemuImg {
         format: DiskFormat,
         size: u64,
     ) -> Result<(), QemuImgError> {
+        private::open(&private::new_file(), path).map_err(QemuImgError::File)?;
         let mut command = Command::new(&self.program);
         command.args(["create", "-q", "-f", "qcow2", "-F", format.as_str(), "-b"]).arg(backing).arg(path);
         command.arg(size.to_string());

@@ -38,6 +38,8 @@ fn spec(nics: Vec<NicSpec>, vcpus: u64) -> InstanceSpec {
         nics,
         ssh_keys: vec![],
         user_data: None,
+        user_data_is_base64: false,
+        on_guest_shutdown: Default::default(),
     }
 }
 

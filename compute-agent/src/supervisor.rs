@@ -102,7 +102,10 @@ impl Supervisor {
             }
         }
         for (id, mailbox) in &self.machines {
-            if mailbox.rested().is_none_or(|rested| rested.domain != census.domains.get(id).copied()) {
+            if mailbox
+                .rested()
+                .is_none_or(|rested| rested.domain.map(DomainState::without_reason) != census.domains.get(id).copied())
+            {
                 mailbox.wake();
             }
         }
@@ -169,6 +172,10 @@ async fn count(host: &Host, found: &mpsc::Sender<Census>) {
         match look(host).await {
             Ok(census) => drop(found.send(census).await),
             Err(error) => tracing::warn!(error = chain(&*error), "cannot look at the host"),
+        }
+        match host.storage.room().await {
+            Ok(room) => host.reporter.disk(room),
+            Err(error) => tracing::warn!(error = chain(&error), "cannot measure the host's disk"),
         }
         if let Err(error) = host.storage.tidy().await {
             tracing::warn!(error = chain(&error), "cannot tidy up");

@@ -90,7 +90,7 @@ fn check(scenario: Scenario, world: &World, spec: &InstanceSpec) {
             assert_eq!((domain, starts, held.disk, held.seed), (Some(DomainState::Running), 1, true, true))
         }
         Scenario::Reboot => assert_eq!((domain, starts, held.disk), (Some(DomainState::Running), 2, true)),
-        Scenario::Stop => assert_eq!((domain, starts, held.disk), (Some(DomainState::Off), 1, true)),
+        Scenario::Stop => assert_eq!((domain, starts, held.disk), (Some(DomainState::ShutDown), 1, true)),
         Scenario::BuildStopped => assert_eq!((domain, starts, held.disk), (Some(DomainState::Off), 0, true)),
         Scenario::Delete | Scenario::Forget => assert!(world.is_traceless(spec.id)),
         Scenario::FailToBuild => {

@@ -4,10 +4,12 @@
 
 mod world;
 
+use iroko_agent_link::agent::Reporter;
+use iroko_agent_link::wire::Condition;
 use iroko_compute_agent::hypervisor::DomainState;
 use iroko_compute_agent::hypervisor::fake::Guests;
 use iroko_model::InstanceId;
-use iroko_model::instance::{ObservedState, Power};
+use iroko_model::instance::{ObservedState, OnGuestShutdown, Power};
 use std::collections::HashSet;
 use world::{World, spec};
 
@@ -184,7 +186,108 @@ async fn machines_come_back_after_the_host_restarts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_guest_that_switches_itself_off_is_started_again() {
+async fn a_guest_that_shuts_itself_down_stays_off_until_it_is_started() {
+    for hint in [true, false] {
+        let (mut world, mut spec) = running().await;
+        world.hypervisor.happen(spec.id, Some(DomainState::ShutDown), hint);
+        world.until_seen(&spec, ObservedState::Stopped).await;
+        let told = world.reporter.last_instance(spec.id).unwrap();
+        assert_eq!(told.condition, Some(Condition::GuestShutdown));
+        // Neither the agent's death nor that of the hypervisor, which then knows no reason any more, starts it.
+        world.kill().await;
+        world.hypervisor.reboot_host();
+        world.reporter = Reporter::new();
+        world.start();
+        world.until_seen(&spec, ObservedState::Stopped).await;
+        assert_eq!(world.reporter.last_instance(spec.id).unwrap().condition, Some(Condition::GuestShutdown));
+        assert_eq!(world.hypervisor.starts(spec.id), 1);
+        // As the control plane answers it, and then its owner.
+        spec.generation += 1;
+        spec.power = Power::Stopped;
+        world.want(&spec);
+        world.until_seen(&spec, ObservedState::Stopped).await;
+        spec.generation += 1;
+        spec.power = Power::Running;
+        world.want(&spec);
+        world.until_seen(&spec, ObservedState::Running).await;
+        assert_eq!(world.hypervisor.starts(spec.id), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guest_that_shall_start_again_does() {
+    let (world, mut spec) = running().await;
+    spec.generation += 1;
+    spec.on_guest_shutdown = OnGuestShutdown::StartAgain;
+    world.want(&spec);
+    world.until_seen(&spec, ObservedState::Running).await;
+    world.hypervisor.happen(spec.id, Some(DomainState::ShutDown), true);
+    world.until_seen(&spec, ObservedState::Stopped).await;
+    world.until_seen(&spec, ObservedState::Running).await;
+    assert_eq!(world.hypervisor.starts(spec.id), 2);
+}
+
+/// Stop and start in a row: the guest, which was asked to go down, does so when it is wanted running again.
+#[tokio::test(start_paused = true)]
+async fn a_guest_that_obeys_late_has_no_will_of_its_own() {
+    let (world, mut spec) = running().await;
+    world.hypervisor.guests(Guests::Deaf);
+    spec.generation += 1;
+    spec.power = Power::Stopped;
+    world.want(&spec);
+    world.until_seen(&spec, ObservedState::Stopping).await;
+    spec.generation += 1;
+    spec.power = Power::Running;
+    world.want(&spec);
+    world.until_seen(&spec, ObservedState::Running).await;
+    world.hypervisor.happen(spec.id, Some(DomainState::ShutDown), true);
+    world.until("starting again", spec.id, |world| world.hypervisor.starts(spec.id) == 2).await;
+    world.until_seen(&spec, ObservedState::Running).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_is_held_for_room_says_so_and_goes_on_by_itself() {
+    let (world, mut spec) = running().await;
+    world.storage.full(true);
+    world.hypervisor.happen(spec.id, Some(DomainState::NoRoom), true);
+    let told = |world: &World| world.reporter.last_instance(spec.id).unwrap();
+    let is_held = |world: &World| told(world).condition == Some(Condition::HostDiskFull);
+    world.until("telling it", spec.id, is_held).await;
+    assert!(told(&world).reason.unwrap().contains("full"));
+    assert_eq!(
+        (told(&world).state, world.hypervisor.peek(spec.id)),
+        (ObservedState::Running, Some(DomainState::NoRoom))
+    );
+    world.storage.full(false);
+    world.until("going on", spec.id, |world| world.hypervisor.peek(spec.id) == Some(DomainState::Running)).await;
+    world.until("telling that", spec.id, |world| told(world).condition.is_none()).await;
+    // Held again, it can be ended.
+    world.storage.full(true);
+    world.hypervisor.happen(spec.id, Some(DomainState::NoRoom), true);
+    world.until("telling it again", spec.id, is_held).await;
+    spec.generation += 1;
+    spec.power = Power::Stopped;
+    world.want(&spec);
+    world.until_seen(&spec, ObservedState::Stopped).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_disk_is_told_and_not_built_on() {
+    let mut world = World::new();
+    let spec = spec(InstanceId::new());
+    world.storage.full(true);
+    world.want(&spec);
+    world.plug(&spec);
+    world.start();
+    world.until_seen(&spec, ObservedState::Failed).await;
+    let told = world.reporter.last_instance(spec.id).unwrap();
+    assert!(told.reason.unwrap().contains("disk is full"));
+    let room = |world: &World| world.reporter.batch(iroko_agent_link::agent::REPORT_MAX).disk.is_some_and(|disk| disk.is_full);
+    world.until("telling of the host", spec.id, room).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_was_killed_is_started_again() {
     for hint in [true, false] {
         let (world, spec) = running().await;
         world.hypervisor.happen(spec.id, Some(DomainState::Off), hint);

@@ -138,6 +138,8 @@ fn spec(image: &Path) -> InstanceSpec {
         nics: vec![nic(1), nic(2)],
         ssh_keys: vec![],
         user_data: None,
+        user_data_is_base64: false,
+        on_guest_shutdown: Default::default(),
     }
 }
 

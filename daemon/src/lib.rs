@@ -4,6 +4,8 @@
 //! event; a graceful end at SIGTERM or SIGINT. A mistake in the configuration is told with the key,
 //! where it was read from and what is wrong, and the daemon does not start.
 
+pub mod private;
+
 use anyhow::Context;
 use clap::Parser;
 use figment::Figment;
@@ -37,6 +39,8 @@ where
     F: Future<Output = anyhow::Result<()>>,
 {
     let args = Args::parse();
+    // Whatever a daemon writes is its own; what others shall read is opened to them by name.
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o077));
     start_log(args.log_json);
     let config = load(&args.config, name)?;
     if args.check {

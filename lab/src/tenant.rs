@@ -61,8 +61,16 @@ impl Tenant {
 
     /// Asks for a machine; its id.
     pub async fn create(&self, name: &str, network: &str) -> Result<String> {
-        let body = json!({"name": name, "flavor_id": self.flavor, "image_id": self.image,
-                          "interfaces": [{"network_id": network}]});
+        self.create_with(name, network, json!({})).await
+    }
+
+    /// Makes a machine with further fields of the request; its id.
+    pub async fn create_with(&self, name: &str, network: &str, more: Value) -> Result<String> {
+        let mut body = json!({"name": name, "flavor_id": self.flavor, "image_id": self.image,
+                              "interfaces": [{"network_id": network}]});
+        for (field, value) in more.as_object().into_iter().flatten() {
+            body[field] = value.clone();
+        }
         Ok(text(&self.rest.post(&format!("{}/instances", self.at), &body).await?, "/id")?.to_owned())
     }
 

@@ -9,6 +9,7 @@
 //!     ^                 │           │  ^
 //!     └── host failed ──┘           └──┘ rebooting
 //!  error: given up, the reason says why      unreachable: the host's lease ran out
+//!  paused: the host's disk is full, it goes on by itself
 //! ```
 
 use crate::Invalid;
@@ -50,6 +51,43 @@ impl FromStr for Power {
     }
 }
 
+/// What shall be when a guest shuts itself down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnGuestShutdown {
+    /// It stays off until somebody starts it.
+    #[default]
+    StayOff,
+    /// Its host starts it again.
+    StartAgain,
+}
+
+impl OnGuestShutdown {
+    /// The word in the database and on the wire.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::StayOff => "stay_off",
+            Self::StartAgain => "start_again",
+        }
+    }
+}
+
+impl FromStr for OnGuestShutdown {
+    type Err = Invalid;
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        match text {
+            "stay_off" => Ok(Self::StayOff),
+            "start_again" => Ok(Self::StartAgain),
+            _ => {
+                let text = format!(
+                    "{text:?} is not a policy for guests that shut themselves down; stay_off and start_again are"
+                );
+                Err(Invalid::new("on_guest_shutdown_unknown", text))
+            }
+        }
+    }
+}
+
 /// What a compute-agent last saw of an instance on its host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -64,6 +102,8 @@ pub enum ObservedState {
     Stopped,
     /// The domain is being restarted.
     Rebooting,
+    /// Its processors are held by the host, which says why: its disk is full. It goes on by itself.
+    Paused,
     /// Making or starting it failed for good at this generation. When it was being *built*, the
     /// agent removed every trace of it before it reported this, and stays away from it until the
     /// generation grows: the scheduler may take it to another host.
@@ -81,6 +121,7 @@ impl ObservedState {
             Self::Stopping => "stopping",
             Self::Stopped => "stopped",
             Self::Rebooting => "rebooting",
+            Self::Paused => "paused",
             Self::Failed => "failed",
             Self::Absent => "absent",
         }
@@ -96,6 +137,7 @@ impl FromStr for ObservedState {
             "stopping" => Self::Stopping,
             "stopped" => Self::Stopped,
             "rebooting" => Self::Rebooting,
+            "paused" => Self::Paused,
             "failed" => Self::Failed,
             "absent" => Self::Absent,
             _ => return Err(Invalid::new("observed_unknown", format!("{text:?} is not an observed state"))),
@@ -119,6 +161,8 @@ pub enum Status {
     Stopped,
     /// It restarts.
     Rebooting,
+    /// Its host holds its processors; the reason says why, and it goes on by itself.
+    Paused,
     /// It cannot be brought to what is wanted; the reason says why.
     Error,
     /// It is being removed.
@@ -139,6 +183,7 @@ impl Status {
             Self::Stopping => "stopping",
             Self::Stopped => "stopped",
             Self::Rebooting => "rebooting",
+            Self::Paused => "paused",
             Self::Error => "error",
             Self::Deleting => "deleting",
             Self::Deleted => "deleted",
@@ -193,10 +238,13 @@ pub fn status(facts: Facts) -> Status {
         (Power::Running, Some(ObservedState::Running)) if facts.reboot_due => Status::Rebooting,
         (Power::Running, Some(ObservedState::Running)) => Status::Running,
         (_, Some(ObservedState::Rebooting)) => Status::Rebooting,
+        (Power::Running, Some(ObservedState::Paused)) => Status::Paused,
         (Power::Running, Some(ObservedState::Stopping)) => Status::Stopping,
         (Power::Running, Some(ObservedState::Stopped)) => Status::Building,
         (Power::Stopped, Some(ObservedState::Stopped)) => Status::Stopped,
-        (Power::Stopped, Some(ObservedState::Running | ObservedState::Stopping)) => Status::Stopping,
+        (Power::Stopped, Some(ObservedState::Running | ObservedState::Stopping | ObservedState::Paused)) => {
+            Status::Stopping
+        }
         (Power::Deleted, Some(_)) => Status::Deleting,
     }
 }
@@ -239,6 +287,8 @@ mod tests {
             (Facts { reboot_due: true, ..SEEN }, Status::Rebooting),
             (Facts { observed: Some(O::Rebooting), ..SEEN }, Status::Rebooting),
             (Facts { observed: Some(O::Stopped), ..SEEN }, Status::Building),
+            (Facts { observed: Some(O::Paused), ..SEEN }, Status::Paused),
+            (Facts { power: P::Stopped, observed: Some(O::Paused), ..SEEN }, Status::Stopping),
             (Facts { observed: Some(O::Stopping), ..SEEN }, Status::Stopping),
             (Facts { power: P::Stopped, ..SEEN }, Status::Stopping),
             (Facts { power: P::Stopped, observed: Some(O::Stopping), ..SEEN }, Status::Stopping),
@@ -252,7 +302,7 @@ mod tests {
     #[test]
     fn words_round_trip() {
         use ObservedState::*;
-        for state in [Preparing, Running, Stopping, Stopped, Rebooting, Failed, Absent] {
+        for state in [Preparing, Running, Stopping, Stopped, Rebooting, Paused, Failed, Absent] {
             assert_eq!(state.as_str().parse::<ObservedState>().unwrap(), state);
             assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
         }

@@ -22,6 +22,7 @@ pub mod security_group;
 pub mod ssh_key;
 pub mod subnet;
 pub mod text;
+pub mod user_data;
 
 pub use address::{MacAddress, Vni};
 pub use error::Invalid;

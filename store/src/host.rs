@@ -3,6 +3,7 @@
 use crate::error::Result;
 use crate::number::stored;
 use crate::page::{Filter, Page, PageQuery};
+use crate::report::Sent;
 use crate::tx::Conn;
 use ipnetwork::IpNetwork;
 use iroko_agent_link::wire::{AgentKind, SessionRequest};
@@ -35,6 +36,12 @@ pub struct Host {
     pub labels: Value,
     /// When it joined.
     pub created_at: OffsetDateTime,
+    /// Size of the file system of disks and images, once told.
+    pub disk_total_mib: Option<i64>,
+    /// What is free of it.
+    pub disk_free_mib: Option<i64>,
+    /// It is full: guests may be held, and nothing is built.
+    pub disk_is_full: bool,
     /// Machines on it.
     pub instances: i64,
     /// Virtual processors given away.
@@ -53,7 +60,7 @@ pub struct Host {
 pub async fn host_list(conn: &mut Conn, page: PageQuery, filter: &Filter) -> Result<Page<Host>> {
     let rows = sqlx::query_as!(
         Host,
-        r#"SELECT h.id, h.name, h.state, h.architecture, h.vcpus, h.memory_mib, h.disk_gib, h.vtep, h.labels, h.created_at,
+        r#"SELECT h.id, h.name, h.state, h.architecture, h.vcpus, h.memory_mib, h.disk_gib, h.vtep, h.labels, h.created_at, h.disk_total_mib, h.disk_free_mib, h.disk_is_full,
                   u.instances AS "instances!", u.vcpus AS "vcpus_used!", u.memory_mib AS "memory_used_mib!", u.disk_gib AS "disk_used_gib!",
                   (SELECT seen_at FROM host_agent a WHERE a.host_id = h.id AND a.kind = 'compute') AS compute_seen_at,
                   (SELECT seen_at FROM host_agent a WHERE a.host_id = h.id AND a.kind = 'net') AS net_seen_at
@@ -76,7 +83,7 @@ pub async fn host_list(conn: &mut Conn, page: PageQuery, filter: &Filter) -> Res
 pub async fn host_get(conn: &mut Conn, id: HostId) -> Result<Option<Host>> {
     Ok(sqlx::query_as!(
         Host,
-        r#"SELECT h.id, h.name, h.state, h.architecture, h.vcpus, h.memory_mib, h.disk_gib, h.vtep, h.labels, h.created_at,
+        r#"SELECT h.id, h.name, h.state, h.architecture, h.vcpus, h.memory_mib, h.disk_gib, h.vtep, h.labels, h.created_at, h.disk_total_mib, h.disk_free_mib, h.disk_is_full,
                   u.instances AS "instances!", u.vcpus AS "vcpus_used!", u.memory_mib AS "memory_used_mib!", u.disk_gib AS "disk_used_gib!",
                   (SELECT seen_at FROM host_agent a WHERE a.host_id = h.id AND a.kind = 'compute') AS compute_seen_at,
                   (SELECT seen_at FROM host_agent a WHERE a.host_id = h.id AND a.kind = 'net') AS net_seen_at
@@ -97,6 +104,37 @@ pub async fn host_set_state(conn: &mut Conn, id: HostId, state: HostState) -> Re
             .execute(conn)
             .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Stores how much room hosts have on their disks. A size that no disk has is one no disk can have.
+pub(crate) async fn disks_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Result<()> {
+    let told: Vec<_> = sent.iter().filter_map(|(host, report)| Some((host.as_uuid(), report.disk?))).collect();
+    if told.is_empty() {
+        return Ok(());
+    }
+    let mib = |size: u64| i64::try_from(size).unwrap_or(i64::MAX);
+    let hosts: Vec<Uuid> = told.iter().map(|(host, _)| *host).collect();
+    let totals: Vec<i64> = told.iter().map(|(_, disk)| mib(disk.total_mib)).collect();
+    let frees: Vec<i64> = told.iter().map(|(_, disk)| mib(disk.free_mib)).collect();
+    let full: Vec<bool> = told.iter().map(|(_, disk)| disk.is_full).collect();
+    sqlx::query!(
+        "WITH told AS (
+             SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::boolean[]) AS t (id, total, free, is_full)
+         ), locked AS (
+             SELECT h.id FROM host h JOIN told t ON t.id = h.id
+             WHERE (h.disk_total_mib, h.disk_free_mib, h.disk_is_full) IS DISTINCT FROM (t.total, t.free, t.is_full)
+             ORDER BY h.id FOR NO KEY UPDATE OF h
+         )
+         UPDATE host h SET disk_total_mib = t.total, disk_free_mib = t.free, disk_is_full = t.is_full
+         FROM told t JOIN locked ON locked.id = t.id WHERE h.id = t.id",
+        &hosts,
+        &totals,
+        &frees,
+        &full
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Forgets a host without machines, else [`crate::Error::InUse`]; false where there was none. Its

@@ -116,7 +116,7 @@ pub async fn image_list(
 /// image is active.
 pub async fn image_upload_begin(conn: &mut Conn, id: ImageId, upload: Uuid, lease_s: f64) -> Result<bool> {
     let done = sqlx::query!(
-        "UPDATE image SET status = 'uploading', upload_id = $2, upload_lease = now() + make_interval(secs => $3)
+        "UPDATE image SET status = 'uploading', upload_id = $2, reserved_gib = 0, upload_lease = now() + make_interval(secs => $3)
          WHERE id = $1 AND (status = 'queued' OR (status = 'uploading' AND upload_lease < now()))",
         id.as_uuid(),
         upload,
@@ -140,10 +140,18 @@ pub async fn image_upload_renew(conn: &mut Conn, id: ImageId, upload: Uuid, leas
     Ok(done.rows_affected() == 1)
 }
 
+/// Reserves this many GiB of the quota `image_gib` in all. They count while the right to upload lasts.
+pub async fn image_upload_reserve(conn: &mut Conn, id: ImageId, upload: Uuid, gib: i64) -> Result<()> {
+    sqlx::query!("UPDATE image SET reserved_gib = $3 WHERE id = $1 AND upload_id = $2", id.as_uuid(), upload, gib)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// Gives the right back without bytes.
 pub async fn image_upload_abort(conn: &mut Conn, id: ImageId, upload: Uuid) -> Result<()> {
     sqlx::query!(
-        "UPDATE image SET status = 'queued', upload_id = NULL, upload_lease = NULL WHERE id = $1 AND upload_id = $2",
+        "UPDATE image SET status = 'queued', upload_id = NULL, upload_lease = NULL, reserved_gib = 0 WHERE id = $1 AND upload_id = $2",
         id.as_uuid(),
         upload
     )
@@ -172,7 +180,7 @@ pub async fn image_upload_finish(
 ) -> Result<Option<Image>> {
     Ok(sqlx::query_as!(
         Image,
-        "UPDATE image SET status = 'active', upload_id = NULL, upload_lease = NULL,
+        "UPDATE image SET status = 'active', upload_id = NULL, upload_lease = NULL, reserved_gib = 0,
                 size_bytes = $3, virtual_size_bytes = $4, sha256 = $5
          WHERE id = $1 AND upload_id = $2
          RETURNING id, name, architecture, disk_format, status, size_bytes, virtual_size_bytes, sha256, labels, created_at",

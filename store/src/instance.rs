@@ -9,7 +9,7 @@ use crate::page::{Filter, Page, PageQuery};
 use crate::port::PortAddress;
 use crate::tx::Conn;
 use iroko_model::host::Architecture;
-use iroko_model::instance::{Facts, Power, Status, status};
+use iroko_model::instance::{Facts, OnGuestShutdown, Power, Status, status};
 use iroko_model::port::PortLimits;
 use iroko_model::{FlavorId, Hostname, ImageId, InstanceId, Labels, Name, ProjectId};
 use serde::Deserialize;
@@ -80,6 +80,10 @@ pub struct Instance {
     pub created_at: OffsetDateTime,
     /// When it was gone.
     pub deleted_at: Option<OffsetDateTime>,
+    /// What shall be when its guest shuts itself down.
+    pub on_guest_shutdown: String,
+    /// When its guest shut itself down, where nobody has asked for anything since.
+    pub guest_shutdown_at: Option<OffsetDateTime>,
     /// Its host's lease has run out.
     pub host_unreachable: bool,
     /// Its project or an organization above is suspended: it is kept off.
@@ -120,6 +124,9 @@ impl Instance {
             );
         }
         match self.status() {
+            Status::Stopped if self.guest_shutdown_at.is_some() => {
+                Some("its guest shut itself down; start it to run it again (on_guest_shutdown)".to_owned())
+            }
             Status::Pending => self.placement_reason.clone(),
             Status::Error => self.fault.clone().or_else(|| self.observed_reason.clone()),
             Status::Unreachable => Some("its host has not been heard of for longer than its lease".to_owned()),
@@ -153,6 +160,10 @@ pub struct NewInstance<'a> {
     pub ssh_keys: &'a [String],
     /// cloud-init user data.
     pub user_data: Option<&'a str>,
+    /// It is base64 of what the guest shall get.
+    pub user_data_is_base64: bool,
+    /// What shall be when its guest shuts itself down.
+    pub on_guest_shutdown: OnGuestShutdown,
 }
 
 /// One machine of the project, also one that was deleted. `lease_s`: seconds of silence after which
@@ -167,7 +178,7 @@ pub async fn instance_get(
         Instance,
         r#"SELECT i.id, i.project_id, i.name, i.hostname, i.labels, i.flavor_id, i.vcpus, i.memory_mib, i.disk_gib, i.image_id,
                   i.power, i.generation, i.reboots, i.host_id, i.placement_reason, i.fault, i.observed_state, i.observed_reason,
-                  i.observed_reboots, i.ran_at, i.created_at, i.deleted_at,
+                  i.observed_reboots, i.ran_at, i.created_at, i.deleted_at, i.on_guest_shutdown, i.guest_shutdown_at,
                   port_limits(i.ingress_kbit_s, i.egress_kbit_s, i.ingress_packets_s, i.egress_packets_s) AS "limits!: Json<PortLimits>",
                   (i.host_id IS NOT NULL AND coalesce(h.seen_at < now() - make_interval(secs => $3), true)) AS "host_unreachable!",
                   (SELECT project_is_suspended($1)) AS "suspended!",
@@ -185,20 +196,19 @@ pub async fn instance_get(
     .await?)
 }
 
-/// The user data a machine was made with. The outer `None` where the project has no such machine, or it
-/// is deleted.
+/// The user data a machine was made with, and whether it is base64. `None` where the project has no such
+/// machine, or it is deleted.
 pub async fn instance_user_data(
     conn: &mut Conn,
     project_id: ProjectId,
     id: InstanceId,
-) -> Result<Option<Option<String>>> {
-    Ok(sqlx::query_scalar!(
-        "SELECT user_data FROM instance WHERE project_id = $1 AND id = $2 AND deleted_at IS NULL",
+) -> Result<Option<(Option<String>, bool)>> {
+    let found = sqlx::query!(
+        "SELECT user_data, user_data_is_base64 FROM instance WHERE project_id = $1 AND id = $2 AND deleted_at IS NULL",
         project_id.as_uuid(),
         id.as_uuid()
-    )
-    .fetch_optional(conn)
-    .await?)
+    );
+    Ok(found.fetch_optional(conn).await?.map(|row| (row.user_data, row.user_data_is_base64)))
 }
 
 /// A page of the project's machines that are not deleted.
@@ -213,7 +223,7 @@ pub async fn instance_list(
         Instance,
         r#"SELECT i.id, i.project_id, i.name, i.hostname, i.labels, i.flavor_id, i.vcpus, i.memory_mib, i.disk_gib, i.image_id,
                   i.power, i.generation, i.reboots, i.host_id, i.placement_reason, i.fault, i.observed_state, i.observed_reason,
-                  i.observed_reboots, i.ran_at, i.created_at, i.deleted_at,
+                  i.observed_reboots, i.ran_at, i.created_at, i.deleted_at, i.on_guest_shutdown, i.guest_shutdown_at,
                   port_limits(i.ingress_kbit_s, i.egress_kbit_s, i.ingress_packets_s, i.egress_packets_s) AS "limits!: Json<PortLimits>",
                   (i.host_id IS NOT NULL AND coalesce(h.seen_at < now() - make_interval(secs => $6), true)) AS "host_unreachable!",
                   (SELECT project_is_suspended($1)) AS "suspended!",
@@ -246,7 +256,7 @@ pub async fn instance_set_power(conn: &mut Conn, project_id: ProjectId, id: Inst
         r#"WITH known AS (
                SELECT id FROM instance WHERE project_id = $1 AND id = $2 AND power <> 'deleted' AND lost_at IS NULL FOR UPDATE
            ), changed AS (
-               UPDATE instance i SET power = $3, generation = generation + 1, fault = NULL,
+               UPDATE instance i SET power = $3, generation = generation + 1, fault = NULL, guest_shutdown_at = NULL,
                    excluded_hosts = CASE WHEN i.fault IS NULL THEN i.excluded_hosts ELSE '{}' END FROM known
                WHERE i.id = known.id AND (i.power <> $3 OR i.observed_state = 'failed') RETURNING i.id, i.host_id
            ), told AS (
@@ -256,6 +266,33 @@ pub async fn instance_set_power(conn: &mut Conn, project_id: ProjectId, id: Inst
         project_id.as_uuid(),
         id.as_uuid(),
         power.as_str()
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(found)
+}
+
+/// Sets what shall be when its guest shuts itself down, and tells the host. False where the project has no such
+/// machine or it is being deleted.
+pub async fn instance_set_on_guest_shutdown(
+    conn: &mut Conn,
+    project_id: ProjectId,
+    id: InstanceId,
+    policy: OnGuestShutdown,
+) -> Result<bool> {
+    let found = sqlx::query_scalar!(
+        r#"WITH known AS (
+               SELECT id FROM instance WHERE project_id = $1 AND id = $2 AND power <> 'deleted' FOR UPDATE
+           ), changed AS (
+               UPDATE instance i SET on_guest_shutdown = $3, generation = generation + 1 FROM known
+               WHERE i.id = known.id AND i.on_guest_shutdown <> $3 RETURNING i.id, i.host_id
+           ), told AS (
+               INSERT INTO change (kind, object_id, host_id) SELECT 'instance', id, host_id FROM changed WHERE host_id IS NOT NULL
+           )
+           SELECT EXISTS (SELECT FROM known) AS "found!""#,
+        project_id.as_uuid(),
+        id.as_uuid(),
+        policy.as_str()
     )
     .fetch_one(conn)
     .await?;

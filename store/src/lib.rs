@@ -23,6 +23,7 @@ mod error;
 pub mod event;
 pub mod flavor;
 pub mod group;
+mod guest;
 pub mod host;
 pub mod idempotency;
 pub mod identity_provider;

@@ -10,6 +10,7 @@ use crate::number::stored;
 use crate::orphan::orphans_accept;
 use crate::tx::Conn;
 use crate::wake::Wake;
+use crate::{guest, host};
 use iroko_agent_link::wire::{AgentKind, Report};
 use iroko_model::HostId;
 use iroko_model::instance::ObservedState;
@@ -26,8 +27,12 @@ pub async fn reports_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Result<(Vec<b
     let current = sessions_accept(&mut *conn, sent).await?;
     let is_current = |(host, report): &&Sent<'_>| current.contains(&(host.as_uuid(), report.agent));
     let taken: Vec<Sent<'_>> = sent.iter().filter(is_current).copied().collect();
-    let whom = instances_accept(&mut *conn, &taken).await?;
+    let mut whom = instances_accept(&mut *conn, &taken).await?;
+    if guest::shutdowns_accept(&mut *conn, &taken).await? {
+        whom = Wake::All;
+    }
     ports_accept(&mut *conn, &taken).await?;
+    host::disks_accept(&mut *conn, &taken).await?;
     for (host, report) in taken.iter().filter(|(_, report)| !report.consoles.is_empty()) {
         crate::console::console_store(&mut *conn, *host, &report.consoles).await?;
     }
@@ -73,7 +78,7 @@ async fn instances_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Result<Wake> {
     let incarnations: Vec<i64> = seen.iter().map(|(_, r, _)| r.incarnation).collect();
     let sequences: Vec<i64> = seen.iter().map(|(_, r, _)| r.sequence).collect();
     let generations: Vec<i64> = seen.iter().map(|(_, _, o)| stored(o.generation)).collect();
-    let states: Vec<String> = seen.iter().map(|(_, _, o)| o.state.as_str().to_owned()).collect();
+    let states: Vec<String> = seen.iter().map(|(_, _, o)| guest::state_of(o).as_str().to_owned()).collect();
     let failed = seen.iter().any(|(_, _, o)| o.state == ObservedState::Failed);
     let reboots: Vec<i64> = seen.iter().map(|(_, _, o)| stored(o.reboots)).collect();
     let reasons: Vec<Option<String>> = seen.iter().map(|(_, _, o)| without_nul(o.reason.as_deref())).collect();

@@ -7,10 +7,10 @@
 use super::config::LinkConfig;
 use super::tls;
 use crate::wire::{AgentKind, EnrolReply, EnrolRequest};
+use iroko_daemon::private;
 use iroko_model::HostId;
 use rcgen::{CertificateParams, DnType, KeyPair};
 use serde::{Deserialize, Serialize};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 use std::{fs, io};
@@ -84,10 +84,9 @@ impl Identity {
     pub fn save(&self, dir: &Path) -> Result<(), IdentityError> {
         let path = dir.join(FILE);
         let told = |e| IdentityError::File(path.display().to_string(), e);
-        fs::create_dir_all(dir).map_err(told)?;
+        private::directory(dir).map_err(told)?;
         let new = dir.join(".identity.new");
-        let mut file =
-            fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new).map_err(told)?;
+        let mut file = private::open(&private::new_file(), &new).map_err(told)?;
         serde_json::to_writer(&mut file, self).map_err(|e| told(e.into()))?;
         file.sync_all().map_err(told)?;
         fs::rename(&new, &path).map_err(told)

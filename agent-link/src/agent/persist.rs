@@ -3,11 +3,12 @@
 //! A snapshot and a journal of the replies since; both are [`DesiredReply`] as JSON, one a line. A
 //! journal line that a power cut tore off is ignored with what follows it: the agent then holds an
 //! older revision and asks for what came after. The journal is folded into a new snapshot when it has
-//! grown past a bound.
+//! grown past a bound. Both hold tenants' user data: nobody else of the host reads them.
 
 use super::desired::DesiredHandle;
 use crate::wire::DesiredReply;
-use std::fs::{File, OpenOptions};
+use iroko_daemon::private;
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -31,6 +32,8 @@ pub struct Persist {
     dir: PathBuf,
     journal: File,
     journal_bytes: u64,
+    /// A reply could not be kept: what follows it makes no sense without it.
+    is_gap: bool,
 }
 
 impl Persist {
@@ -38,18 +41,21 @@ impl Persist {
     /// leaves it unknown.
     pub fn open(dir: &Path, desired: &DesiredHandle) -> Result<Self, PersistError> {
         let told = |source| PersistError { path: dir.display().to_string(), source };
-        std::fs::create_dir_all(dir).map_err(told)?;
+        private::directory(dir).and_then(|()| private::tighten(dir)).map_err(told)?;
         let held =
             replay(&dir.join(SNAPSHOT), desired).and_then(|_| replay(&dir.join(JOURNAL), desired)).map_err(told)?;
-        let journal = OpenOptions::new().create(true).append(true).open(dir.join(JOURNAL)).map_err(told)?;
+        let journal = private::options().create(true).append(true).open(dir.join(JOURNAL)).map_err(told)?;
         // What a torn line left behind would swallow the next one.
         journal.set_len(held).map_err(told)?;
-        Ok(Self { dir: dir.to_owned(), journal, journal_bytes: held })
+        Ok(Self { dir: dir.to_owned(), journal, journal_bytes: held, is_gap: false })
     }
 
     /// Keeps a reply that `desired` has just taken. On disk when this returns.
     pub fn keep(&mut self, reply: &DesiredReply, desired: &DesiredHandle) -> Result<(), PersistError> {
-        let done = if reply.full || self.journal_bytes > FOLD_BYTES { self.fold(desired) } else { self.append(reply) };
+        let is_whole = reply.full || self.is_gap || self.journal_bytes > FOLD_BYTES;
+        let done = if is_whole { self.fold(desired) } else { self.append(reply) };
+        // On a full disk half a line may have been written; the next reply that can be kept is kept with all before.
+        self.is_gap = done.is_err();
         done.map_err(|source| PersistError { path: self.dir.display().to_string(), source })
     }
 
@@ -57,17 +63,18 @@ impl Persist {
         let mut line = serde_json::to_vec(reply)?;
         line.push(b'\n');
         self.journal.write_all(&line)?;
-        self.journal_bytes += line.len() as u64;
+        self.journal_bytes = self.journal_bytes.saturating_add(octets(&line));
         self.journal.sync_data()
     }
 
     fn fold(&mut self, desired: &DesiredHandle) -> io::Result<()> {
         let whole = desired.read().to_reply();
         let new = self.dir.join(".desired.new");
-        let mut out = BufWriter::new(File::create(&new)?);
-        serde_json::to_writer(&mut out, &whole)?;
-        out.write_all(b"\n")?;
-        out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        if let Err(error) = write_whole(&new, &whole) {
+            // On a full disk the half is in the way of the next attempt.
+            drop(std::fs::remove_file(&new));
+            return Err(error);
+        }
         std::fs::rename(&new, self.dir.join(SNAPSHOT))?;
         File::open(&self.dir)?.sync_all()?;
         // A crash before this line leaves deltas that the snapshot already has; taking them again
@@ -76,6 +83,17 @@ impl Persist {
         self.journal_bytes = 0;
         self.journal.sync_all()
     }
+}
+
+fn write_whole(path: &Path, whole: &DesiredReply) -> io::Result<()> {
+    let mut out = BufWriter::new(private::open(&private::new_file(), path)?);
+    serde_json::to_writer(&mut out, whole)?;
+    out.write_all(b"\n")?;
+    out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
+}
+
+fn octets(line: &[u8]) -> u64 {
+    u64::try_from(line.len()).unwrap_or(u64::MAX)
 }
 
 /// Applies the whole lines of a file; returns how many bytes they were.
@@ -92,7 +110,7 @@ fn replay(path: &Path, desired: &DesiredHandle) -> io::Result<u64> {
             break;
         };
         desired.apply(&reply);
-        held += line.len() as u64;
+        held += octets(line);
     }
     Ok(held)
 }
@@ -118,6 +136,32 @@ mod tests {
         let desired = DesiredHandle::new();
         let persist = Persist::open(dir, &desired).unwrap();
         (desired, persist)
+    }
+
+    #[test]
+    fn a_reply_that_found_no_room_leaves_no_gap() {
+        let dir = tempfile::tempdir().unwrap();
+        let (desired, mut persist) = reopened(dir.path());
+        let port = PortId::new();
+        let replies = [DesiredReply { full: true, ..delta("1") }, delta("2"), delta("3")];
+        let gone = Change::Gone(ObjectKey::Port(port));
+        for (n, reply) in replies.iter().enumerate() {
+            desired.apply(reply);
+            // The disk is full while the second comes.
+            let room = persist.journal.try_clone().unwrap();
+            if n == 1 {
+                persist.journal = private::options().write(true).open("/dev/full").unwrap();
+            }
+            assert_eq!(persist.keep(reply, &desired).is_err(), n == 1);
+            persist.journal = room;
+        }
+        assert_eq!(reopened(dir.path()).0.read().revision, "3");
+        let whole = std::fs::read_to_string(dir.path().join(SNAPSHOT)).unwrap();
+        assert!(whole.contains("\"3\""), "kept as a whole: {whole}");
+        let last = DesiredReply { changes: vec![gone], ..delta("4") };
+        desired.apply(&last);
+        persist.keep(&last, &desired).unwrap();
+        assert_eq!(reopened(dir.path()).0.read().revision, "4");
     }
 
     #[test]

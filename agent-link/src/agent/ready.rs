@@ -28,7 +28,7 @@ impl ReadyPorts {
     /// Marks as empty files of a directory on a file system that a reboot clears. Makes it.
     pub fn in_directory(path: impl Into<PathBuf>) -> io::Result<Self> {
         let path = path.into();
-        fs::create_dir_all(&path)?;
+        iroko_daemon::private::directory(&path)?;
         Ok(Self(Marks::Directory(path)))
     }
 

@@ -8,7 +8,9 @@
 //! by the number of objects. What was sent is kept too: a new session (the control plane may have
 //! been restored from yesterday's backup) repeats everything.
 
-use crate::wire::{ConsoleLog, InstanceObservation, OrphanObservation, PortObservation, REASON_MAX_CHARS};
+use crate::wire::{
+    ConsoleLog, DiskRoom, InstanceObservation, OrphanObservation, PortObservation, REASON_MAX_CHARS,
+};
 use iroko_model::instance::ObservedState;
 use iroko_model::{InstanceId, PortId};
 use std::collections::{HashMap, HashSet};
@@ -37,6 +39,8 @@ struct Seen {
     unsent_instances: HashSet<InstanceId>,
     unsent_ports: HashSet<PortId>,
     unsent_orphans: HashSet<OrphanKey>,
+    disk: Option<DiskRoom>,
+    is_disk_unsent: bool,
 }
 
 #[derive(Debug)]
@@ -62,6 +66,8 @@ pub struct Batch {
     pub consoles: Vec<ConsoleLog>,
     /// What nobody named.
     pub orphans: Vec<OrphanObservation>,
+    /// Room on the host's disk.
+    pub disk: Option<DiskRoom>,
 }
 
 impl Batch {
@@ -152,6 +158,16 @@ impl Reporter {
         ports.into_iter().for_each(|port| self.orphan(port));
     }
 
+    /// Notes how much room the host's disk has. It goes with the next report; where it has become full, or has
+    /// room again, a report is made for it.
+    pub fn disk(&self, room: DiskRoom) {
+        let mut seen = self.seen();
+        if seen.disk.replace(room).is_none_or(|before| before.is_full != room.is_full) {
+            seen.is_disk_unsent = true;
+            self.0.wake.notify_one();
+        }
+    }
+
     /// Sends a console tail that was wanted.
     pub fn console(&self, mut log: ConsoleLog) {
         if let Some(over) = log.tail.len().checked_sub(ConsoleLog::MAX_BYTES).filter(|over| *over > 0) {
@@ -206,7 +222,7 @@ impl Reporter {
         };
         let orphans = seen.unsent_orphans.iter().filter_map(|key| seen.orphans.get(key));
         let orphans = orphans.take_while(|one| room.take(spec(one))).cloned().collect();
-        Batch { instances, ports, consoles, orphans }
+        Batch { instances, ports, consoles, orphans, disk: seen.disk }
     }
 
     /// For the link: what can never be told is told no more. Returns how many observations were dropped so far.
@@ -227,6 +243,7 @@ impl Reporter {
     /// whose absence was told is forgotten.
     pub fn sent(&self, batch: &Batch) {
         let mut seen = self.seen();
+        seen.is_disk_unsent &= seen.disk != batch.disk;
         for told in &batch.instances {
             if seen.instances.get(&told.id) == Some(told) {
                 seen.unsent_instances.remove(&told.id);
@@ -281,6 +298,7 @@ impl Seen {
             && self.unsent_ports.is_empty()
             && self.consoles.is_empty()
             && self.unsent_orphans.is_empty()
+            && !self.is_disk_unsent
     }
 }
 
@@ -316,7 +334,7 @@ mod tests {
     use super::*;
 
     fn seen(id: InstanceId, state: ObservedState) -> InstanceObservation {
-        InstanceObservation { id, generation: 1, state, reboots: 0, reason: None }
+        InstanceObservation { id, generation: 1, state, reboots: 0, reason: None, condition: None }
     }
 
     #[test]

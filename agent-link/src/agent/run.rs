@@ -233,6 +233,7 @@ impl Life {
                 ports: batch.ports.clone(),
                 consoles: batch.consoles.clone(),
                 orphans: batch.orphans.clone(),
+                disk: batch.disk,
             };
             match self.link.report(&report).await {
                 Ok(_) => {

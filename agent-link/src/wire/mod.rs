@@ -12,7 +12,8 @@ pub use connection_log::{ConnectionLogSpec, ConnectionRecord, ConnectionReply, C
 pub use desired::{Change, DesiredQuery, DesiredReply, Object, ObjectKey};
 pub use enrol::{EnrolReply, EnrolRequest, RenewRequest, SessionReply, SessionRequest};
 pub use report::{
-    ConsoleLog, InstanceObservation, OrphanObservation, PortObservation, REASON_MAX_CHARS, Report, ReportReply,
+    Condition, ConsoleLog, DiskRoom, InstanceObservation, OrphanObservation, PortObservation, REASON_MAX_CHARS, Report,
+    ReportReply,
 };
 pub use security_group::{AddressSetSpec, MemberSpec, RuleSpec, SecurityGroupSpec};
 pub use spec::{ImageSpec, InstanceSpec, NetworkSpec, NicAddress, NicSpec, PeerSpec, PortSpec, SubnetSpec};

@@ -32,13 +32,16 @@ pub struct Report {
     /// What is on the host and neither desired nor told to be gone, or was so until now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub orphans: Vec<OrphanObservation>,
+    /// Room on the host's disk, by the compute-agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<DiskRoom>,
 }
 
 impl Report {
     /// A report that says only that the agent is there.
     pub fn heartbeat(agent: AgentKind, incarnation: i64, sequence: i64) -> Self {
         let (instances, ports, consoles, orphans) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { agent, incarnation, sequence, instances, ports, consoles, orphans }
+        Self { agent, incarnation, sequence, instances, ports, consoles, orphans, disk: None }
     }
 }
 
@@ -82,12 +85,39 @@ pub struct InstanceObservation {
     /// Why, where the state needs a reason; for the tenant to read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What the state alone does not say. A control plane of an older release passes over it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<Condition>,
+}
+
+/// What is particular about a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Condition {
+    /// With the state `stopped`: its guest shut itself down, and it stays off.
+    GuestShutdown,
+    /// With the state `running`: its processors are held until the host's disk has room.
+    HostDiskFull,
+    /// One of a newer release.
+    #[serde(other)]
+    Other,
+}
+
+/// Room on the file system where a host keeps disks and images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DiskRoom {
+    /// Its size in MiB.
+    pub total_mib: u64,
+    /// What is free of it, in MiB.
+    pub free_mib: u64,
+    /// So little is free that nothing more is put there and guests may be held.
+    pub is_full: bool,
 }
 
 impl InstanceObservation {
     /// An observation without a reason and without reboots.
     pub const fn new(id: InstanceId, generation: u64, state: ObservedState) -> Self {
-        Self { id, generation, state, reboots: 0, reason: None }
+        Self { id, generation, state, reboots: 0, reason: None, condition: None }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::ConnectionLogSpec;
 use ipnetwork::IpNetwork;
 use iroko_model::image::DiskFormat;
-use iroko_model::instance::Power;
+use iroko_model::instance::{OnGuestShutdown, Power};
 use iroko_model::port::{AddressPair, PortLimits};
 use iroko_model::{
     HostId, Hostname, ImageId, InstanceId, MacAddress, NetworkId, PortId, Resources, SecurityGroupId, SubnetId, Vni,
@@ -36,6 +36,17 @@ pub struct InstanceSpec {
     /// cloud-init user data as the tenant sent it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_data: Option<String>,
+    /// The user data is base64 of what the guest shall get.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub user_data_is_base64: bool,
+    /// What shall be when the guest shuts itself down. A control plane of an older release says nothing and
+    /// wants it started again.
+    #[serde(default = "start_again")]
+    pub on_guest_shutdown: OnGuestShutdown,
+}
+
+const fn start_again() -> OnGuestShutdown {
+    OnGuestShutdown::StartAgain
 }
 
 /// The image of an instance.

@@ -5,6 +5,7 @@
 
 use super::hex;
 use iroko_agent_link::wire::AgentKind;
+use iroko_daemon::private;
 use iroko_model::HostId;
 use rand::Rng;
 use rcgen::{
@@ -15,7 +16,6 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use sha2::{Digest, Sha256};
 use std::io::{self, Write};
 use std::net::IpAddr;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use time::{Duration, OffsetDateTime};
 
@@ -178,9 +178,9 @@ pub(crate) fn read_or_make<E>(
     let text = make()?;
     let written = (|| {
         if let Some(dir) = path.parent() {
-            std::fs::create_dir_all(dir)?;
+            private::directory(dir)?;
         }
-        let mut file = std::fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
+        let mut file = private::open(&private::new_file(), &new)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         // Unlike rename, link does not replace a file that another process has just made.

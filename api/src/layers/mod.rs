@@ -1,15 +1,16 @@
 //! What every operation does the same way, present and future: no handler repeats it.
 //!
 //! ```text
-//!   request ─> compression ─> context ─> caller ─> rate ─> time bound ─> panics ─> query ─> validators ─┐
+//!   request ─> compression ─> context ─> caller ─> rate ─> time bound ─> body ─> panics ─> query ─> validators ─┐
 //!                                          handler <─ idempotency <─ guard <────────────────────────────┘
 //! ```
 //!
 //! [`context`]: id, language, trace, security headers, the audit record of what was refused.
-//! [`caller`]: who asks, once. [`rate`]: how often. [`query`]: no parameter that the operation does not know.
+//! [`body`]: bodies come whole and as they are. [`caller`]: who asks, once. [`rate`]: how often. [`query`]: no parameter that the operation does not know.
 //! [`validators`]: `ETag`, `If-None-Match`, `If-Match`. The guard and [`idempotency`] (what must not happen twice)
 //! stand around each operation by itself ([`crate::extract::gate`]): nothing is answered before the guard.
 
+pub mod body;
 pub mod caller;
 pub mod context;
 pub mod idempotency;
@@ -44,6 +45,7 @@ pub fn rest(router: Router, app: &App, operations: Operations) -> Router {
         .layer(from_fn(validators::layer))
         .layer(from_fn_with_state(operations.clone(), query::layer))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(body::layer))
         .layer(from_fn(bounded))
         .layer(from_fn_with_state(app.clone(), rate::layer))
         .layer(from_fn_with_state(app.clone(), caller::layer))
@@ -55,6 +57,7 @@ pub fn rest(router: Router, app: &App, operations: Operations) -> Router {
 pub fn agents(router: Router, app: &App) -> Router {
     let none = Arc::new(Operations::default());
     router
+        .layer(from_fn(body::layer))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(agent_bounded))
         .layer(from_fn_with_state((app.clone(), none), context::agent_layer))

@@ -4,13 +4,14 @@ use crate::App;
 use crate::extract::{ApiJson, ApiPath, ListParams, ListQuery, Tenant};
 use crate::guarded;
 use crate::problem::Result;
-use crate::service::image as service;
+use crate::service::{image as service, image_upload};
 use crate::wire::List;
 use crate::wire::image::{Image, ImageCreate};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::StatusCode;
+use axum::http::header::EXPECT;
+use axum::http::{HeaderMap, StatusCode};
 use iroko_model::permission::perm;
 use iroko_model::{ImageId, ProjectId};
 use utoipa_axum::router::OpenApiRouter;
@@ -77,7 +78,10 @@ async fn delete(
 /// Upload an image's bytes
 ///
 /// Streamed; nothing is visible until all bytes have arrived, their checksum is right and the format is
-/// the declared one. An upload that broke off is made again from the start.
+/// the declared one. An upload that broke off is made again from the start. The bytes come whole and as they
+/// are: `Content-Range` and `Content-Encoding` are refused. Bytes declared `raw` that are plainly something
+/// else are refused, and a qcow2 that was cut short or names other files. The quota `image_gib` is
+/// reserved while they come.
 #[utoipa::path(put, path = "/v1/projects/{project_id}/images/{image_id}/file", operation_id = "image_upload", tag = "Images",
     params(("project_id" = uuid::Uuid, Path, description = "The project"), ("image_id" = uuid::Uuid, Path, description = "The image")),
     request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "The bytes"),
@@ -86,7 +90,8 @@ async fn upload(
     State(app): State<App>,
     tenant: Tenant<perm::ImageCreate>,
     ApiPath(path): ApiPath<(ProjectId, ImageId)>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Image>> {
-    Ok(Json(service::upload(&app, tenant.project, path.1, body.into_data_stream()).await?))
+    Ok(Json(image_upload::upload(&app, tenant.project, path.1, body, headers.contains_key(EXPECT)).await?))
 }

@@ -6,7 +6,7 @@ use crate::guarded;
 use crate::problem::Result;
 use crate::service::instance as service;
 use crate::wire::List;
-use crate::wire::instance::{ConsoleOutput, Instance, InstanceCreate, UserData};
+use crate::wire::instance::{ConsoleOutput, Instance, InstanceCreate, InstanceUpdate, UserData};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -19,7 +19,7 @@ use utoipa_axum::router::OpenApiRouter;
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(guarded!(list, create))
-        .merge(guarded!(get, delete))
+        .merge(guarded!(get, update, delete))
         .merge(guarded!(start))
         .merge(guarded!(stop))
         .merge(guarded!(reboot))
@@ -65,6 +65,21 @@ async fn get(
     ApiPath(path): ApiPath<(ProjectId, InstanceId)>,
 ) -> Result<Json<Instance>> {
     Ok(Json(service::get(&app, &tenant, path.1).await?))
+}
+
+/// Change an instance
+///
+/// Its policy for a guest that shuts itself down. It holds from the guest's next shutdown on.
+#[utoipa::path(patch, path = "/v1/projects/{project_id}/instances/{instance_id}", operation_id = "instance_update", tag = "Instances",
+    params(("project_id" = uuid::Uuid, Path, description = "The project"), ("instance_id" = uuid::Uuid, Path, description = "The instance")),
+    request_body = InstanceUpdate, responses((status = 200, description = "The instance", body = Instance)))]
+async fn update(
+    State(app): State<App>,
+    tenant: Tenant<perm::InstancePower>,
+    ApiPath(path): ApiPath<(ProjectId, InstanceId)>,
+    ApiJson(body): ApiJson<InstanceUpdate>,
+) -> Result<Json<Instance>> {
+    Ok(Json(service::update(&app, &tenant, path.1, body).await?))
 }
 
 /// Delete an instance

@@ -74,7 +74,7 @@ impl AuditLog {
     fn see(&self, edge: &Edge) -> anyhow::Result<()> {
         let text = serde_json::to_string(&Seen { size: edge.size(), edge: edge.hashes() })?;
         let new = self.seen_at.with_extension("new");
-        std::fs::write(&new, text)
+        iroko_daemon::private::write(&new, text.as_bytes())
             .and_then(|()| std::fs::rename(&new, &self.seen_at))
             .context("writing audit-seen.json")
     }

@@ -7,16 +7,19 @@
 use crate::agent_link::hex;
 use axum::body::BodyDataStream;
 use futures::StreamExt;
+use iroko_daemon::private;
 use iroko_model::ImageId;
-use iroko_model::image::QCOW2_HEADER_BYTES;
+use iroko_model::image::raw::HEAD_BYTES;
+use iroko_model::image::{self, DiskFormat, Fault, ReadAt};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::fs::{self, File};
 use tokio::io::AsyncWriteExt;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 const UPLOAD_PREFIX: &str = ".upload-";
@@ -26,18 +29,20 @@ const SILENCE: Duration = Duration::from_secs(45);
 /// Why bytes were not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// More bytes than allowed.
-    #[error("the upload is too large")]
-    TooLarge,
     /// The sender stopped half-way.
     #[error("the upload broke off")]
     Broken(#[source] Option<axum::Error>),
-    /// The right to upload was lost.
-    #[error("another upload has taken over")]
-    Lost,
     /// The file could not be written.
     #[error("the image's file could not be written")]
     File(#[from] io::Error),
+}
+
+/// Decides, before bytes are written, whether they may be.
+pub trait Admission: Send {
+    /// Why not.
+    type Error: From<StoreError> + Send;
+    /// `size_bytes` of the upload have come, of which `head` are the first, at most [`HEAD_BYTES`].
+    fn admit(&mut self, size_bytes: u64, head: &[u8]) -> impl Future<Output = Result<(), Self::Error>> + Send;
 }
 
 /// What was received.
@@ -47,8 +52,6 @@ pub struct Received {
     pub size_bytes: u64,
     /// SHA-256, lower case hexadecimal.
     pub sha256: String,
-    /// The first bytes.
-    pub header: Vec<u8>,
 }
 
 /// The directory of the bytes.
@@ -60,7 +63,8 @@ pub struct ImageStore {
 impl ImageStore {
     /// Opens the directory, making it if needed.
     pub fn open(dir: PathBuf) -> io::Result<Self> {
-        std::fs::create_dir_all(&dir)?;
+        private::directory(&dir)?;
+        private::tighten(&dir)?;
         Ok(Self { dir })
     }
 
@@ -72,38 +76,38 @@ impl ImageStore {
         self.dir.join(id.to_string())
     }
 
-    /// Writes an upload to its own file, hashing as it goes. `renew` is called every `renew_every`
-    /// and says whether the upload still has the right.
-    pub async fn receive<F: Future<Output = bool>>(
+    /// Writes an upload to its own file, hashing as it goes. Nothing is written that was not admitted.
+    pub async fn receive<A: Admission>(
         &self,
         upload: Uuid,
-        mut body: BodyDataStream,
-        max_bytes: u64,
-        renew_every: Duration,
-        renew: impl Fn() -> F,
-    ) -> Result<Received, StoreError> {
-        let mut file = File::create(self.upload_path(upload)).await?;
-        let (mut hash, mut header, mut size_bytes) = (Sha256::new(), Vec::new(), 0u64);
-        let mut renewed = Instant::now();
+        body: &mut BodyDataStream,
+        admission: &mut A,
+    ) -> Result<Received, A::Error> {
+        let path = self.upload_path(upload);
+        let mut file = File::from_std(private::new_file().open(path).map_err(StoreError::File)?);
+        let (mut hash, mut head, mut size_bytes) = (Sha256::new(), Vec::new(), 0u64);
         while let Some(piece) = timeout(SILENCE, body.next()).await.map_err(|_| StoreError::Broken(None))? {
             let piece = piece.map_err(|e| StoreError::Broken(Some(e)))?;
-            size_bytes += piece.len() as u64;
-            if size_bytes > max_bytes {
-                return Err(StoreError::TooLarge);
-            }
-            header.extend(piece.iter().take(QCOW2_HEADER_BYTES - header.len()));
+            size_bytes = size_bytes.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
+            head.extend(piece.iter().take(HEAD_BYTES - head.len()));
+            admission.admit(size_bytes, &head).await?;
             hash.update(&piece);
-            file.write_all(&piece).await?;
-            if renewed.elapsed() > renew_every {
-                renewed = Instant::now();
-                if !renew().await {
-                    return Err(StoreError::Lost);
-                }
-            }
+            file.write_all(&piece).await.map_err(StoreError::File)?;
         }
-        file.flush().await?;
-        file.sync_all().await?;
-        Ok(Received { size_bytes, sha256: hex(&hash.finalize()), header })
+        file.flush().await.map_err(StoreError::File)?;
+        file.sync_all().await.map_err(StoreError::File)?;
+        Ok(Received { size_bytes, sha256: hex(&hash.finalize()) })
+    }
+
+    /// Checks an upload against the declared format; returns the size of the disk the guest sees.
+    pub async fn inspect(&self, upload: Uuid, format: DiskFormat) -> Result<u64, Fault<io::Error>> {
+        let path = self.upload_path(upload);
+        let work = move || {
+            let file = std::fs::File::open(path).map_err(Fault::Read)?;
+            let length = file.metadata().map_err(Fault::Read)?.len();
+            image::inspect(format, &mut OnDisk { file, length })
+        };
+        tokio::task::spawn_blocking(work).await.unwrap_or_else(|e| Err(Fault::Read(io::Error::other(e))))
     }
 
     /// Makes an upload the image's bytes.
@@ -142,6 +146,21 @@ impl ImageStore {
             }
         }
         Ok(())
+    }
+}
+
+struct OnDisk {
+    file: std::fs::File,
+    length: u64,
+}
+
+impl ReadAt for OnDisk {
+    type Error = io::Error;
+    fn length(&self) -> u64 {
+        self.length
+    }
+    fn read_at(&mut self, at: u64, into: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(into, at)
     }
 }
 

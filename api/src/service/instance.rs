@@ -6,7 +6,9 @@ use crate::problem::{Kind, Problem, Result};
 use crate::service::quota;
 use crate::service::security_group::must_know;
 use crate::wire::List;
-use crate::wire::instance::{CheckedInstance, ConsoleOutput, Instance, InstanceCreate, InterfaceSource, UserData};
+use crate::wire::instance::{
+    CheckedInstance, ConsoleOutput, Instance, InstanceCreate, InstanceUpdate, InterfaceSource, UserData,
+};
 use iroko_model::host::Architecture;
 use iroko_model::instance::Power;
 use iroko_model::{InstanceId, NetworkId, Permission, ProjectId};
@@ -25,7 +27,7 @@ use uuid::Uuid;
 const CONSOLE_WAIT: Duration = Duration::from_secs(8);
 /// How often the database is asked for it.
 const CONSOLE_LOOK: Duration = Duration::from_millis(100);
-const GIB: i64 = 1 << 30;
+const GIB: u64 = 1 << 30;
 
 /// Makes an instance: its record and its ports with addresses, in one transaction.
 pub async fn create(app: &App, tenant: &InProject, request: InstanceCreate) -> Result<Instance> {
@@ -51,6 +53,8 @@ pub async fn create(app: &App, tenant: &InProject, request: InstanceCreate) -> R
         architecture,
         ssh_keys: &ssh_keys,
         user_data: wanted.user_data.as_deref(),
+        user_data_is_base64: wanted.user_data_is_base64,
+        on_guest_shutdown: wanted.on_guest_shutdown,
     };
     let nics = nics(&parts, &wanted.interfaces)?;
     if parts.is_limited {
@@ -84,8 +88,8 @@ fn fitting(parts: &Parts, wanted: &CheckedInstance) -> Result<(Size, Architectur
         let text = format!("the image {} is {}; upload its bytes first", wanted.image_id, image.status);
         return Err(Problem::with(Kind::Conflict, text));
     };
-    let needed = (virtual_size + GIB - 1) / GIB;
-    if i64::from(size.disk_gib) < needed {
+    let needed = u64::try_from(virtual_size).map_err(|e| Problem::internal(&e))?.div_ceil(GIB);
+    if u64::try_from(size.disk_gib).map_err(|e| Problem::internal(&e))? < needed {
         let text =
             format!("the flavor has {} GiB of disk, the image needs {needed}; choose a larger flavor", size.disk_gib);
         return Err(Problem::field("/flavor_id", iroko_model::Invalid::new("disk_too_small", text)));
@@ -177,7 +181,7 @@ pub async fn get(app: &App, tenant: &InProject, id: InstanceId) -> Result<Instan
 pub async fn user_data(app: &App, tenant: &InProject, id: InstanceId) -> Result<UserData> {
     let mut tx = app.store.begin_bound(tenant.project).await?;
     let found = instance::instance_user_data(&mut tx, tenant.project, id).await?;
-    found.map(|user_data| UserData { user_data }).ok_or(Problem::new(Kind::NotFound))
+    found.map(|(sent, is_base64)| UserData::of(sent, is_base64)).ok_or(Problem::new(Kind::NotFound))
 }
 
 /// Wants it running or stopped.
@@ -194,6 +198,19 @@ pub async fn set_power(app: &App, tenant: &InProject, id: InstanceId, power: Pow
         "it is being deleted, or was lost with its host; delete it, and make another one",
     )
     .await
+}
+
+/// Changes what shall be when its guest shuts itself down.
+pub async fn update(app: &App, tenant: &InProject, id: InstanceId, request: InstanceUpdate) -> Result<Instance> {
+    let policy = request.on_guest_shutdown.map(|word| word.parse()).transpose();
+    let policy = policy.map_err(|invalid| Problem::field("/on_guest_shutdown", invalid))?;
+    let mut tx = app.store.begin_bound_planned(tenant.project).await?;
+    check_generation(&mut tx, Noun::Instance, id.as_uuid()).await?;
+    let found = match policy {
+        Some(policy) => instance::instance_set_on_guest_shutdown(&mut tx, tenant.project, id, policy).await?,
+        None => true,
+    };
+    changed(app, tenant, id, tx, found, "it is being deleted").await
 }
 
 /// Wants it rebooted once.

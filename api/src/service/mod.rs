@@ -15,6 +15,7 @@ pub mod host;
 pub mod identity_provider;
 pub mod image;
 pub mod image_store;
+pub mod image_upload;
 pub mod instance;
 pub mod login_attempt;
 pub mod me;

@@ -8,7 +8,7 @@ use crate::wire::List;
 use crate::wire::ssh_key::{SshKey, SshKeyCreate};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
-use iroko_model::ssh_key::decode_base64;
+use iroko_model::ssh_key::blob;
 use iroko_model::{Labels, Name, ProjectId, SshKeyId};
 use iroko_store::authority::Scope;
 use iroko_store::{Wake, ssh_key};
@@ -26,8 +26,8 @@ pub async fn create(app: &App, project: ProjectId, request: SshKeyCreate) -> Res
 
 /// `SHA256:` and the unpadded base64 of the blob's SHA-256, as ssh-keygen prints it.
 fn fingerprint(line: &str) -> String {
-    let blob = line.split_whitespace().nth(1).and_then(decode_base64).unwrap_or_default();
-    format!("SHA256:{}", BASE64_STANDARD_NO_PAD.encode(Sha256::digest(blob)))
+    let octets = line.split_whitespace().nth(1).and_then(blob).unwrap_or_default();
+    format!("SHA256:{}", BASE64_STANDARD_NO_PAD.encode(Sha256::digest(octets)))
 }
 
 /// A page of keys.

@@ -61,6 +61,17 @@ pub struct Amounts {
     pub disk_gib: i64,
 }
 
+/// The file system on which a host keeps disks and images.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Disk {
+    /// Its size in MiB.
+    pub total_mib: i64,
+    /// What is free of it, in MiB.
+    pub free_mib: i64,
+    /// It is full: guests that write are held until it has room, and nothing is built there.
+    pub full: bool,
+}
+
 /// A machine that carries instances.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"id": "0198c0de-0000-7000-8000-000000000009", "name": "host-1", "state": "enabled", "reachable": true,
@@ -86,6 +97,9 @@ pub struct Host {
     pub capacity: Amounts,
     /// What is given away.
     pub used: Amounts,
+    /// The file system of its disks and images, once its compute-agent has told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<Disk>,
     /// Labels.
     pub labels: LabelMap,
     /// When its compute-agent was last heard of.
@@ -112,6 +126,11 @@ impl Host {
             name: row.name,
             state: row.state,
             architecture: row.architecture,
+            disk: row.disk_total_mib.zip(row.disk_free_mib).map(|(total_mib, free_mib)| Disk {
+                total_mib,
+                free_mib,
+                full: row.disk_is_full,
+            }),
             vtep_ip: row.vtep.map(|vtep| vtep.ip().to_string()),
             instances: row.instances,
             capacity: Amounts {

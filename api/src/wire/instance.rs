@@ -4,6 +4,8 @@ use super::flavor::NetworkLimits;
 use super::security_group::group_ids;
 use super::{LabelMap, label_map, labels};
 use crate::problem::{Faults, Problem};
+use iroko_model::instance::OnGuestShutdown;
+use iroko_model::user_data::{self, USER_DATA_MAX_OCTETS};
 use iroko_model::{FlavorId, Hostname, ImageId, Invalid, Labels, Name, NetworkId, PortId};
 use iroko_store::instance::{Instance as Row, Interface as InterfaceRow};
 use serde::{Deserialize, Serialize};
@@ -16,8 +18,6 @@ use uuid::Uuid;
 pub const INTERFACES_MAX: usize = 8;
 /// Most SSH keys of an instance.
 pub const SSH_KEYS_MAX: usize = 32;
-/// Longest user data, in octets.
-pub const USER_DATA_MAX_OCTETS: usize = 64 * 1024;
 
 /// Asks for an instance.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -41,13 +41,33 @@ pub struct InstanceCreate {
     /// Keys the image's default user accepts, at most 32.
     #[serde(default)]
     pub ssh_key_ids: Option<Vec<Uuid>>,
-    /// cloud-init user data, at most 64 KiB of text.
+    /// cloud-init user data, at most 64 KiB of text. Base64 of what cloud-init reads (of gzip, MIME, `#cloud-config`,
+    /// a script) reaches the guest decoded, any other text as it is.
     #[serde(default)]
     #[schema(max_length = 65536)]
     pub user_data: Option<String>,
+    /// In place of `user_data`: any bytes as base64, at most 64 KiB once decoded; the guest gets them decoded.
+    #[serde(default)]
+    #[schema(max_length = 90112)]
+    pub user_data_base64: Option<String>,
+    /// When the guest shuts itself down: `stay_off` (default) until it is started, or `start_again`.
+    #[serde(default)]
+    #[schema(pattern = "^(stay_off|start_again)$")]
+    pub on_guest_shutdown: Option<String>,
     /// Labels.
     #[serde(default)]
     pub labels: Option<LabelMap>,
+}
+
+/// Changes an instance; what is absent stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"on_guest_shutdown": "start_again"}))]
+pub struct InstanceUpdate {
+    /// When the guest shuts itself down: `stay_off` until it is started, or `start_again`.
+    #[serde(default)]
+    #[schema(pattern = "^(stay_off|start_again)$")]
+    pub on_guest_shutdown: Option<String>,
 }
 
 /// An interface asked for: either a network, or a port that stands alone.
@@ -119,8 +139,12 @@ pub struct CheckedInstance {
     pub interfaces: Vec<InterfaceSource>,
     /// Keys.
     pub ssh_key_ids: Vec<Uuid>,
-    /// User data.
+    /// User data as it was sent.
     pub user_data: Option<String>,
+    /// It is declared base64.
+    pub user_data_is_base64: bool,
+    /// What shall be when the guest shuts itself down.
+    pub on_guest_shutdown: OnGuestShutdown,
     /// Labels.
     pub labels: Labels,
 }
@@ -140,9 +164,17 @@ impl TryFrom<InstanceCreate> for CheckedInstance {
                 Invalid::new("ssh_keys_too_many", format!("an instance has at most {SSH_KEYS_MAX} SSH keys")),
             );
         }
-        let user_data = faults.take("/user_data", wire.user_data.map(user_data).transpose());
+        if wire.user_data.is_some() && wire.user_data_base64.is_some() {
+            let text = "give either user_data or user_data_base64";
+            faults.note("/user_data_base64", Invalid::new("user_data_twice", text));
+        }
+        let user_data_is_base64 = wire.user_data_base64.is_some();
+        let text = faults.take("/user_data", wire.user_data.map(user_data).transpose()).flatten();
+        let bytes = faults.take("/user_data_base64", wire.user_data_base64.map(user_data_base64).transpose()).flatten();
+        let policy = wire.on_guest_shutdown.map(|word| word.parse()).transpose();
+        let policy = faults.take("/on_guest_shutdown", policy);
         faults.finish()?;
-        let (Some(name), Some(labels), Some(user_data)) = (name, labels, user_data) else {
+        let (Some(name), Some(labels), Some(policy)) = (name, labels, policy) else {
             return Err(Problem::fields(vec![]));
         };
         Ok(Self {
@@ -152,7 +184,9 @@ impl TryFrom<InstanceCreate> for CheckedInstance {
             image_id: wire.image_id.into(),
             interfaces,
             ssh_key_ids,
-            user_data,
+            user_data: text.or(bytes),
+            user_data_is_base64,
+            on_guest_shutdown: policy.unwrap_or_default(),
             labels,
         })
     }
@@ -207,6 +241,19 @@ fn user_data(text: String) -> Result<String, Invalid> {
     Ok(text)
 }
 
+fn user_data_base64(text: String) -> Result<String, Invalid> {
+    match user_data::decode(&text) {
+        None => Err(Invalid::new("user_data_base64_form", "this is not base64 (RFC 4648, section 4)")),
+        Some(bytes) if bytes.len() > USER_DATA_MAX_OCTETS || text.len() > 2 * USER_DATA_MAX_OCTETS => {
+            Err(Invalid::new(
+                "user_data_long",
+                format!("user data has at most {USER_DATA_MAX_OCTETS} octets; let it fetch the rest"),
+            ))
+        }
+        Some(_) => Ok(text),
+    }
+}
+
 /// An interface of an instance.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Interface {
@@ -234,7 +281,7 @@ impl From<InterfaceRow> for Interface {
     "image_id": "0198c0de-0000-7000-8000-000000000004",
     "interfaces": [{"port_id": "0198c0de-0000-7000-8000-000000000007", "network_id": "0198c0de-0000-7000-8000-000000000005",
         "mac_address": "02:7c:11:22:33:44", "ip_addresses": ["10.20.0.17"]}],
-    "labels": {"role": "web"}, "generation": 1, "created_at": "2026-11-23T08:00:00Z"}))]
+    "on_guest_shutdown": "stay_off", "labels": {"role": "web"}, "generation": 1, "created_at": "2026-11-23T08:00:00Z"}))]
 pub struct Instance {
     /// Its id.
     pub id: Uuid,
@@ -242,7 +289,7 @@ pub struct Instance {
     pub name: String,
     /// Host name told to the guest.
     pub hostname: String,
-    /// `pending`, `building`, `running`, `stopping`, `stopped`, `rebooting`, `error`, `deleting`, `deleted` or `unreachable`.
+    /// `pending`, `building`, `running`, `stopping`, `stopped`, `rebooting`, `paused` (held until its host's disk has room), `error`, `deleting`, `deleted` or `unreachable`.
     pub status: String,
     /// Why, where there is something to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -264,6 +311,12 @@ pub struct Instance {
     pub host_id: Option<Uuid>,
     /// Interfaces, in the order the guest sees them.
     pub interfaces: Vec<Interface>,
+    /// When the guest shuts itself down: `stay_off` until it is started, or `start_again`.
+    pub on_guest_shutdown: String,
+    /// When the guest last shut itself down, where nobody has started or stopped it since.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub guest_shutdown_at: Option<OffsetDateTime>,
     /// Labels.
     pub labels: LabelMap,
     /// Grows with each change of what is wanted.
@@ -292,6 +345,8 @@ impl Instance {
             network_limits: row.limits.0.into(),
             image_id: row.image_id,
             interfaces: row.interfaces.0.into_iter().map(Interface::from).collect(),
+            on_guest_shutdown: row.on_guest_shutdown,
+            guest_shutdown_at: row.guest_shutdown_at,
             generation: row.generation,
             created_at: row.created_at,
         }
@@ -305,6 +360,19 @@ pub struct UserData {
     /// As it was sent; absent where there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_data: Option<String>,
+    /// As it was sent, where it was sent as base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_data_base64: Option<String>,
+}
+
+impl UserData {
+    /// Shows what was sent, in the field in which it came.
+    pub fn of(sent: Option<String>, is_base64: bool) -> Self {
+        match is_base64 {
+            true => Self { user_data: None, user_data_base64: sent },
+            false => Self { user_data: sent, user_data_base64: None },
+        }
+    }
 }
 
 /// The tail of an instance's serial console.

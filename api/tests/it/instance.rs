@@ -74,6 +74,36 @@ async fn requests_are_checked_with_pointers_and_rules(_: PgPoolOptions, connect:
     assert_eq!(api.get("ports").await.must(200)["items"], json!([]), "nothing is left of what was refused");
 }
 
+/// What was sent is read back in the field in which it came, and reaches the host with what it is.
+#[sqlx::test(migrations = "../store/migrations")]
+async fn user_data_comes_as_text_or_as_base64(_: PgPoolOptions, connect: PgConnectOptions) {
+    let api = Api::start(&connect).await;
+    let ground = api.ground("10.0.0.0/24").await;
+    let with = |field: &str, data: &str| {
+        let mut request = ground.request("vm");
+        request[field] = json!(data);
+        request
+    };
+    for (field, data) in [("user_data", "#cloud-config\n"), ("user_data", "H4sIAAAA"), ("user_data_base64", "AP8=")] {
+        let id = api.post("instances", with(field, data)).await.made();
+        let back = api.get(&format!("instances/{id}/user-data")).await.must(200);
+        assert_eq!(back, json!({field: data}));
+        let id: uuid::Uuid = id.parse().unwrap();
+        let mut tx = api.store.begin().await.unwrap();
+        let is_base64 = iroko_store::instance::instance_user_data(&mut tx, api.project, id.into()).await.unwrap();
+        assert_eq!(is_base64, Some((Some(data.to_owned()), field == "user_data_base64")));
+    }
+    let most = |octets: usize| base64::Engine::encode(&base64::prelude::BASE64_STANDARD, vec![0xff; octets]);
+    api.post("instances", with("user_data_base64", &most(65536))).await.must(201);
+    for (data, rule) in [(most(65537), "user_data_long"), ("#cloud-config".to_owned(), "user_data_base64_form")] {
+        let answer = api.post("instances", with("user_data_base64", &data)).await;
+        assert_eq!(answer.fault(), fault("/user_data_base64", rule));
+    }
+    let mut both = with("user_data", "x");
+    both["user_data_base64"] = json!("AAAA");
+    assert_eq!(api.post("instances", both).await.fault(), fault("/user_data_base64", "user_data_twice"));
+}
+
 #[sqlx::test(migrations = "../store/migrations")]
 async fn the_image_must_be_there_and_fit(_: PgPoolOptions, connect: PgConnectOptions) {
     let api = Api::start(&connect).await;
@@ -82,11 +112,7 @@ async fn the_image_must_be_there_and_fit(_: PgPoolOptions, connect: PgConnectOpt
     let queued = api.post("instances", ground.request("vm")).await.problem("conflict", 409);
     assert!(queued["detail"].as_str().unwrap().contains("queued"), "{queued}");
     // A disk of 1 GiB and one octet does not fit into the flavor's 1 GiB.
-    let mut header = vec![0u8; 512];
-    header[..4].copy_from_slice(b"QFI\xfb");
-    header[7] = 3;
-    header[24..32].copy_from_slice(&((1u64 << 30) + 1).to_be_bytes());
-    api.upload(&ground.image, header).await.must(200);
+    api.upload(&ground.image, iroko_model::image::qcow2::blank((1 << 30) + 1)).await.must(200);
     let answer = api.post("instances", ground.request("vm")).await;
     assert_eq!(answer.fault(), fault("/flavor_id", "disk_too_small"));
     assert!(answer.text.contains("has 1 GiB of disk, the image needs 2"), "{}", answer.text);

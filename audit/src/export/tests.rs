@@ -28,7 +28,9 @@ impl Log {
 
     fn root(&self, size: u64) -> Hash {
         let mut edge = Edge::default();
-        self.records[..size as usize].iter().for_each(|(_, record)| edge.push(leaf_hash(record.as_bytes())));
+        self.records[..usize::try_from(size).unwrap()]
+            .iter()
+            .for_each(|(_, record)| edge.push(leaf_hash(record.as_bytes())));
         edge.root()
     }
 
@@ -44,7 +46,7 @@ impl Log {
     fn export(&self, size: u64, of: Option<&str>, boundary: u64) -> Vec<Line> {
         let mut lines = vec![Line::Checkpoint { note: self.note(size) }];
         let mut run = Run::new(0);
-        for (index, (organization, record)) in (0..).zip(&self.records[..size as usize]) {
+        for (index, (organization, record)) in (0..).zip(&self.records[..usize::try_from(size).unwrap()]) {
             let shown = of.is_none_or(|of| of == organization);
             if shown || index == boundary {
                 let done = std::mem::replace(&mut run, Run::new(index + u64::from(shown)));

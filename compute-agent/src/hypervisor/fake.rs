@@ -189,7 +189,7 @@ impl FakeHypervisor {
 impl Hypervisor for FakeHypervisor {
     async fn list(&self) -> Result<HashMap<InstanceId, DomainState>, HypervisorError> {
         let world = self.lock();
-        Ok(world.domains.iter().filter_map(|(id, domain)| Some((*id, domain.state?))).collect())
+        Ok(world.domains.iter().filter_map(|(id, domain)| Some((*id, domain.state?.without_reason()))).collect())
     }
 
     async fn state(&self, id: InstanceId) -> Result<Option<DomainState>, HypervisorError> {
@@ -211,7 +211,7 @@ impl Hypervisor for FakeHypervisor {
             return Err(Self::refused("start", "no such domain"));
         }
         self.change("start", id, |domain| {
-            if domain.state == Some(DomainState::Off) {
+            if matches!(domain.state, Some(DomainState::Off | DomainState::ShutDown)) {
                 domain.state = Some(DomainState::Running);
                 domain.starts += 1;
             }
@@ -221,7 +221,7 @@ impl Hypervisor for FakeHypervisor {
 
     async fn resume(&self, id: InstanceId) -> Result<(), HypervisorError> {
         self.change("resume", id, |domain| {
-            if domain.state == Some(DomainState::Paused) {
+            if matches!(domain.state, Some(DomainState::Paused | DomainState::NoRoom)) {
                 domain.state = Some(DomainState::Running);
             }
         })
@@ -231,8 +231,8 @@ impl Hypervisor for FakeHypervisor {
     async fn shutdown(&self, id: InstanceId) -> Result<(), HypervisorError> {
         let guests = *self.guests.lock().unwrap_or_else(PoisonError::into_inner);
         self.change("shutdown", id, |domain| {
-            if guests == Guests::Obedient && domain.state.is_some() {
-                domain.state = Some(DomainState::Off);
+            if guests == Guests::Obedient && domain.state == Some(DomainState::Running) {
+                domain.state = Some(DomainState::ShutDown);
             }
         })
         .await

@@ -22,15 +22,30 @@ pub fn domain_name(id: InstanceId) -> String {
 pub enum DomainState {
     /// Its processors run.
     Running,
-    /// Its processors are held, by an operator or after an input/output error.
+    /// Its processors are held, by an operator or at its own wish (suspended).
     Paused,
     /// It was begun to be started, and its processors have not run yet. A hypervisor daemon that is killed in the
     /// middle leaves it so for ever.
     Starting,
     /// The guest is on its way down.
     Stopping,
-    /// Defined and off.
+    /// Its processors are held because the host's disk had no room for what it wrote.
+    NoRoom,
+    /// Defined and off, whatever brought it there.
     Off,
+    /// Defined and off: its guest shut itself down, by its own will or because it was asked to.
+    ShutDown,
+}
+
+impl DomainState {
+    /// What a list of all domains tells of it, which knows no reasons.
+    pub const fn without_reason(self) -> Self {
+        match self {
+            Self::NoRoom | Self::Starting => Self::Paused,
+            Self::ShutDown => Self::Off,
+            state => state,
+        }
+    }
 }
 
 /// Why a call did not do what was asked.

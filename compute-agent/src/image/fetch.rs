@@ -1,19 +1,23 @@
 //! Fetches one image into a file, resuming where a broken stream ended.
 //!
 //! The checksum runs along with the bytes; what an earlier process left in the file is read once
-//! and continued. Only a complete and right file gets its final name.
+//! and continued. Only a complete and right file gets its final name. A file that came in pieces and is wrong is
+//! fetched once more from nothing before its source is blamed.
 
 use super::CacheError;
 use futures::StreamExt;
 use iroko_agent_link::agent::{Backoff, ImageError, ImageSource};
 use iroko_agent_link::wire::ImageSpec;
-use iroko_model::image::{DiskFormat, QCOW2_HEADER_BYTES, qcow2_inspect};
+use iroko_daemon::private;
+use iroko_model::image::{Fault, ReadAt};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::fs::{File, OpenOptions};
+use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
@@ -29,8 +33,16 @@ pub(super) async fn fetch(
     path: &Path,
     within: Duration,
 ) -> Result<(), CacheError> {
-    let outcome = download(source, image, partial, within).await;
-    if outcome.as_ref().is_err_and(|error| error.is_permanent() && !matches!(error, CacheError::Late { .. })) {
+    let mut is_pieced = false;
+    let mut outcome = download(source, image, partial, within, &mut is_pieced).await;
+    if is_pieced && outcome.as_ref().is_err_and(CacheError::is_mismatch) {
+        // What an earlier run left, or what came before a break, may be what is wrong: nobody is blamed for it.
+        tracing::warn!(image = %image.id, "an image that came in pieces is wrong; it is fetched once more from nothing");
+        drop(tokio::fs::remove_file(partial).await);
+        outcome = download(source, image, partial, within, &mut is_pieced).await;
+    }
+    // Only bytes that may be continued are kept, and nothing of a disk that is full.
+    if outcome.as_ref().is_err_and(|error| error.is_permanent() || error.is_mismatch() || error.is_full()) {
         drop(tokio::fs::remove_file(partial).await);
     }
     outcome?;
@@ -45,12 +57,15 @@ async fn download(
     image: &ImageSpec,
     partial: &Path,
     within: Duration,
+    is_pieced: &mut bool,
 ) -> Result<(), CacheError> {
     let mut arriving = Arriving::open(image, partial).await?;
+    *is_pieced = arriving.length > 0;
     let end = Instant::now() + within;
     let mut backoff = Backoff::new(RETRY_FIRST, RETRY_MOST);
     while arriving.length < image.size_bytes {
         let before = arriving.length;
+        *is_pieced |= before > 0;
         let broken = match tokio::time::timeout_at(end, arriving.take(source)).await {
             Ok(Err(Broken::Final(error))) => return Err(error),
             Ok(Err(Broken::Stream(error))) => Some(error),
@@ -90,15 +105,10 @@ impl<'a> Arriving<'a> {
     /// Opens the partial file and reads what it already holds.
     async fn open(image: &'a ImageSpec, partial: &Path) -> Result<Self, CacheError> {
         let failed = "opening the partial image";
-        let mut options = OpenOptions::new();
-        let mut file = options
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(partial)
-            .await
-            .map_err(CacheError::io(failed))?;
+        let mut options = private::options();
+        options.read(true).write(true).create(true).truncate(false);
+        let opened = private::open(&options, partial).map_err(CacheError::io(failed))?;
+        let mut file = File::from_std(opened);
         let (mut length, mut digest, mut chunk) = (0, Sha256::new(), vec![0; READ_CHUNK]);
         loop {
             let n = file.read(&mut chunk).await.map_err(CacheError::io(failed))?;
@@ -106,7 +116,7 @@ impl<'a> Arriving<'a> {
                 break;
             }
             digest.update(&chunk[..n]);
-            length += n as u64;
+            length += octets(n);
         }
         Ok(Self { image, file, length, digest })
     }
@@ -119,7 +129,7 @@ impl<'a> Arriving<'a> {
         };
         while let Some(bytes) = stream.next().await {
             let bytes = bytes.map_err(broken)?;
-            let found = self.length + bytes.len() as u64;
+            let found = self.length + octets(bytes.len());
             if found > self.image.size_bytes {
                 let (id, wanted) = (self.image.id, self.image.size_bytes);
                 return Err(Broken::Final(CacheError::Length { id, wanted, found }));
@@ -142,28 +152,45 @@ impl<'a> Arriving<'a> {
         }
         self.file.flush().await.map_err(CacheError::io("writing the image"))?;
         self.file.sync_all().await.map_err(CacheError::io("syncing the image"))?;
-        inspect(self.image, &mut self.file).await
+        inspect(self.image, self.file).await
     }
 }
 
-/// The header must say what the spec says: the flavor's disk was chosen by it.
-async fn inspect(image: &ImageSpec, file: &mut File) -> Result<(), CacheError> {
-    use tokio::io::AsyncSeekExt;
-    let found = match image.format {
-        DiskFormat::Raw => image.size_bytes,
-        DiskFormat::Qcow2 => {
-            let mut header = Vec::with_capacity(QCOW2_HEADER_BYTES);
-            file.rewind().await.map_err(CacheError::io("reading the image"))?;
-            let mut head = file.take(QCOW2_HEADER_BYTES as u64);
-            head.read_to_end(&mut header).await.map_err(CacheError::io("reading the image"))?;
-            qcow2_inspect(&header).map_err(|source| CacheError::Header { id: image.id, source })?
-        }
-    };
+/// The bytes must be what the spec says: the flavor's disk was chosen by it. Nothing a control plane says
+/// makes a header be believed that reaches other files of this host.
+async fn inspect(image: &ImageSpec, file: File) -> Result<(), CacheError> {
+    let (id, format, length) = (image.id, image.format, image.size_bytes);
+    let file = file.into_std().await;
+    let work = move || iroko_model::image::inspect(format, &mut OnDisk { file, length });
+    let found = tokio::task::spawn_blocking(work).await.map_err(|_| CacheError::Interrupted)?;
+    let found = found.map_err(|fault| match fault {
+        Fault::Bytes(source) => CacheError::Header { id, source },
+        Fault::Read(error) => CacheError::io("reading the image")(error),
+    })?;
     if found == image.virtual_size_bytes {
         return Ok(());
     }
     let message = format!("its disk has {found} bytes, {} were registered", image.virtual_size_bytes);
     Err(CacheError::Header { id: image.id, source: iroko_model::Invalid::new("virtual_size", message) })
+}
+
+struct OnDisk {
+    file: std::fs::File,
+    length: u64,
+}
+
+impl ReadAt for OnDisk {
+    type Error = io::Error;
+    fn length(&self) -> u64 {
+        self.length
+    }
+    fn read_at(&mut self, at: u64, into: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(into, at)
+    }
+}
+
+fn octets(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
 }
 
 fn broken(error: ImageError) -> Broken {

@@ -72,6 +72,18 @@ pub enum CacheError {
         #[source]
         source: Arc<io::Error>,
     },
+    /// The images in use leave no room for it in the cache.
+    #[error(
+        "image {id} of {size_bytes} octets does not fit into the cache of {bound_bytes} octets beside the images in use"
+    )]
+    NoRoom {
+        /// The image.
+        id: ImageId,
+        /// Its length.
+        size_bytes: u64,
+        /// The cache's bound.
+        bound_bytes: u64,
+    },
     /// The download that others waited for was given up by its task.
     #[error("the download was interrupted")]
     Interrupted,
@@ -85,11 +97,22 @@ impl CacheError {
     /// True where another attempt would end the same.
     pub const fn is_permanent(&self) -> bool {
         match self {
-            Self::NotFound(_) | Self::Checksum { .. } | Self::Length { .. } | Self::Header { .. } => true,
-            // The fetch itself has tried again until its time was over.
-            Self::Late { .. } => true,
-            Self::Io { .. } | Self::Interrupted => false,
+            // Ids are never used again, and bytes with the promised checksum never become others.
+            Self::NotFound(_) | Self::Header { .. } => true,
+            // A source can be mended, room be made.
+            Self::Checksum { .. } | Self::Length { .. } | Self::Late { .. } => false,
+            Self::Io { .. } | Self::NoRoom { .. } | Self::Interrupted => false,
         }
+    }
+
+    /// True where the bytes were not those that were promised.
+    pub(crate) const fn is_mismatch(&self) -> bool {
+        matches!(self, Self::Checksum { .. } | Self::Length { .. } | Self::Header { .. })
+    }
+
+    /// True where the host's disk has no room.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull)
     }
 
     /// For the tenant.
@@ -106,6 +129,9 @@ impl CacheError {
             }
             Self::Header { id, source } => format!("image {id} cannot be used: {source}"),
             Self::Io { .. } => "the host could not store the image; an operator finds the cause in its log".into(),
+            Self::NoRoom { id, .. } => format!(
+                "image {id} does not fit into the host's image cache beside the images in use; an operator must make room"
+            ),
             Self::Interrupted => "the host stopped fetching the image".into(),
         }
     }

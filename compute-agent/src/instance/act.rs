@@ -22,7 +22,7 @@ pub(crate) struct Ground<'a> {
 
 pub(crate) async fn take(host: &Host, step: Step, ground: &Ground<'_>) -> Result<(), StepError> {
     match step {
-        Step::Begin | Step::Note | Step::Born => note(host, step, ground).await,
+        Step::Begin | Step::Note | Step::Born | Step::GuestOff => note(host, step, ground).await,
         Step::RebootBegin | Step::RebootHalf | Step::RebootDone | Step::RebootSettle => note(host, step, ground).await,
         Step::MarkFailed => note(host, step, ground).await,
         Step::MakeDisk | Step::MakeSeed | Step::Define | Step::Start => build(host, step, ground).await,
@@ -49,7 +49,8 @@ fn noted(step: Step, spec: &InstanceSpec, ground: &Ground<'_>) -> Record {
     let Some(mut record) = ground.held.record.clone().filter(|_| step != Step::Begin) else { return first() };
     match step {
         Step::Note => record.generation = spec.generation,
-        Step::Born => record.life = Life::Born,
+        Step::Born => (record.life, record.ran, record.guest_off) = (Life::Born, Some(spec.generation), None),
+        Step::GuestOff => record.guest_off = Some(spec.generation),
         Step::RebootBegin => record.reboot = Some(Reboot { target: spec.reboots, phase: RebootPhase::Stopping }),
         Step::RebootHalf => {
             if let Some(reboot) = &mut record.reboot {

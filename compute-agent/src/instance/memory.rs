@@ -44,6 +44,7 @@ pub(crate) struct Memory {
     restart: Backoff,
     last_step: Option<super::state::Step>,
     same_step: u32,
+    asked: bool,
 }
 
 impl Memory {
@@ -63,6 +64,7 @@ impl Memory {
             restart: Backoff::new(RESTART_FIRST, most),
             last_step: None,
             same_step: 0,
+            asked: false,
         }
     }
 
@@ -144,6 +146,17 @@ impl Memory {
         self.asked_first.get_or_insert(now);
         self.asked_last = Some(now);
         self.running_since = None;
+        self.asked = true;
+    }
+
+    /// True where the guest was asked to go down since it was last started.
+    pub(crate) const fn was_asked(&self) -> bool {
+        self.asked
+    }
+
+    /// It starts: nothing was asked of its guest yet.
+    pub(crate) fn started(&mut self) {
+        self.asked = false;
     }
 
     /// No stop is under way (any more).

@@ -2,7 +2,7 @@
 //!
 //! One small file a machine, written whole and atomically *before* the act it permits and removed
 //! last of all. It holds only what cannot be seen on the host: which reboots are done, whether the
-//! guest ever ran, and that building it was given up.
+//! guest ever ran, that it shut itself down, and that building it was given up.
 
 use iroko_model::InstanceId;
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,13 @@ pub struct Record {
     /// The reboot under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reboot: Option<Reboot>,
+    /// The generation at which it was last seen running, without having been asked to go down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ran: Option<u64>,
+    /// The generation at which its guest shut itself down, to stay off. It holds across restarts of the
+    /// hypervisor, which forgets why a domain is off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guest_off: Option<u64>,
     /// Building was given up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<Failure>,
@@ -75,6 +82,17 @@ pub struct Failure {
 impl Record {
     /// A first record.
     pub const fn new(id: InstanceId, generation: u64, image: String, life: Life, reboots: u64) -> Self {
-        Self { version: RECORD_VERSION, id, generation, image, life, reboots, reboot: None, failed: None }
+        Self {
+            version: RECORD_VERSION,
+            id,
+            generation,
+            image,
+            life,
+            reboots,
+            reboot: None,
+            ran: None,
+            guest_off: None,
+            failed: None,
+        }
     }
 }

@@ -8,7 +8,9 @@
 //!                                                                 ─MarkFailed─> Rest(Failed)
 //!   failed mark of this generation: Rest(Failed)        of an older one: Begin
 //!   off, has run: (hold) ─> (ports) ─> Start            off, has run, no disk: Rest(DiskLost)
+//!   shut down by its guest, which ran at this generation, and is to stay off: GuestOff ─> Rest(GuestOff)
 //!   paused: Resume      half started: (wait) ─(overdue)─> Destroy ─> off
+//!   held, no room on the host's disk: Rest(NoRoom) ─(room)─> Resume     wanted stopped: Destroy
 //!   more reboots wanted than done
 //!     running ─RebootBegin─> stopping ─> off ─RebootHalf─> Start ─> running ─RebootDone─> Rest
 //!     off     ─RebootSettle─> ...
@@ -24,8 +26,9 @@
 //!   active ─> Destroy ─> off ─> Undefine ─> RemoveAll ─> Rest(Absent)
 //! ```
 //!
-//! A guest that switches itself off while it is wanted running is started again: what is wanted is
-//! level-triggered and only the API changes it. The task bounds how often.
+//! A machine that went down while it is wanted running is started again, as often as the task's bound allows:
+//! killed, crashed, or off with its host. That its guest shut itself down is a wish, and one of its owner's unless
+//! they said otherwise: it stays off and that is told, until the control plane wants something else.
 
 use super::record::{Life, RebootPhase, Record};
 use crate::hypervisor::DomainState;
@@ -92,6 +95,12 @@ pub struct Facts<'a> {
     pub stop: StopClock,
     /// Building has failed for good in this run of the agent.
     pub given_up: bool,
+    /// A guest that shuts itself down shall stay off.
+    pub stays_off: bool,
+    /// The guest was asked to go down since it last started: that it goes down is no wish of its own.
+    pub asked: bool,
+    /// The host's disk has room for what the machine writes.
+    pub room: bool,
 }
 
 /// The next step.
@@ -101,8 +110,10 @@ pub enum Step {
     Begin,
     /// Note the generation that is acted on.
     Note,
-    /// Note that it runs, before anyone is told.
+    /// Note that it runs, and at which generation, before anyone is told.
     Born,
+    /// Note that its guest shut itself down and stays off, before anyone is told.
+    GuestOff,
     /// Note that a reboot begins.
     RebootBegin,
     /// Note that a rebooting machine was seen off.
@@ -158,6 +169,10 @@ pub enum Rest {
     Failed,
     /// It has run, and its disk is gone: never made anew behind the tenant's back.
     DiskLost,
+    /// Its guest shut itself down and is to stay off.
+    GuestOff,
+    /// Held until the host's disk has room.
+    NoRoom,
     /// No trace is left.
     Absent,
     /// Something is there that nobody named.
@@ -201,10 +216,8 @@ const fn leave(facts: &Facts<'_>) -> Step {
 /// Towards nothing but the record; `None` once there.
 const fn clear(facts: &Facts<'_>) -> Option<Step> {
     match facts.domain {
-        Some(DomainState::Running | DomainState::Paused | DomainState::Starting | DomainState::Stopping) => {
-            Some(Step::Destroy)
-        }
-        Some(DomainState::Off) => Some(Step::Undefine),
+        Some(DomainState::Off | DomainState::ShutDown) => Some(Step::Undefine),
+        Some(_) => Some(Step::Destroy),
         None if facts.litter || facts.disk || facts.seed => Some(Step::RemoveFiles),
         None => None,
     }
@@ -212,20 +225,24 @@ const fn clear(facts: &Facts<'_>) -> Option<Step> {
 
 /// Towards a machine that runs or is off, as wanted.
 fn keep(facts: &Facts<'_>, record: &Record) -> Step {
-    use DomainState::{Off, Paused, Running, Starting, Stopping};
+    use DomainState::{NoRoom, Off, Paused, Running, ShutDown, Starting, Stopping};
     match (facts.want, facts.domain) {
         // It never ran: there is no guest to ask, and nothing of it to lose.
         (Want::Running | Want::Stopped, Some(Starting)) if facts.start_overdue => Step::Destroy,
         (Want::Running | Want::Stopped, Some(Starting)) => Step::Rest(Rest::AwaitStart),
         (Want::Running, Some(Running)) => running(facts, record),
         (Want::Running, Some(Paused)) if !is_stopping(record) => Step::Resume,
+        // It goes on where it may. Where it may not, no guest can obey: only switching it off stops it.
+        (Want::Running | Want::Stopped, Some(NoRoom)) if facts.room => Step::Resume,
+        (Want::Running, Some(NoRoom)) if !is_stopping(record) => Step::Rest(Rest::NoRoom),
+        (Want::Running | Want::Stopped, Some(NoRoom)) => Step::Destroy,
         (Want::Running, Some(Paused | Stopping)) => halt(facts, record),
-        (Want::Running, Some(Off) | None) => off(facts, record),
+        (Want::Running, Some(Off | ShutDown) | None) => guest_off(facts, record).unwrap_or_else(|| off(facts, record)),
         (Want::Stopped, Some(Running)) if record.life == Life::Building => Step::Born,
         (Want::Stopped, Some(Running | Paused | Stopping)) => halt(facts, record),
-        (Want::Stopped, Some(Off)) if reboot_open(facts, record) => Step::RebootSettle,
-        (Want::Stopped, Some(Off)) if record.life == Life::Born && !facts.disk => Step::Rest(Rest::DiskLost),
-        (Want::Stopped, Some(Off)) => prepare(facts, record).unwrap_or(Step::Rest(Rest::Stopped)),
+        (Want::Stopped, Some(Off | ShutDown)) if reboot_open(facts, record) => Step::RebootSettle,
+        (Want::Stopped, Some(Off | ShutDown)) if record.life == Life::Born && !facts.disk => Step::Rest(Rest::DiskLost),
+        (Want::Stopped, Some(Off | ShutDown)) => prepare(facts, record).unwrap_or(Step::Rest(Rest::Stopped)),
         (Want::Stopped, None) => prepare(facts, record).unwrap_or(Step::Define),
         (Want::Gone, _) => vanish(facts),
         (Want::AsItIs, _) => leave(facts),
@@ -240,7 +257,22 @@ fn running(facts: &Facts<'_>, record: &Record) -> Step {
         Some(reboot) if reboot.phase == RebootPhase::Starting => Step::RebootDone,
         Some(_) => halt(facts, record),
         None if facts.reboots > record.reboots => Step::RebootBegin,
+        None if record.ran != Some(facts.generation) && !facts.asked => Step::Born,
         None => Step::Rest(Rest::Running),
+    }
+}
+
+/// What there is to do where the guest's own will keeps the machine off; `None` where it does not. It counts
+/// only at the generation at which it ran: whoever asks for anything later is heard.
+fn guest_off(facts: &Facts<'_>, record: &Record) -> Option<Step> {
+    let now = Some(facts.generation);
+    if !facts.stays_off || record.reboot.is_some() || facts.reboots > record.reboots || record.ran != now {
+        return None;
+    }
+    match facts.domain {
+        _ if record.guest_off == now => Some(Step::Rest(Rest::GuestOff)),
+        Some(DomainState::ShutDown) => Some(Step::GuestOff),
+        _ => None,
     }
 }
 

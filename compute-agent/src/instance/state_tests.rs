@@ -5,13 +5,15 @@ use super::*;
 use iroko_model::InstanceId;
 
 const WANTS: [Want; 4] = [Want::Running, Want::Stopped, Want::Gone, Want::AsItIs];
-const DOMAINS: [Option<DomainState>; 6] = [
+const DOMAINS: [Option<DomainState>; 8] = [
     None,
     Some(DomainState::Off),
     Some(DomainState::Running),
     Some(DomainState::Paused),
     Some(DomainState::Starting),
     Some(DomainState::Stopping),
+    Some(DomainState::NoRoom),
+    Some(DomainState::ShutDown),
 ];
 const PORTS: [Ports; 3] = [Ports::Ready, Ports::Waiting, Ports::Overdue];
 const STOPS: [StopClock; 3] = [StopClock::Due, StopClock::Asked, StopClock::Overdue];
@@ -29,6 +31,9 @@ fn records() -> Vec<Option<Record>> {
         for phase in [RebootPhase::Stopping, RebootPhase::Starting] {
             records.push(Some(Record { reboot: Some(Reboot { target: 2, phase }), ..base(life) }));
         }
+    }
+    for (ran, guest_off) in [(Some(1), Some(1)), (Some(2), None), (Some(2), Some(2))] {
+        records.push(Some(Record { ran, guest_off, ..base(Life::Born) }));
     }
     for generation in [1, 2] {
         let failed = Some(Failure { generation, reason: String::new() });
@@ -50,6 +55,8 @@ struct World {
     ports: Ports,
     stop: StopClock,
     given_up: bool,
+    stays_off: bool,
+    room: bool,
 }
 
 impl World {
@@ -67,6 +74,9 @@ impl World {
             ports: self.ports,
             stop: self.stop,
             given_up: self.given_up,
+            stays_off: self.stays_off,
+            asked: false,
+            room: self.room,
         })
     }
 
@@ -82,7 +92,11 @@ impl World {
                 self.given_up = false;
             }
             Step::Note => self.record().generation = 2,
-            Step::Born => self.record().life = Life::Born,
+            Step::Born => {
+                let record = self.record();
+                (record.life, record.ran, record.guest_off) = (Life::Born, Some(2), None);
+            }
+            Step::GuestOff => self.record().guest_off = Some(2),
             Step::RebootBegin => {
                 self.record().reboot = Some(Reboot { target: self.reboots, phase: RebootPhase::Stopping })
             }
@@ -100,7 +114,8 @@ impl World {
             Step::MakeSeed => self.seed = true,
             Step::Define => self.domain = Some(DomainState::Off),
             Step::Start | Step::Resume => self.domain = Some(DomainState::Running),
-            Step::Shutdown | Step::Destroy => self.domain = Some(DomainState::Off),
+            Step::Shutdown => self.domain = Some(DomainState::ShutDown),
+            Step::Destroy => self.domain = Some(DomainState::Off),
             Step::Undefine => self.domain = None,
             Step::RemoveFiles => (self.disk, self.seed) = (false, false),
             Step::RemoveAll => (self.disk, self.seed, self.record) = (false, false, None),
@@ -117,8 +132,8 @@ fn worlds() -> Vec<World> {
             for record in records() {
                 for ports in PORTS {
                     for stop in STOPS {
-                        for bits in 0..32 {
-                            let flag = |n: u32| FLAGS[(bits >> n & 1) as usize];
+                        for bits in 0..64usize {
+                            let flag = |n: u32| FLAGS[bits >> n & 1];
                             worlds.push(World {
                                 want,
                                 reboots: 1 + u64::from(flag(0)),
@@ -130,6 +145,9 @@ fn worlds() -> Vec<World> {
                                 stop,
                                 given_up: flag(3),
                                 start_overdue: flag(4),
+                                stays_off: flag(5),
+                                // Only one state of a domain asks for it.
+                                room: flag(4),
                             });
                         }
                     }
@@ -164,6 +182,15 @@ fn every_world_comes_to_rest_where_it_should() {
             // Only where a start is under way, and only until it has had its time.
             _ if rest == Rest::AwaitStart => {
                 assert!(first.domain == Some(DomainState::Starting) && !first.start_overdue, "{first:?}");
+                continue;
+            }
+            // Only where it was its guest's wish, of this generation.
+            Want::Running if rest == Rest::GuestOff => {
+                assert!(first.stays_off && first.record.as_ref().unwrap().ran == Some(2), "{first:?}");
+                continue;
+            }
+            Want::Running if rest == Rest::NoRoom => {
+                assert!(first.domain == Some(DomainState::NoRoom) && !first.room, "{first:?}");
                 continue;
             }
             Want::Running => {
@@ -201,7 +228,8 @@ fn what_must_never_happen() {
 
 #[test]
 fn the_arrows_of_the_diagram() {
-    let record = Record::new(InstanceId::new(), 2, String::new(), Life::Born, 1);
+    let record = Record { ran: Some(2), ..Record::new(InstanceId::new(), 2, String::new(), Life::Born, 1) };
+    let off = Some(DomainState::ShutDown);
     let well = World {
         want: Want::Running,
         reboots: 1,
@@ -213,7 +241,10 @@ fn the_arrows_of_the_diagram() {
         stop: StopClock::Due,
         given_up: false,
         start_overdue: false,
+        stays_off: true,
+        room: true,
     };
+    let noted = Some(Record { guest_off: Some(2), ..record.clone() });
     let building = Some(Record { life: Life::Building, ..record.clone() });
     let fresh = World { domain: None, record: building.clone(), disk: false, seed: false, ..well.clone() };
     let table = [
@@ -226,6 +257,18 @@ fn the_arrows_of_the_diagram() {
         (World { domain: Some(DomainState::Starting), ..well.clone() }, Step::Rest(Rest::AwaitStart)),
         (World { domain: Some(DomainState::Starting), start_overdue: true, ..well.clone() }, Step::Destroy),
         (World { domain: Some(DomainState::Off), ..well.clone() }, Step::Start),
+        (World { domain: off, ..well.clone() }, Step::GuestOff),
+        (World { domain: off, stays_off: false, ..well.clone() }, Step::Start),
+        (World { domain: off, record: Some(Record { ran: Some(1), ..record.clone() }), ..well.clone() }, Step::Start),
+        (World { domain: off, want: Want::Stopped, ..well.clone() }, Step::Rest(Rest::Stopped)),
+        (World { domain: off, want: Want::Gone, ..well.clone() }, Step::Undefine),
+        (World { record: noted.clone(), domain: off, ..well.clone() }, Step::Rest(Rest::GuestOff)),
+        (World { record: noted, domain: Some(DomainState::Off), ..well.clone() }, Step::Rest(Rest::GuestOff)),
+        (World { record: Some(Record { ran: None, ..record.clone() }), ..well.clone() }, Step::Born),
+        (World { domain: Some(DomainState::NoRoom), ..well.clone() }, Step::Resume),
+        (World { domain: Some(DomainState::NoRoom), room: false, ..well.clone() }, Step::Rest(Rest::NoRoom)),
+        (World { domain: Some(DomainState::NoRoom), room: false, want: Want::Stopped, ..well.clone() }, Step::Destroy),
+        (World { domain: Some(DomainState::NoRoom), want: Want::Stopped, ..well.clone() }, Step::Resume),
         (World { domain: Some(DomainState::Off), disk: false, ..well.clone() }, Step::Rest(Rest::DiskLost)),
         (World { domain: None, ports: Ports::Overdue, ..well.clone() }, Step::Rest(Rest::AwaitPorts)),
         (World { want: Want::Stopped, ..well.clone() }, Step::Shutdown),

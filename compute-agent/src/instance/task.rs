@@ -12,16 +12,23 @@ use super::state::{self, Facts, Ports, Rest, Step, Want};
 use crate::host::{Host, Wanted};
 use crate::hypervisor::DomainState;
 use crate::storage::Held;
-use iroko_agent_link::wire::{InstanceObservation, InstanceSpec, OrphanObservation};
+use iroko_agent_link::wire::{Condition, InstanceObservation, InstanceSpec, OrphanObservation};
 use iroko_model::InstanceId;
-use iroko_model::instance::{ObservedState, Power};
+use iroko_model::instance::{ObservedState, OnGuestShutdown, Power};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 const PORTS_NEVER_CAME: &str = "the host's network did not get ready for this machine in time";
-const RESTARTS: &str = "the machine switched itself off; it is wanted running and starts again in a moment";
+const RESTARTS: &str = "it went down and is wanted running; it starts again in a moment";
+const GUEST_RESTARTS: &str = "its guest shut itself down; it starts again in a moment (on_guest_shutdown)";
+const GUEST_OFF: &str = "its guest shut itself down; start it to run it again (on_guest_shutdown)";
+const NO_ROOM: &str = "the host's disk is full: the instance is held and goes on by itself when an operator has made room; \
+                       it can be stopped or deleted meanwhile";
+/// How often a host without room is looked at for a machine that waits for it.
+const ROOM_LOOK: Duration = Duration::from_secs(3);
 const DISK_LOST: &str = "the machine's disk is missing on its host; an operator must restore it";
 const AWAITS_START: &str = "a start of the machine that was interrupted is waited for, then made again";
 const AWAITS_PORTS: &str = "waits for the host's network";
@@ -71,6 +78,7 @@ struct Seen {
     generation: u64,
     domain: Option<DomainState>,
     held: Held,
+    room: bool,
 }
 
 enum Pass {
@@ -114,7 +122,7 @@ impl Machine {
         if seen.want != Want::AsItIs || is_nothing(&seen) {
             self.tell_orphan(false, false, None);
         }
-        if matches!(seen.domain, None | Some(DomainState::Off)) {
+        if matches!(seen.domain, None | Some(DomainState::Off | DomainState::ShutDown)) {
             self.memory.stopped();
         }
         let (step, clock) = self.decide(&seen);
@@ -146,10 +154,12 @@ impl Machine {
         };
         let held = self.host.storage.look(self.id).await?;
         let domain = self.host.hypervisor.state(self.id).await?;
+        // Only a machine that waits for room makes anybody measure it.
+        let room = domain != Some(DomainState::NoRoom) || self.host.storage.has_room(self.id).await?;
         let known = spec.as_ref().map(|spec| spec.generation).or(self.generation);
         let generation = known.or(held.record.as_ref().map(|record| record.generation));
         self.generation = generation;
-        Ok(Some(Seen { spec, want, generation: generation.unwrap_or(0), domain, held }))
+        Ok(Some(Seen { spec, want, generation: generation.unwrap_or(0), domain, held, room }))
     }
 
     fn decide(&mut self, seen: &Seen) -> (Step, Option<Instant>) {
@@ -170,6 +180,9 @@ impl Machine {
             ports: if ready { Ports::Ready } else { Ports::Waiting },
             stop,
             given_up: self.memory.given_up.is_some(),
+            stays_off: seen.spec.as_ref().is_some_and(|spec| spec.on_guest_shutdown == OnGuestShutdown::StayOff),
+            asked: self.memory.was_asked(),
+            room: seen.room,
         };
         let step = state::next(&facts);
         // The patience for ports is counted only while nothing but the ports is missing.
@@ -192,21 +205,32 @@ impl Machine {
             Rest::AwaitPorts => (ObservedState::Preparing, Some(AWAITS_PORTS.to_owned())),
             Rest::Failed => (ObservedState::Failed, failure(seen)),
             Rest::DiskLost => (ObservedState::Failed, Some(DISK_LOST.to_owned())),
+            Rest::GuestOff => (ObservedState::Stopped, Some(GUEST_OFF.to_owned())),
+            Rest::NoRoom => (ObservedState::Running, Some(NO_ROOM.to_owned())),
             Rest::Absent => (ObservedState::Absent, None),
             Rest::Orphan => return self.orphan(seen),
         };
         match rest {
             Rest::Running => self.memory.seen_running(),
-            Rest::Stopped | Rest::Failed => self.memory.well(),
+            Rest::Stopped | Rest::Failed | Rest::GuestOff => self.memory.well(),
             _ => {}
         }
-        self.report(seen, state, reason);
+        let condition = match rest {
+            Rest::GuestOff => Some(Condition::GuestShutdown),
+            Rest::NoRoom => Some(Condition::HostDiskFull),
+            _ => None,
+        };
+        self.tell(seen, state, reason, condition);
         if rest == Rest::Absent {
             return Pass::Gone;
         }
         self.mailbox.rest(Some(Rested { domain: seen.domain, spec: seen.spec.clone() }));
         let life = seen.held.record.as_ref().map_or(Life::Building, |record| record.life);
-        let until = if rest == Rest::AwaitPorts { self.memory.ports_until(life, &self.host.config) } else { clock };
+        let until = match rest {
+            Rest::AwaitPorts => self.memory.ports_until(life, &self.host.config),
+            Rest::NoRoom => Some(Instant::now() + ROOM_LOOK),
+            _ => clock,
+        };
         Pass::Rest { until, ports: rest == Rest::AwaitPorts }
     }
 
@@ -230,7 +254,8 @@ impl Machine {
             self.mailbox.rest(Some(Rested { domain: seen.domain, spec: seen.spec.clone() }));
             return Pass::Rest { until: Some(hold.until), ports: false };
         }
-        if step == Step::Start && is_born(seen) && !is_rebooting(seen) && self.memory.hold_restart(RESTARTS) {
+        let why = if seen.domain == Some(DomainState::ShutDown) { GUEST_RESTARTS } else { RESTARTS };
+        if step == Step::Start && is_born(seen) && !is_rebooting(seen) && self.memory.hold_restart(why) {
             return Pass::Again;
         }
         // A step tried again stays under the word and reason of its failure until it succeeds.
@@ -280,13 +305,16 @@ impl Machine {
             Step::Shutdown => self.memory.asked_to_stop(),
             Step::Begin => self.memory.given_up = None,
             Step::RemoveAll => tracing::info!("removed"),
-            Step::Start => tracing::info!(generation = seen.generation, "started"),
+            Step::Start => {
+                self.memory.started();
+                tracing::info!(generation = seen.generation, "started");
+            }
+            Step::GuestOff => tracing::info!("its guest shut itself down; it stays off"),
             _ => {}
         }
         if step != Step::Shutdown && self.memory.repeats(step) {
             tracing::warn!(?step, "taken again and again without a change");
-            self.memory
-                .hold_retry(shown(step, seen).unwrap_or(ObservedState::Preparing), "the host keeps trying".into());
+            self.memory.hold_retry(shown(step, seen).unwrap_or(as_seen(seen)), "the host keeps trying".into());
         }
         Pass::Again
     }
@@ -307,7 +335,7 @@ impl Machine {
                 return Pass::Again;
             }
         }
-        self.memory.hold_retry(shown(step, seen).unwrap_or(ObservedState::Preparing), public);
+        self.memory.hold_retry(shown(step, seen).unwrap_or(as_seen(seen)), public);
         Pass::Again
     }
 
@@ -318,7 +346,17 @@ impl Machine {
         Pass::Rest { until: self.memory.hold.take().map(|hold| hold.until), ports: false }
     }
 
+    /// A machine that is held for want of room is told so, whatever is tried meanwhile.
     fn report(&self, seen: &Seen, state: ObservedState, reason: Option<String>) {
+        match seen.domain {
+            Some(DomainState::NoRoom) if state == ObservedState::Running => {
+                self.tell(seen, state, Some(NO_ROOM.to_owned()), Some(Condition::HostDiskFull));
+            }
+            _ => self.tell(seen, state, reason, None),
+        }
+    }
+
+    fn tell(&self, seen: &Seen, state: ObservedState, reason: Option<String>, condition: Option<Condition>) {
         // Of what nobody named only that is told.
         if seen.want == Want::AsItIs || seen.spec.is_none() && self.generation.is_none() {
             return;
@@ -330,6 +368,7 @@ impl Machine {
             state,
             reboots,
             reason,
+            condition,
         });
     }
 
@@ -359,6 +398,18 @@ fn is_rebooting(seen: &Seen) -> bool {
 
 fn failure(seen: &Seen) -> Option<String> {
     record(seen).and_then(|record| record.failed.as_ref()).map(|failure| failure.reason.clone())
+}
+
+/// What the world is told of a machine where a step towards something else failed: what it does now.
+fn as_seen(seen: &Seen) -> ObservedState {
+    match seen.domain {
+        Some(DomainState::Running | DomainState::Paused | DomainState::NoRoom) if is_born(seen) => {
+            ObservedState::Running
+        }
+        Some(DomainState::Stopping) => ObservedState::Stopping,
+        Some(DomainState::Off | DomainState::ShutDown) if seen.want == Want::Stopped => ObservedState::Stopped,
+        _ => ObservedState::Preparing,
+    }
 }
 
 /// What the world is told while a step is taken; `None` where it changes nothing to be seen.

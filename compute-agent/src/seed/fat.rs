@@ -27,15 +27,15 @@ impl TimeProvider for Epoch {
 static EPOCH: Epoch = Epoch;
 
 /// A volume with this label and these files in its root.
-pub(super) fn volume(label: &[u8; 11], files: &[(&str, String)]) -> io::Result<Vec<u8>> {
-    let content: usize = files.iter().map(|(_, text)| text.len().next_multiple_of(4096)).sum();
+pub(super) fn volume(label: &[u8; 11], files: &[(&str, Vec<u8>)]) -> io::Result<Vec<u8>> {
+    let content: usize = files.iter().map(|(_, bytes)| bytes.len().next_multiple_of(4096)).sum();
     let mut disk = Cursor::new(vec![0u8; (content + OVERHEAD).max(SIZE_MIN).next_multiple_of(SECTOR)]);
     fatfs::format_volume(&mut disk, FormatVolumeOptions::new().volume_label(*label).volume_id(VOLUME_ID))?;
     {
         let system = FileSystem::new(&mut disk, FsOptions::new().time_provider(&EPOCH))?;
-        for (name, text) in files {
+        for (name, bytes) in files {
             let mut file = system.root_dir().create_file(name)?;
-            file.write_all(text.as_bytes())?;
+            file.write_all(bytes)?;
         }
         system.unmount()?;
     }
@@ -49,15 +49,18 @@ mod tests {
 
     #[test]
     fn files_come_back_and_bytes_are_the_same() {
-        let files =
-            [("meta-data", "a: b\n".to_owned()), ("network-config", "x".repeat(300_000)), ("user-data", String::new())];
+        let files = [
+            ("meta-data", b"a: b\n".to_vec()),
+            ("network-config", vec![b'x'; 300_000]),
+            ("user-data", vec![0x1f, 0x8b, 0xff]),
+        ];
         let bytes = volume(b"CIDATA     ", &files).unwrap();
         assert_eq!(bytes, volume(b"CIDATA     ", &files).unwrap());
         let system = FileSystem::new(Cursor::new(bytes), FsOptions::new()).unwrap();
         assert_eq!(system.volume_label(), "CIDATA");
         for (name, text) in &files {
-            let mut found = String::new();
-            system.root_dir().open_file(name).unwrap().read_to_string(&mut found).unwrap();
+            let mut found = vec![];
+            system.root_dir().open_file(name).unwrap().read_to_end(&mut found).unwrap();
             assert_eq!(&found, text, "{name}");
         }
     }

@@ -1,7 +1,7 @@
 //! The cloud-init seed of a machine: data source NoCloud, a small FAT volume labelled `CIDATA`.
 //!
 //! [`text`] writes the three files (pure), [`fat`] packs them; the same spec gives the same bytes.
-//! The tenant's user data goes in as it came, and SSH keys go beside it in the meta data, so that
+//! The tenant's user data goes in as it came or decoded, and SSH keys go beside it in the meta data, so that
 //! they work whatever the user data is.
 //! Format: <https://cloudinit.readthedocs.io/en/latest/reference/datasources/nocloud.html>.
 
@@ -31,9 +31,9 @@ pub fn image(spec: &InstanceSpec) -> Result<Vec<u8>, SeedError> {
         return Err(SeedError::TooLong);
     }
     let files = [
-        ("meta-data", text::meta_data(spec)),
+        ("meta-data", text::meta_data(spec).into_bytes()),
         ("user-data", user_data),
-        ("network-config", text::network_config(spec)),
+        ("network-config", text::network_config(spec).into_bytes()),
     ];
     Ok(fat::volume(b"CIDATA     ", &files)?)
 }

@@ -2,6 +2,7 @@
 //! quoting by hand; only the tenant's user data is passed through as it is.
 
 use iroko_agent_link::wire::{InstanceSpec, NicAddress, NicSpec};
+use iroko_model::user_data::for_guest;
 use serde_json::{Map, Value, json};
 
 /// Ends user data of our own making, which only says "nothing to do".
@@ -18,23 +19,34 @@ pub(super) fn meta_data(spec: &InstanceSpec) -> String {
     pretty(&data)
 }
 
-/// `user-data`: the tenant's, to the letter.
-pub(super) fn user_data(spec: &InstanceSpec) -> String {
-    spec.user_data.clone().filter(|data| !data.is_empty()).unwrap_or_else(|| NO_USER_DATA.to_owned())
+/// `user-data`: the tenant's, to the letter, or what it is base64 of ([`iroko_model::user_data`]).
+pub(super) fn user_data(spec: &InstanceSpec) -> Vec<u8> {
+    let sent = spec.user_data.as_deref().filter(|data| !data.is_empty());
+    sent.map_or_else(|| NO_USER_DATA.as_bytes().to_vec(), |data| for_guest(data, spec.user_data_is_base64))
 }
 
 /// `network-config` in version 2: interfaces found by MAC address. IPv4 comes by DHCP, which also
 /// tells gateway, resolvers and MTU; IPv6 is written down, since routers announce no addresses.
+///
+/// Each interface gets a name. Without one, only netplan finds it by its address: what cloud-init writes for
+/// ifupdown and sysconfig (seen with 20.4.1, of Debian 11), and for systemd-networkd (seen with 22.4.2, of Debian
+/// 12), is for an interface that is called like the key, and the guest has no network. The name is none that a
+/// kernel or udev gives, so that two interfaces never want each other's.
 pub(super) fn network_config(spec: &InstanceSpec) -> String {
     let ethernets: Map<String, Value> =
-        spec.nics.iter().enumerate().map(|(n, nic)| (format!("nic{n}"), ethernet(n, nic))).collect();
+        spec.nics.iter().enumerate().map(|(n, nic)| (name(n), ethernet(n, nic))).collect();
     pretty(&json!({ "version": 2, "ethernets": ethernets }))
+}
+
+fn name(number: usize) -> String {
+    format!("nic{number}")
 }
 
 fn ethernet(number: usize, nic: &NicSpec) -> Value {
     let is_v4 = |address: &&NicAddress| address.address.is_ipv4();
     let mut config = json!({
         "match": { "macaddress": nic.mac.to_string() },
+        "set-name": name(number),
         "mtu": nic.mtu,
         "dhcp4": nic.addresses.iter().any(|address| is_v4(&address)),
     });

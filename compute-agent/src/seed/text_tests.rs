@@ -52,6 +52,8 @@ fn spec() -> InstanceSpec {
         ],
         ssh_keys: vec!["ssh-ed25519 AAAA \"ama\"@lome".into()],
         user_data: Some("#!/bin/sh\necho hi\n".into()),
+        user_data_is_base64: false,
+        on_guest_shutdown: Default::default(),
     }
 }
 
@@ -60,9 +62,13 @@ fn the_three_files() {
     let spec = spec();
     insta::assert_snapshot!(meta_data(&spec));
     insta::assert_snapshot!(network_config(&spec));
-    assert_eq!(user_data(&spec), "#!/bin/sh\necho hi\n", "to the letter");
+    assert_eq!(user_data(&spec), b"#!/bin/sh\necho hi\n", "to the letter");
+    let gzip = Some("H4sIAAAA".to_owned());
+    assert_eq!(user_data(&InstanceSpec { user_data: gzip, ..spec.clone() }), [0x1f, 0x8b, 8, 0, 0, 0]);
+    let binary = InstanceSpec { user_data: Some("AP8=".to_owned()), user_data_is_base64: true, ..spec.clone() };
+    assert_eq!(user_data(&binary), [0, 0xff]);
     for nothing in [None, Some(String::new())] {
-        assert_eq!(user_data(&InstanceSpec { user_data: nothing, ..spec.clone() }), "#cloud-config\n{}\n");
+        assert_eq!(user_data(&InstanceSpec { user_data: nothing, ..spec.clone() }), b"#cloud-config\n{}\n");
     }
 }
 

@@ -6,13 +6,17 @@ use super::{Held, MachineFiles, Storage, StorageError};
 use crate::disk;
 use crate::faults::{Faults, Injected};
 use crate::instance::record::Record;
-use iroko_agent_link::wire::InstanceSpec;
+use iroko_agent_link::wire::{DiskRoom, InstanceSpec};
 use iroko_model::InstanceId;
 use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+/// Size of a simulated disk.
+const TOTAL_MIB: u64 = 1 << 20;
 
 /// The disk of a simulated host.
 #[derive(Debug, Default)]
@@ -21,9 +25,15 @@ pub struct FakeStorage {
     consoles: Mutex<HashMap<InstanceId, Vec<u8>>>,
     faults: Arc<Faults>,
     disk_latency: Duration,
+    is_full: AtomicBool,
 }
 
 impl FakeStorage {
+    /// The disk has no room, or has some again.
+    pub fn full(&self, is_full: bool) {
+        self.is_full.store(is_full, Ordering::SeqCst);
+    }
+
     /// An empty disk.
     pub fn new() -> Self {
         Self::default()
@@ -99,6 +109,9 @@ impl Storage for FakeStorage {
     async fn make_disk(&self, spec: &InstanceSpec) -> Result<(), StorageError> {
         disk::size_bytes(spec.image.virtual_size_bytes, spec.resources.disk_gib)
             .map_err(|needed_gib| StorageError::DiskTooSmall { needed_gib, has_gib: spec.resources.disk_gib })?;
+        if self.is_full.load(Ordering::SeqCst) {
+            return Err(StorageError::Full { free_mib: 0, kept_mib: 1 });
+        }
         if !self.disk_latency.is_zero() {
             tokio::time::sleep(self.disk_latency).await;
         }
@@ -140,6 +153,15 @@ impl Storage for FakeStorage {
 
     async fn tidy(&self) -> Result<(), StorageError> {
         Ok(())
+    }
+
+    async fn room(&self) -> Result<DiskRoom, StorageError> {
+        let is_full = self.is_full.load(Ordering::SeqCst);
+        Ok(DiskRoom { total_mib: TOTAL_MIB, free_mib: if is_full { 0 } else { TOTAL_MIB / 2 }, is_full })
+    }
+
+    async fn has_room(&self, _: InstanceId) -> Result<bool, StorageError> {
+        Ok(!self.is_full.load(Ordering::SeqCst))
     }
 
     fn files(&self, spec: &InstanceSpec) -> MachineFiles {

@@ -6,6 +6,9 @@
 //!                                      disk.qcow2 seed.img console.log console.log.1
 //!                                      *.tmp          half-made; does not count, is made anew
 //! ```
+//!
+//! A seed may hold a tenant's secrets, a disk holds all of them: nobody else of the host reads them. libvirt
+//! hands them to the emulator's user, who passes through the directories and lists none.
 
 use super::{Held, MachineFiles, Storage, StorageError};
 use crate::config::Config;
@@ -14,12 +17,12 @@ use crate::disk::{self, QemuImg};
 use crate::image::ImageCache;
 use crate::instance::record::{Life, RECORD_VERSION, Record};
 use iroko_agent_link::agent::ImageSource;
-use iroko_agent_link::wire::{ConsoleLog, InstanceSpec};
+use iroko_agent_link::wire::{ConsoleLog, DiskRoom, InstanceSpec};
+use iroko_daemon::private;
 use iroko_model::InstanceId;
 use std::collections::HashSet;
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,11 +33,11 @@ const DISK: &str = "disk.qcow2";
 const SEED: &str = "seed.img";
 const CONSOLE: &str = "console.log";
 const GIB: u64 = 1 << 30;
-/// A seed may hold a tenant's secrets, a disk holds all of them: nobody else of the host reads them.
-/// libvirt hands disk and seed to the emulator's user while the machine runs.
-const FILE_MODE: u32 = 0o600;
-/// The emulator's user must reach its files and need not list others'.
-const DIRECTORY_MODE: u32 = 0o711;
+const MIB: u64 = 1 << 20;
+/// Free room is told in these steps, in MiB.
+const ROOM_STEP_MIB: u64 = 256;
+/// What must be free before a machine that was held for want of room goes on, so that it is not held again at once.
+const ROOM_TO_GO_ON: u64 = 16 * MIB;
 
 /// Machines and images below one directory.
 pub struct LocalStorage {
@@ -43,7 +46,8 @@ pub struct LocalStorage {
     qemu_img: QemuImg,
     /// Bounds the children; who waits for an image does not hold up who has one.
     builds: Semaphore,
-    image_cache_bytes: u64,
+    /// What is kept free of the disk.
+    kept_mib: u64,
     console_max_bytes: u64,
 }
 
@@ -53,21 +57,33 @@ impl LocalStorage {
         let failed = |e| StorageError::io("making the state directory", e);
         let state_dir = std::path::absolute(&config.state_dir).map_err(failed)?;
         let instances = state_dir.join("instances");
-        fs::create_dir_all(&instances).map_err(failed)?;
+        private::passage(&instances).map_err(failed)?;
+        tighten(&instances).map_err(failed)?;
         let within = Duration::from_secs(config.image_timeout_s);
-        let cache = ImageCache::open(state_dir.join("images"), images, within, config.concurrent_downloads);
+        let bound = config.image_cache_gib.saturating_mul(GIB);
+        let cache = ImageCache::open(state_dir.join("images"), images, within, config.concurrent_downloads, bound);
         Ok(Self {
             instances,
             cache: Arc::new(cache.map_err(failed)?),
             qemu_img: QemuImg { program: config.qemu_img.clone(), timeout: Duration::from_secs(config.disk_timeout_s) },
             builds: Semaphore::new(config.concurrent_builds.max(1)),
-            image_cache_bytes: config.image_cache_gib.saturating_mul(GIB),
+            kept_mib: config.keep_free_mib,
             console_max_bytes: config.console_max_kib.saturating_mul(1024),
         })
     }
 
     fn directory(&self, id: InstanceId) -> PathBuf {
         self.instances.join(id.to_string())
+    }
+
+    /// File names of the images that disks stand on, or will.
+    async fn in_use(&self) -> Result<HashSet<String>, StorageError> {
+        let instances = self.instances.clone();
+        let images = move || {
+            let image = |id: InstanceId| Ok(read_record(id, &instances.join(id.to_string()))?.map(|r| r.image));
+            list(&instances)?.into_iter().filter_map(|id| image(id).transpose()).collect()
+        };
+        blocking("looking at the machines' files", images).await
     }
 }
 
@@ -106,15 +122,21 @@ impl Storage for LocalStorage {
     async fn make_disk(&self, spec: &InstanceSpec) -> Result<(), StorageError> {
         let size = disk::size_bytes(spec.image.virtual_size_bytes, spec.resources.disk_gib)
             .map_err(|needed_gib| StorageError::DiskTooSmall { needed_gib, has_gib: spec.resources.disk_gib })?;
-        let image = self.cache.get(&spec.image).await?;
+        let DiskRoom { free_mib, is_full, .. } = self.room().await?;
+        if is_full {
+            return Err(StorageError::Full { free_mib, kept_mib: self.kept_mib });
+        }
+        let image = self.cache.get(&spec.image, &self.in_use().await?).await?;
         let path = self.directory(spec.id).join(DISK);
         let partial = temporary(&path);
         let _permit = self.builds.acquire().await;
         let made = self.qemu_img.create_overlay(&partial, image.path(), spec.image.format, size).await;
-        made.map_err(StorageError::QemuImg)?;
+        if let Err(error) = made {
+            drop(tokio::fs::remove_file(&partial).await);
+            return Err(StorageError::QemuImg(error));
+        }
         blocking("naming the machine's disk", move || {
             let file = File::open(&partial)?;
-            file.set_permissions(Permissions::from_mode(FILE_MODE))?;
             file.sync_all()?;
             fs::rename(&partial, &path)?;
             sync_parent(&path)
@@ -151,22 +173,33 @@ impl Storage for LocalStorage {
 
     async fn tidy(&self) -> Result<(), StorageError> {
         let (instances, max) = (self.instances.clone(), self.console_max_bytes);
-        let in_use = blocking("tidying the machines' files", move || {
-            let ids = list(&instances)?;
-            let mut in_use = HashSet::new();
-            for id in ids {
-                let directory = instances.join(id.to_string());
-                console::cut(&directory.join(CONSOLE), max, ConsoleLog::MAX_BYTES)?;
-                in_use.extend(read_record(id, &directory)?.map(|record| record.image));
-            }
-            Ok(in_use)
+        let cut = blocking("tidying the machines' files", move || {
+            let cut = |id: &InstanceId| {
+                console::cut(&instances.join(id.to_string()).join(CONSOLE), max, ConsoleLog::MAX_BYTES)
+            };
+            // One that cannot be cut, its disk being full, holds up no other and no image.
+            list(&instances)?.iter().map(cut).rfind(Result::is_err).unwrap_or(Ok(()))
         })
-        .await?;
-        let (cache, bound) = (self.cache.clone(), self.image_cache_bytes);
-        for name in blocking("evicting images", move || cache.evict(&in_use, bound)).await? {
-            tracing::info!(image = name, "evicted an unused image");
-        }
-        Ok(())
+        .await;
+        let (cache, in_use) = (self.cache.clone(), self.in_use().await?);
+        blocking("evicting images", move || cache.evict(&in_use)).await?;
+        cut
+    }
+
+    async fn room(&self) -> Result<DiskRoom, StorageError> {
+        let (path, kept_mib) = (self.instances.clone(), self.kept_mib);
+        let (total, free) = blocking("measuring the disk", move || measure(&path)).await?;
+        let free_mib = free / MIB;
+        let is_full = free_mib < kept_mib;
+        // What changes all the time is told in steps.
+        let free_mib = if free_mib > ROOM_STEP_MIB { free_mib - free_mib % ROOM_STEP_MIB } else { free_mib };
+        Ok(DiskRoom { total_mib: total / MIB, free_mib, is_full })
+    }
+
+    async fn has_room(&self, id: InstanceId) -> Result<bool, StorageError> {
+        let path = self.directory(id);
+        let (_, free) = blocking("measuring the disk", move || measure(&path)).await?;
+        Ok(free >= ROOM_TO_GO_ON)
     }
 
     fn files(&self, spec: &InstanceSpec) -> MachineFiles {
@@ -179,6 +212,18 @@ impl Storage for LocalStorage {
             console: directory.join(CONSOLE),
         }
     }
+}
+
+/// What an older release, or a lax umask, left open to others.
+fn tighten(instances: &Path) -> io::Result<()> {
+    list(instances)?.iter().try_for_each(|id| private::tighten(&instances.join(id.to_string())))
+}
+
+/// Size of a file system and what is free of it for us, in octets.
+fn measure(path: &Path) -> io::Result<(u64, u64)> {
+    let stat = nix::sys::statvfs::statvfs(path)?;
+    let octets = |blocks: u64| blocks.saturating_mul(stat.fragment_size());
+    Ok((octets(stat.blocks()), octets(stat.blocks_available())))
 }
 
 fn list(instances: &Path) -> io::Result<Vec<InstanceId>> {
@@ -226,7 +271,7 @@ fn make_directory(directory: &Path) -> io::Result<()> {
     if directory.is_dir() {
         return Ok(());
     }
-    DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(directory)?;
+    private::passage(directory)?;
     sync_parent(directory)
 }
 
@@ -240,10 +285,12 @@ fn temporary(path: &Path) -> PathBuf {
 /// Writes the file whole: after a crash at any line there is the old one or the new one.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let partial = temporary(path);
-    let mut options = OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(FILE_MODE).open(&partial)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
+    let mut file = private::open(&private::new_file(), &partial)?;
+    if let Err(error) = file.write_all(bytes).and_then(|()| file.sync_all()) {
+        // Half a file on a full disk is in nobody's way but the disk's.
+        drop(fs::remove_file(&partial));
+        return Err(error);
+    }
     fs::rename(&partial, path)?;
     sync_parent(path)
 }

@@ -17,7 +17,7 @@ struct Zeros;
 #[async_trait::async_trait]
 impl ImageSource for Zeros {
     async fn image(&self, _: ImageId, offset: u64) -> Result<ImageStream, ImageError> {
-        let rest = Bytes::from(vec![0; IMAGE_BYTES - offset as usize]);
+        let rest = Bytes::from(vec![0; IMAGE_BYTES - usize::try_from(offset).unwrap()]);
         Ok(futures::stream::once(async move { Ok(rest) }).boxed())
     }
 }
@@ -40,6 +40,8 @@ fn spec() -> InstanceSpec {
         nics: vec![],
         ssh_keys: vec![],
         user_data: None,
+        user_data_is_base64: false,
+        on_guest_shutdown: Default::default(),
     }
 }
 

@@ -8,7 +8,7 @@ pub mod local;
 
 use crate::image::CacheError;
 use crate::instance::record::Record;
-use iroko_agent_link::wire::InstanceSpec;
+use iroko_agent_link::wire::{DiskRoom, InstanceSpec};
 use iroko_model::InstanceId;
 use iroko_model::image::DiskFormat;
 use std::io;
@@ -62,6 +62,14 @@ pub enum StorageError {
     /// The seed does not fit or could not be formatted.
     #[error("the seed could not be made")]
     Seed(#[source] crate::seed::SeedError),
+    /// The host's disk is full: nothing more is put on it.
+    #[error("the host's disk is full: {free_mib} MiB are free, {kept_mib} MiB are kept free")]
+    Full {
+        /// What is free.
+        free_mib: u64,
+        /// What is kept for guests that run.
+        kept_mib: u64,
+    },
     /// A file could not be read, written or removed.
     #[error("{what} failed")]
     Io {
@@ -83,13 +91,26 @@ impl StorageError {
         match self {
             Self::Image(error) => error.is_permanent(),
             Self::DiskTooSmall { .. } | Self::Seed(_) => true,
-            Self::QemuImg(_) | Self::Io { .. } => false,
+            Self::QemuImg(_) | Self::Full { .. } | Self::Io { .. } => false,
+        }
+    }
+
+    /// True where the host's disk has no room.
+    pub fn is_full(&self) -> bool {
+        let full = |kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        match self {
+            Self::Full { .. } => true,
+            Self::Io { source, .. } => full(source.kind()),
+            Self::Image(error) => error.is_full(),
+            Self::QemuImg(error) => error.is_full(),
+            Self::DiskTooSmall { .. } | Self::Seed(_) => false,
         }
     }
 
     /// For the tenant.
     pub fn public(&self) -> String {
         match self {
+            _ if self.is_full() => "the host's disk is full; an operator must make room".into(),
             Self::Image(error) => error.public(),
             Self::DiskTooSmall { needed_gib, has_gib } => format!(
                 "the image needs a disk of {needed_gib} GiB and the flavor has {has_gib} GiB: \
@@ -97,10 +118,7 @@ impl StorageError {
             ),
             Self::QemuImg(_) => "the machine's disk could not be made on this host".into(),
             Self::Seed(error) => error.to_string(),
-            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
-                "the host's disk is full; an operator must make room".into()
-            }
-            Self::Io { .. } => {
+            Self::Full { .. } | Self::Io { .. } => {
                 "the host could not read or write its disk; an operator finds the cause in its log".into()
             }
         }
@@ -128,6 +146,10 @@ pub trait Storage: Send + Sync {
     async fn console_tail(&self, id: InstanceId, max: usize) -> Result<Option<Vec<u8>>, StorageError>;
     /// Bounds what grows: console logs and unused images.
     async fn tidy(&self) -> Result<(), StorageError>;
+    /// Room on the file system of disks and images.
+    async fn room(&self) -> Result<DiskRoom, StorageError>;
+    /// Whether a machine that was held for want of room may go on.
+    async fn has_room(&self, id: InstanceId) -> Result<bool, StorageError>;
     /// Where the files of a machine are, whether or not they exist.
     fn files(&self, spec: &InstanceSpec) -> MachineFiles;
 }

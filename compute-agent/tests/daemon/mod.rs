@@ -5,7 +5,7 @@ use futures::StreamExt;
 use iroko_agent_link::agent::{ImageError, ImageSource, ImageStream};
 use iroko_agent_link::wire::ImageSpec;
 use iroko_model::ImageId;
-use iroko_model::image::{DiskFormat, qcow2_inspect};
+use iroko_model::image::DiskFormat;
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -236,7 +236,7 @@ pub fn image_spec(path: &Path) -> ImageSpec {
         format: DiskFormat::Qcow2,
         sha256: Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
         size_bytes: bytes.len() as u64,
-        virtual_size_bytes: qcow2_inspect(&bytes[..104]).unwrap(),
+        virtual_size_bytes: iroko_model::image::qcow2::header(&bytes[..104]).unwrap().virtual_size,
     }
 }
 
@@ -247,7 +247,7 @@ pub struct FileSource(pub PathBuf);
 impl ImageSource for FileSource {
     async fn image(&self, _: ImageId, offset: u64) -> Result<ImageStream, ImageError> {
         let bytes = tokio::fs::read(&self.0).await.map_err(|e| ImageError::Unreachable(Box::new(e)))?;
-        let rest = bytes::Bytes::from(bytes).slice(offset as usize..);
+        let rest = bytes::Bytes::from(bytes).slice(usize::try_from(offset).unwrap()..);
         Ok(futures::stream::once(async move { Ok(rest) }).boxed())
     }
 }

@@ -46,6 +46,8 @@ pub fn spec(id: InstanceId) -> InstanceSpec {
         }],
         ssh_keys: vec![],
         user_data: None,
+        user_data_is_base64: false,
+        on_guest_shutdown: Default::default(),
     }
 }
 

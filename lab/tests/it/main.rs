@@ -6,4 +6,6 @@ mod fixture;
 mod kill;
 mod main_job;
 mod outage;
+mod own_will;
+mod secrets;
 mod security_group;

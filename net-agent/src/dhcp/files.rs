@@ -11,9 +11,11 @@
 
 use super::{DhcpError, directory};
 use crate::object::{Key, State, Value, vni_of};
+use iroko_daemon::private;
 use iroko_model::{PortId, Vni};
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 const RESERVATIONS: &str = "reservations";
@@ -76,7 +78,7 @@ impl Files {
     pub fn put_config(&self, vni: Vni, text: &str) -> Result<(), DhcpError> {
         for folder in [RESERVATIONS, NAMES] {
             let dir = self.path(vni, folder);
-            fs::create_dir_all(&dir).map_err(|source| DhcpError::File { path: dir.clone(), source })?;
+            private::public(&dir).map_err(|source| DhcpError::File { path: dir.clone(), source })?;
         }
         write(&self.path(vni, "config"), text)
     }
@@ -136,12 +138,14 @@ fn read(path: &Path) -> Result<String, DhcpError> {
 fn write(path: &Path, text: &str) -> Result<(), DhcpError> {
     let failed = |source| DhcpError::File { path: path.to_owned(), source };
     if let Some(dir) = path.parent() {
-        fs::create_dir_all(dir).map_err(failed)?;
+        private::public(dir).map_err(failed)?;
     }
     // dnsmasq skips names that start with a dot.
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let new = path.with_file_name(format!(".{name}.new"));
-    fs::write(&new, text).and_then(|()| fs::rename(&new, path)).map_err(failed)
+    // dnsmasq reads them as a user of its own; there is nothing secret in them.
+    let readable = || fs::set_permissions(&new, Permissions::from_mode(0o644));
+    fs::write(&new, text).and_then(|()| readable()).and_then(|()| fs::rename(&new, path)).map_err(failed)
 }
 
 fn remove(path: &Path) -> Result<(), DhcpError> {

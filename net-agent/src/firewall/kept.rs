@@ -2,6 +2,7 @@
 
 use super::FirewallError;
 use crate::object::Chain;
+use iroko_daemon::private;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -36,11 +37,11 @@ impl Kept {
     pub fn save(&self, path: &Path) -> Result<(), FirewallError> {
         let failed = |source| FirewallError::Keep { path: path.to_owned(), source };
         if let Some(dir) = path.parent() {
-            std::fs::create_dir_all(dir).map_err(failed)?;
+            private::passage(dir).map_err(failed)?;
         }
         let text = serde_json::to_vec(self).map_err(|error| failed(error.into()))?;
         let new = path.with_extension("new");
-        std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, path)).map_err(failed)
+        private::write(&new, &text).and_then(|()| std::fs::rename(&new, path)).map_err(failed)
     }
 
     /// The rules that a chain which lists like this was written with.

@@ -24,7 +24,7 @@ pub async fn ensure(path: PathBuf) -> Result<(), LinkError> {
         move |source| LinkError::Namespace { path, what, source }
     };
     if let Some(dir) = path.parent() {
-        fs::create_dir_all(dir).map_err(failed("its directory could not be made"))?;
+        iroko_daemon::private::public(dir).map_err(failed("its directory could not be made"))?;
     }
     File::create(&path).map_err(failed("its file could not be made"))?;
     let target = path.clone();

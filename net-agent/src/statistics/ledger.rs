@@ -2,6 +2,7 @@
 
 use super::reading::{Counter, Meter};
 use iroko_agent_link::wire::{PortCounts, RuleCounts};
+use iroko_daemon::private;
 use iroko_model::security_group::Direction;
 use iroko_model::{PortId, SecurityGroupRuleId};
 use serde::{Deserialize, Serialize};
@@ -43,10 +44,10 @@ impl Ledger {
     /// Replaces the file.
     pub fn save(&self, path: &Path) -> io::Result<()> {
         if let Some(dir) = path.parent() {
-            std::fs::create_dir_all(dir)?;
+            private::passage(dir)?;
         }
         let new = path.with_extension("new");
-        std::fs::write(&new, serde_json::to_vec(self)?).and_then(|()| std::fs::rename(&new, path))
+        private::write(&new, &serde_json::to_vec(self)?).and_then(|()| std::fs::rename(&new, path))
     }
 
     /// The ledger after a reading. `taps` and `rules` are those that are here: of all others nothing

@@ -222,8 +222,9 @@ pub async fn instance_make(conn: &mut Conn, new: &NewInstance<'_>, nics: &[NewNi
         r#"WITH made AS (
                INSERT INTO instance (id, project_id, name, hostname, labels, flavor_id, vcpus, memory_mib, disk_gib,
                                      image_id, architecture, ssh_keys, user_data, power,
-                                     ingress_kbit_s, egress_kbit_s, ingress_packets_s, egress_packets_s)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'running', $25, $26, $27, $28) RETURNING created_at
+                                     ingress_kbit_s, egress_kbit_s, ingress_packets_s, egress_packets_s,
+                                     user_data_is_base64, on_guest_shutdown)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'running', $25, $26, $27, $28, $30, $31) RETURNING created_at
            ), plugged AS (
                INSERT INTO port (id, project_id, network_id, instance_id, nic_index, mac, tap, qos_policy_id)
                SELECT p.id, $2, p.network_id, $1, p.nic_index, p.mac, p.tap, p.policy
@@ -269,7 +270,9 @@ pub async fn instance_make(conn: &mut Conn, new: &NewInstance<'_>, nics: &[NewNi
         limit_column(new.size.limits.egress_kbit_s),
         limit_column(new.size.limits.ingress_packets_s),
         limit_column(new.size.limits.egress_packets_s),
-        &columns.policies as &[Option<Uuid>]
+        &columns.policies as &[Option<Uuid>],
+        new.user_data_is_base64,
+        new.on_guest_shutdown.as_str()
     )
     .fetch_one(&mut *conn)
     .await?;
@@ -316,6 +319,8 @@ fn as_made(new: &NewInstance<'_>, created_at: OffsetDateTime, interfaces: Vec<In
         ran_at: None,
         created_at,
         deleted_at: None,
+        on_guest_shutdown: new.on_guest_shutdown.as_str().to_owned(),
+        guest_shutdown_at: None,
         host_unreachable: false,
         suspended: false,
         interfaces: Json(interfaces),

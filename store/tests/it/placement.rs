@@ -160,7 +160,8 @@ async fn freed_room_makes_waiting_machines_due(_: PgPoolOptions, connect: PgConn
 async fn fail_build(world: &World, id: InstanceId, host: HostId, sequence: i64) {
     let generation = world.get(id).await.generation as u64;
     let reason = Some("no such image".to_owned());
-    let seen = InstanceObservation { id, generation, state: ObservedState::Failed, reboots: 0, reason };
+    let seen =
+        InstanceObservation { id, generation, state: ObservedState::Failed, reboots: 0, reason, condition: None };
     let report = Report {
         agent: AgentKind::Compute,
         incarnation: 1,
@@ -169,6 +170,7 @@ async fn fail_build(world: &World, id: InstanceId, host: HostId, sequence: i64) 
         ports: vec![],
         consoles: vec![],
         orphans: vec![],
+        disk: None,
     };
     let mut tx = world.begin().await;
     assert_eq!(report::reports_accept(&mut tx, &[(host, &report)]).await.unwrap().0, [true]);

@@ -9,11 +9,11 @@ use iroko_store::{console, host, port, report};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 fn empty(agent: AgentKind, incarnation: i64, sequence: i64) -> Report {
-    Report { agent, incarnation, sequence, instances: vec![], ports: vec![], consoles: vec![], orphans: vec![] }
+    Report { agent, incarnation, sequence, instances: vec![], ports: vec![], consoles: vec![], orphans: vec![], disk: None }
 }
 
 fn seen(id: InstanceId, state: ObservedState, incarnation: i64, sequence: i64) -> Report {
-    let observation = InstanceObservation { id, generation: 1, state, reboots: 0, reason: None };
+    let observation = InstanceObservation { id, generation: 1, state, reboots: 0, reason: None, condition: None };
     Report { instances: vec![observation], ..empty(AgentKind::Compute, incarnation, sequence) }
 }
 

@@ -3,6 +3,7 @@
 use iroko_agent_link::wire::{AgentKind, SessionRequest};
 use iroko_model::host::Architecture;
 use iroko_model::image::DiskFormat;
+use iroko_model::instance::OnGuestShutdown;
 use iroko_model::port::PortLimits;
 use iroko_model::subnet::SubnetPlan;
 use iroko_model::{
@@ -139,6 +140,8 @@ impl World {
             architecture: Architecture::X86_64,
             ssh_keys: &[],
             user_data: None,
+            user_data_is_base64: false,
+            on_guest_shutdown: OnGuestShutdown::StayOff,
         };
         let ids: Vec<_> = networks.iter().map(|network| network.as_uuid()).collect();
         let parts =

@@ -42,6 +42,7 @@ async fn the_host_answers_while_the_tenant_waits(_: PgPoolOptions, connect: PgCo
         ports: vec![],
         consoles: vec![ConsoleLog { id, tail: "forged".into() }],
         orphans: vec![],
+        disk: None,
     };
     other.link.report(&forged).await.unwrap();
     let mut conn = api.store.connection().await.unwrap();

@@ -1,19 +1,20 @@
 //! Reports over the link: stale and repeated ones are answered with 409.
 
 use super::world::{Agent, place, session};
-use crate::world::Api;
+use crate::world::{Api, fault};
 use futures::TryStreamExt;
 use iroko_agent_link::agent::{ImageSource, LinkError};
-use iroko_agent_link::wire::{AgentKind, InstanceObservation, PortObservation, Report};
+use iroko_agent_link::wire::{AgentKind, Condition, DiskRoom, InstanceObservation, PortObservation, Report};
 use iroko_model::InstanceId;
 use iroko_model::instance::ObservedState;
 use iroko_model::port::PortState;
+use reqwest::Method;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 fn report(id: InstanceId, state: ObservedState, incarnation: i64, sequence: i64) -> Report {
-    let seen = InstanceObservation { id, generation: 1, state, reboots: 0, reason: None };
+    let seen = InstanceObservation { id, generation: 1, state, reboots: 0, reason: None, condition: None };
     let (instances, ports, consoles) = (vec![seen], vec![], vec![]);
-    Report { agent: AgentKind::Compute, incarnation, sequence, instances, ports, consoles, orphans: vec![] }
+    Report { agent: AgentKind::Compute, incarnation, sequence, instances, ports, consoles, orphans: vec![], disk: None }
 }
 
 #[sqlx::test(migrations = "../store/migrations")]
@@ -54,6 +55,7 @@ async fn stale_sessions_and_repetitions_change_nothing(_: PgPoolOptions, connect
             ports,
             consoles: vec![],
             orphans: vec![],
+            disk: None,
         }
     };
     for (state, reason, status) in
@@ -63,6 +65,87 @@ async fn stale_sessions_and_repetitions_change_nothing(_: PgPoolOptions, connect
         let shown = api.get(&format!("ports/{port}")).await.must(200);
         assert_eq!((shown["status"].as_str(), shown["status_reason"].as_str()), (Some(status), reason));
     }
+}
+
+/// A guest's own will: stopped by it, as told by its host, at the generation the host acted on, and only where
+/// the instance says that it stays off.
+#[sqlx::test(migrations = "../store/migrations")]
+async fn a_guest_that_shuts_itself_down_is_stopped_by_its_own_will(_: PgPoolOptions, connect: PgConnectOptions) {
+    let api = Api::start(&connect).await;
+    let (compute, _) = Agent::pair(&api, "host-1", "192.0.2.1").await;
+    let (other, _) = Agent::pair(&api, "host-2", "192.0.2.2").await;
+    let ground = api.ground("10.0.0.0/24").await;
+    let id = api.instance(&ground).await;
+    place(&api, id, compute.host()).await;
+    let at = format!("instances/{id}");
+    let show = async || api.get(&at).await.must(200);
+    let down = |generation, sequence| {
+        let mut report = report(id, ObservedState::Stopped, 1, sequence);
+        report.instances[0].generation = generation;
+        report.instances[0].condition = Some(Condition::GuestShutdown);
+        report
+    };
+    assert_eq!(show().await["on_guest_shutdown"], "stay_off");
+    compute.link.report(&report(id, ObservedState::Running, 1, 1)).await.unwrap();
+    // Another host has no say, and neither has what is of an older generation.
+    other.link.report(&down(1, 1)).await.unwrap();
+    compute.link.report(&down(0, 2)).await.unwrap();
+    assert_eq!(show().await["generation"], 1);
+    compute.link.report(&down(1, 3)).await.unwrap();
+    let off = show().await;
+    assert_eq!((off["status"].as_str(), off["generation"].as_i64()), (Some("stopped"), Some(2)));
+    assert!(off["status_reason"].as_str().unwrap().contains("guest shut itself down"), "{off}");
+    assert!(off["guest_shutdown_at"].is_string(), "{off}");
+    // Its owner has the last word.
+    let started = api.act(&format!("{at}/start")).await.must(202);
+    assert_eq!((started["generation"].as_i64(), started.get("guest_shutdown_at")), (Some(3), None));
+    compute.link.report(&down(1, 4)).await.unwrap();
+    assert_eq!(show().await["generation"], 3, "what was told before the start");
+    // One that shall start again is not stopped, whatever its host says.
+    let again = serde_json::json!({"on_guest_shutdown": "start_again"});
+    let changed = api.call(Method::PATCH, &api.at(&at), Some(&api.member), Some(again)).await.must(200);
+    assert_eq!((changed["on_guest_shutdown"].as_str(), changed["generation"].as_i64()), (Some("start_again"), Some(4)));
+    compute.link.report(&down(4, 5)).await.unwrap();
+    assert_eq!(show().await["generation"], 4);
+    let unknown = serde_json::json!({"on_guest_shutdown": "explode"});
+    let answer = api.call(Method::PATCH, &api.at(&at), Some(&api.member), Some(unknown)).await;
+    assert_eq!(answer.fault(), fault("/on_guest_shutdown", "on_guest_shutdown_unknown"));
+}
+
+/// A full disk: on the instance, which is held, and on the host.
+#[sqlx::test(migrations = "../store/migrations")]
+async fn a_full_disk_is_told_to_tenants_and_operators(_: PgPoolOptions, connect: PgConnectOptions) {
+    let api = Api::start(&connect).await;
+    let (compute, _) = Agent::pair(&api, "host-1", "192.0.2.1").await;
+    let ground = api.ground("10.0.0.0/24").await;
+    let id = api.instance(&ground).await;
+    place(&api, id, compute.host()).await;
+    let disk = async || {
+        let path = format!("hosts/{}", compute.host());
+        api.system(Method::GET, &path, None).await.must(200).get("disk").cloned()
+    };
+    assert_eq!(disk().await, None, "not yet told");
+    let told = |sequence, is_full| {
+        let mut report = report(id, ObservedState::Running, 1, sequence);
+        report.instances[0].condition = Condition::HostDiskFull.into();
+        report.instances[0].reason = Some("the host's disk is full".into());
+        report.disk = Some(DiskRoom { total_mib: u64::MAX, free_mib: 7, is_full });
+        report
+    };
+    compute.link.report(&told(1, true)).await.unwrap();
+    let shown = api.get(&format!("instances/{id}")).await.must(200);
+    assert_eq!(
+        (shown["status"].as_str(), shown["status_reason"].as_str()),
+        (Some("paused"), Some("the host's disk is full"))
+    );
+    let full = disk().await.unwrap();
+    assert_eq!((&full["free_mib"], &full["full"]), (&7.into(), &true.into()));
+    assert_eq!(full["total_mib"], i64::MAX, "a size that no disk has");
+    compute.link.report(&told(2, false)).await.unwrap();
+    assert_eq!(disk().await.unwrap()["full"], false);
+    compute.link.report(&report(id, ObservedState::Running, 1, 3)).await.unwrap();
+    assert_eq!(api.get(&format!("instances/{id}")).await.must(200)["status"], "running");
+    assert_eq!(disk().await.unwrap()["free_mib"], 7, "a report without it says nothing of it");
 }
 
 #[sqlx::test(migrations = "../store/migrations")]

@@ -63,6 +63,7 @@ pub const TABLE: &[Row] = &[
     ("instance_get", Project, "instance.read", LOOK, 200),
     ("instance_console_log", Project, "instance.console", WORK, 200),
     ("instance_user_data", Project, "instance.user_data", WORK, 200),
+    ("instance_update", Project, "instance.power", "owner admin member custom", 422),
     ("instance_start", Project, "instance.power", "owner admin member custom", 202),
     ("instance_reboot", Project, "instance.power", "owner admin member custom", 202),
     ("instance_stop", Project, "instance.power", "owner admin member custom", 202),

@@ -138,7 +138,8 @@ fn identity(domain: &Domain) -> Result<Option<InstanceId>, Error> {
 }
 
 fn is_marked(domain: &Domain) -> Result<bool, Error> {
-    match domain.get_metadata(sys::VIR_DOMAIN_METADATA_ELEMENT as i32, Some(METADATA_URI), 0) {
+    let element = i32::try_from(sys::VIR_DOMAIN_METADATA_ELEMENT).unwrap_or(i32::MAX);
+    match domain.get_metadata(element, Some(METADATA_URI), 0) {
         Ok(_) => Ok(true),
         Err(error) if matches!(error.code(), ErrorNumber::NoDomainMetadata | ErrorNumber::NoDomain) => Ok(false),
         Err(error) => Err(error),
@@ -170,8 +171,13 @@ fn no_domain() -> Failed {
 }
 
 fn translate(state: sys::virDomainState, reason: i32) -> DomainState {
+    let is = |wanted: u32| u32::try_from(reason) == Ok(wanted);
     match state {
-        sys::VIR_DOMAIN_PAUSED if reason == sys::VIR_DOMAIN_PAUSED_STARTING_UP as i32 => DomainState::Starting,
+        sys::VIR_DOMAIN_PAUSED if is(sys::VIR_DOMAIN_PAUSED_STARTING_UP) => DomainState::Starting,
+        // The error policy of our disks is the emulator's own: it pauses when there is no room, and tells the guest
+        // all other errors.
+        sys::VIR_DOMAIN_PAUSED if is(sys::VIR_DOMAIN_PAUSED_IOERROR) => DomainState::NoRoom,
+        sys::VIR_DOMAIN_SHUTOFF if is(sys::VIR_DOMAIN_SHUTOFF_SHUTDOWN) => DomainState::ShutDown,
         sys::VIR_DOMAIN_PAUSED | sys::VIR_DOMAIN_PMSUSPENDED => DomainState::Paused,
         sys::VIR_DOMAIN_SHUTDOWN => DomainState::Stopping,
         sys::VIR_DOMAIN_SHUTOFF | sys::VIR_DOMAIN_CRASHED => DomainState::Off,

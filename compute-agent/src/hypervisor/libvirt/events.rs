@@ -95,7 +95,7 @@ fn subscribe(connection: &Connection, sender: &Sender) -> bool {
         sys::virConnectDomainEventRegisterAny(
             connection.connect().as_ptr(),
             std::ptr::null_mut(),
-            sys::VIR_DOMAIN_EVENT_ID_LIFECYCLE as c_int,
+            sys::VIR_DOMAIN_EVENT_ID_LIFECYCLE.cast_signed(),
             Some(callback),
             opaque,
             Some(free),

@@ -36,7 +36,7 @@ async fn a_domain_lives_and_every_verb_may_be_said_twice() {
     for _ in 0..2 {
         hypervisor.shutdown(id).await.unwrap();
         hypervisor.destroy(id).await.unwrap();
-        assert_eq!(hypervisor.state(id).await.unwrap(), Some(DomainState::Off));
+        assert_eq!(hypervisor.state(id).await.unwrap().map(DomainState::without_reason), Some(DomainState::Off));
     }
     for _ in 0..2 {
         hypervisor.undefine(id).await.unwrap();
