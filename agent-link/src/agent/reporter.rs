@@ -22,7 +22,7 @@ struct Seen {
     unsent_instances: HashSet<InstanceId>,
     unsent_ports: HashSet<PortId>,
     disk: Option<DiskRoom>,
-    is_disk_unsent: bool,
+    disk_told: Option<DiskRoom>,
 }
 
 #[derive(Debug)]
@@ -102,8 +102,8 @@ impl Reporter {
     /// room again, a report is made for it.
     pub fn disk(&self, room: DiskRoom) {
         let mut seen = self.seen();
-        if seen.disk.replace(room).is_none_or(|before| before.is_full != room.is_full) {
-            seen.is_disk_unsent = true;
+        seen.disk = Some(room);
+        if seen.is_disk_news() {
             self.0.wake.notify_one();
         }
     }
@@ -147,14 +147,19 @@ impl Reporter {
             seen.unsent_instances.iter().take(REPORT_MAX).filter_map(|id| seen.instances.get(id)).cloned().collect();
         let room = REPORT_MAX - instances.len();
         let ports = seen.unsent_ports.iter().take(room).filter_map(|id| seen.ports.get(id)).cloned().collect();
-        Batch { instances, ports, consoles: seen.consoles.values().cloned().collect(), disk: seen.disk }
+        Batch {
+            instances,
+            ports,
+            consoles: seen.consoles.values().cloned().collect(),
+            disk: seen.disk.filter(|now| seen.disk_told != Some(*now)),
+        }
     }
 
     /// For the link: the batch has arrived. What changed since it was taken stays unsent; a machine
     /// whose absence was told is forgotten.
     pub fn sent(&self, batch: &Batch) {
         let mut seen = self.seen();
-        seen.is_disk_unsent &= seen.disk != batch.disk;
+        seen.disk_told = batch.disk.or(seen.disk_told);
         for told in &batch.instances {
             if seen.instances.get(&told.id) == Some(told) {
                 seen.unsent_instances.remove(&told.id);
@@ -180,6 +185,7 @@ impl Reporter {
         let mut seen = self.seen();
         seen.unsent_instances = seen.instances.keys().copied().collect();
         seen.unsent_ports = seen.ports.keys().copied().collect();
+        seen.disk_told = None;
         self.0.wake.notify_one();
     }
 
@@ -194,11 +200,16 @@ impl Reporter {
 }
 
 impl Seen {
+    /// What is worth a report of its own: that the disk became full, or has room again.
+    fn is_disk_news(&self) -> bool {
+        self.disk.is_some_and(|now| self.disk_told.is_none_or(|told| told.is_full != now.is_full))
+    }
+
     fn is_sent(&self) -> bool {
         self.unsent_instances.is_empty()
             && self.unsent_ports.is_empty()
             && self.consoles.is_empty()
-            && !self.is_disk_unsent
+            && !self.is_disk_news()
     }
 }
 
@@ -208,6 +219,31 @@ mod tests {
 
     fn seen(id: InstanceId, state: ObservedState) -> InstanceObservation {
         InstanceObservation { id, generation: 1, state, reboots: 0, reason: None, condition: None }
+    }
+
+    #[test]
+    fn a_disk_is_told_when_it_changes_and_to_each_session() {
+        let reporter = Reporter::new();
+        let room = |free_mib, is_full| DiskRoom { total_mib: 100, free_mib, is_full };
+        let is_waiting = |reporter: &Reporter| !reporter.seen().is_sent();
+        let tell = |reporter: &Reporter| {
+            let batch = reporter.batch();
+            reporter.sent(&batch);
+            batch.disk
+        };
+        reporter.disk(room(50, false));
+        assert!(is_waiting(&reporter));
+        assert_eq!(tell(&reporter), Some(room(50, false)));
+        reporter.disk(room(50, false));
+        assert_eq!(tell(&reporter), None, "the same again is not news");
+        reporter.disk(room(40, false));
+        assert!(!is_waiting(&reporter), "it goes with the next report");
+        assert_eq!(tell(&reporter), Some(room(40, false)));
+        reporter.disk(room(0, true));
+        assert!(is_waiting(&reporter), "full: at once");
+        assert_eq!(tell(&reporter), Some(room(0, true)));
+        reporter.resend_all();
+        assert_eq!(tell(&reporter), Some(room(0, true)));
     }
 
     #[tokio::test]
