@@ -234,8 +234,8 @@ pub async fn orphan_adopt(conn: &mut Conn, new: &Adoption<'_>) -> Result<std::re
     .await?;
     sqlx::query!(
         "INSERT INTO instance (id, project_id, name, hostname, flavor_id, vcpus, memory_mib, disk_gib, image_id, architecture, ssh_keys,
-                               user_data, power, generation, reboots, observed_reboots, host_id, ran_at)
-         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce(h.architecture, 'x86_64'), $10, $11, $12, $13, $14, $14, h.id, now()
+                               user_data, power, generation, reboots, observed_reboots, host_id, ran_at, user_data_is_base64, on_guest_shutdown)
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce(h.architecture, 'x86_64'), $10, $11, $12, $13, $14, $14, h.id, now(), $16, $17
          FROM host h WHERE h.id = $15",
         id,
         project,
@@ -251,7 +251,9 @@ pub async fn orphan_adopt(conn: &mut Conn, new: &Adoption<'_>) -> Result<std::re
         if new.runs { "running" } else { "stopped" },
         stored(spec.generation).saturating_add(1),
         stored(spec.reboots),
-        new.host_id.as_uuid()
+        new.host_id.as_uuid(),
+        spec.user_data_is_base64,
+        spec.on_guest_shutdown.as_str()
     )
     .execute(&mut *conn)
     .await?;

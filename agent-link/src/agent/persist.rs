@@ -165,6 +165,32 @@ mod tests {
     }
 
     #[test]
+    fn nobody_else_reads_it_whatever_was_there() {
+        use std::fs::{self, Permissions};
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().join("state");
+        fs::create_dir(&state).unwrap();
+        let lax = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        for name in [SNAPSHOT, JOURNAL, ".desired.new", "identity.json"] {
+            fs::write(state.join(name), "").unwrap();
+            lax(&state.join(name), 0o644);
+        }
+        lax(&state, 0o755);
+        let (desired, mut persist) = reopened(&state);
+        for reply in [DesiredReply { full: true, ..delta("1") }, delta("2")] {
+            desired.apply(&reply);
+            persist.keep(&reply, &desired).unwrap();
+        }
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&state), 0o700);
+        for entry in fs::read_dir(&state).unwrap() {
+            let path = entry.unwrap().path();
+            assert_eq!(mode(&path), 0o600, "{}", path.display());
+        }
+    }
+
+    #[test]
     fn survives_restarts_and_torn_lines_at_any_byte() {
         let dir = tempfile::tempdir().unwrap();
         let (desired, mut persist) = reopened(dir.path());

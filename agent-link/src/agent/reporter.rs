@@ -40,7 +40,7 @@ struct Seen {
     unsent_ports: HashSet<PortId>,
     unsent_orphans: HashSet<OrphanKey>,
     disk: Option<DiskRoom>,
-    is_disk_unsent: bool,
+    disk_told: Option<DiskRoom>,
 }
 
 #[derive(Debug)]
@@ -162,8 +162,8 @@ impl Reporter {
     /// room again, a report is made for it.
     pub fn disk(&self, room: DiskRoom) {
         let mut seen = self.seen();
-        if seen.disk.replace(room).is_none_or(|before| before.is_full != room.is_full) {
-            seen.is_disk_unsent = true;
+        seen.disk = Some(room);
+        if seen.is_disk_news() {
             self.0.wake.notify_one();
         }
     }
@@ -222,7 +222,8 @@ impl Reporter {
         };
         let orphans = seen.unsent_orphans.iter().filter_map(|key| seen.orphans.get(key));
         let orphans = orphans.take_while(|one| room.take(spec(one))).cloned().collect();
-        Batch { instances, ports, consoles, orphans, disk: seen.disk }
+        let disk = seen.disk.filter(|now| seen.disk_told != Some(*now));
+        Batch { instances, ports, consoles, orphans, disk }
     }
 
     /// For the link: what can never be told is told no more. Returns how many observations were dropped so far.
@@ -243,7 +244,7 @@ impl Reporter {
     /// whose absence was told is forgotten.
     pub fn sent(&self, batch: &Batch) {
         let mut seen = self.seen();
-        seen.is_disk_unsent &= seen.disk != batch.disk;
+        seen.disk_told = batch.disk.or(seen.disk_told);
         for told in &batch.instances {
             if seen.instances.get(&told.id) == Some(told) {
                 seen.unsent_instances.remove(&told.id);
@@ -279,6 +280,7 @@ impl Reporter {
         seen.unsent_instances = seen.instances.keys().copied().collect();
         seen.unsent_ports = seen.ports.keys().copied().collect();
         seen.unsent_orphans = seen.orphans.keys().copied().collect();
+        seen.disk_told = None;
         self.0.wake.notify_one();
     }
 
@@ -293,12 +295,17 @@ impl Reporter {
 }
 
 impl Seen {
+    /// What is worth a report of its own: that the disk became full, or has room again.
+    fn is_disk_news(&self) -> bool {
+        self.disk.is_some_and(|now| self.disk_told.is_none_or(|told| told.is_full != now.is_full))
+    }
+
     fn is_sent(&self) -> bool {
         self.unsent_instances.is_empty()
             && self.unsent_ports.is_empty()
             && self.consoles.is_empty()
             && self.unsent_orphans.is_empty()
-            && !self.is_disk_unsent
+            && !self.is_disk_news()
     }
 }
 
@@ -385,6 +392,31 @@ mod tests {
         reporter.sent(&told);
         reporter.resend_all();
         assert_eq!(reporter.batch(9).orphans.len(), 1);
+    }
+
+    #[test]
+    fn a_disk_is_told_when_it_changes_and_to_each_session() {
+        let reporter = Reporter::new();
+        let room = |free_mib, is_full| DiskRoom { total_mib: 100, free_mib, is_full };
+        let is_waiting = |reporter: &Reporter| !reporter.seen().is_sent();
+        let tell = |reporter: &Reporter| {
+            let batch = reporter.batch(REPORT_MAX);
+            reporter.sent(&batch);
+            batch.disk
+        };
+        reporter.disk(room(50, false));
+        assert!(is_waiting(&reporter));
+        assert_eq!(tell(&reporter), Some(room(50, false)));
+        reporter.disk(room(50, false));
+        assert_eq!(tell(&reporter), None, "the same again is not news");
+        reporter.disk(room(40, false));
+        assert!(!is_waiting(&reporter), "it goes with the next report");
+        assert_eq!(tell(&reporter), Some(room(40, false)));
+        reporter.disk(room(0, true));
+        assert!(is_waiting(&reporter), "full: at once");
+        assert_eq!(tell(&reporter), Some(room(0, true)));
+        reporter.resend_all();
+        assert_eq!(tell(&reporter), Some(room(0, true)));
     }
 
     #[tokio::test]

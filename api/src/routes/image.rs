@@ -93,5 +93,5 @@ async fn upload(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<Image>> {
-    Ok(Json(image_upload::upload(&app, tenant.project, path.1, body, headers.contains_key(EXPECT)).await?))
+    Ok(Json(image_upload::upload(&app, &tenant, path.1, body, headers.contains_key(EXPECT)).await?))
 }

@@ -12,13 +12,15 @@
 use super::image::row;
 use super::image_store::{Admission, StoreError};
 use crate::App;
+use crate::auth::policy;
+use crate::extract::{Actor, InProject};
 use crate::problem::{Kind, Problem, Result};
 use crate::service::quota;
 use crate::wire::image::Image;
 use axum::body::{Body, BodyDataStream, HttpBody};
 use futures::StreamExt;
 use iroko_model::image::{DiskFormat, Fault, qcow2, raw};
-use iroko_model::{ImageId, Invalid, ProjectId};
+use iroko_model::{ImageId, Invalid, Permission, ProjectId};
 use iroko_store::authority::Scope;
 use iroko_store::image::{self, Image as Row, Uploaded};
 use iroko_store::request;
@@ -28,6 +30,8 @@ use uuid::Uuid;
 
 /// An upload that is silent for longer has broken off.
 const LEASE: Duration = Duration::from_secs(60);
+/// An upload asks this often whether its sender may still make images.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
 /// How often the lease of an upload under way is renewed.
 const RENEW_EVERY: Duration = Duration::from_secs(20);
 /// Most octets, and longest time, that are read past a refusal.
@@ -39,7 +43,8 @@ const GIB: u64 = 1 << 30;
 /// the record stays as it was, and an upload that breaks off can be made again.
 ///
 /// `is_expecting`: the sender waits for a word before it sends (`Expect: 100-continue`).
-pub async fn upload(app: &App, project: ProjectId, id: ImageId, body: Body, is_expecting: bool) -> Result<Image> {
+pub async fn upload(app: &App, tenant: &InProject, id: ImageId, body: Body, is_expecting: bool) -> Result<Image> {
+    let (project, actor) = (tenant.project, tenant.actor.clone());
     let bytes = Bytes { announced: body.size_hint().exact(), stream: body.into_data_stream(), is_expecting };
     let record = row(app, project, id).await?;
     let upload = Uuid::now_v7();
@@ -53,7 +58,7 @@ pub async fn upload(app: &App, project: ProjectId, id: ImageId, body: Body, is_e
     // must be given back all the same.
     let (app, about) = (app.clone(), request::current());
     let task = tokio::spawn(async move {
-        let work = take(&app, project, &record, upload, bytes);
+        let work = take(&app, &actor, project, &record, upload, bytes);
         // Its audit record is part of its own commit, whoever waits for the answer.
         match about {
             Some(about) => request::within(about, work).await,
@@ -89,9 +94,16 @@ impl Bytes {
     }
 }
 
-async fn take(app: &App, project: ProjectId, record: &Row, upload: Uuid, mut bytes: Bytes) -> Result<Image> {
+async fn take(
+    app: &App,
+    actor: &Actor,
+    project: ProjectId,
+    record: &Row,
+    upload: Uuid,
+    mut bytes: Bytes,
+) -> Result<Image> {
     let id = ImageId::from(record.id);
-    let done = match receive(app, project, record, upload, &mut bytes).await {
+    let done = match receive(app, actor, project, record, upload, &mut bytes).await {
         Ok(bytes) => finish(app, project, id, upload, bytes).await,
         Err(problem) => Err(problem),
     };
@@ -107,10 +119,19 @@ async fn take(app: &App, project: ProjectId, record: &Row, upload: Uuid, mut byt
     done
 }
 
-async fn receive(app: &App, project: ProjectId, record: &Row, upload: Uuid, bytes: &mut Bytes) -> Result<Uploaded> {
+async fn receive(
+    app: &App,
+    actor: &Actor,
+    project: ProjectId,
+    record: &Row,
+    upload: Uuid,
+    bytes: &mut Bytes,
+) -> Result<Uploaded> {
     let format: DiskFormat = record.disk_format.parse().map_err(|e| Problem::internal(&e))?;
     let mut gate = Gate {
         app,
+        actor,
+        asked: Instant::now(),
         project,
         id: ImageId::from(record.id),
         upload,
@@ -130,6 +151,8 @@ async fn receive(app: &App, project: ProjectId, record: &Row, upload: Uuid, byte
     }
     // Reading the tables of a large image takes a while.
     gate.renew().await?;
+    // Who may no longer make images, or has logged out, ends here: before the bytes become the image.
+    gate.ask().await?;
     let virtual_size = app.images.inspect(upload, format).await.map_err(|fault| match fault {
         Fault::Bytes(invalid) => Problem::field("/disk_format", invalid),
         Fault::Read(error) => StoreError::File(error).into(),
@@ -145,6 +168,9 @@ async fn receive(app: &App, project: ProjectId, record: &Row, upload: Uuid, byte
 /// What an upload has to pass with each piece.
 struct Gate<'a> {
     app: &'a App,
+    actor: &'a Actor,
+    /// When it was last asked whether the sender may do this.
+    asked: Instant,
     project: ProjectId,
     id: ImageId,
     upload: Uuid,
@@ -210,6 +236,11 @@ impl Gate<'_> {
         Ok(())
     }
 
+    async fn ask(&mut self) -> Result<()> {
+        self.asked = Instant::now();
+        policy::ask_again(self.app, self.actor, Scope::Project(self.project), Permission::ImageCreate).await
+    }
+
     async fn renew(&mut self) -> Result<()> {
         let mut tx = self.app.store.begin_bound(self.project).await?;
         if !image::image_upload_renew(&mut tx, self.id, self.upload, LEASE.as_secs_f64()).await? {
@@ -228,6 +259,9 @@ impl Admission for Gate<'_> {
         self.check_head(head)?;
         self.check_size(size_bytes)?;
         self.reserve(size_bytes).await?;
+        if self.asked.elapsed() > ASK_AGAIN {
+            self.ask().await?;
+        }
         if self.renewed.elapsed() > RENEW_EVERY { self.renew().await } else { Ok(()) }
     }
 }

@@ -63,7 +63,8 @@ pub struct Amounts {
 
 /// The file system on which a host keeps disks and images.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
-pub struct Disk {
+#[schema(example = json!({"total_mib": 2097152, "free_mib": 524288, "full": false}))]
+pub struct HostDisk {
     /// Its size in MiB.
     pub total_mib: i64,
     /// What is free of it, in MiB.
@@ -99,7 +100,7 @@ pub struct Host {
     pub used: Amounts,
     /// The file system of its disks and images, once its compute-agent has told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub disk: Option<Disk>,
+    pub disk: Option<HostDisk>,
     /// Labels.
     pub labels: LabelMap,
     /// When its compute-agent was last heard of.
@@ -126,7 +127,7 @@ impl Host {
             name: row.name,
             state: row.state,
             architecture: row.architecture,
-            disk: row.disk_total_mib.zip(row.disk_free_mib).map(|(total_mib, free_mib)| Disk {
+            disk: row.disk_total_mib.zip(row.disk_free_mib).map(|(total_mib, free_mib)| HostDisk {
                 total_mib,
                 free_mib,
                 full: row.disk_is_full,

@@ -176,3 +176,26 @@ async fn a_stream_ends_with_the_right_to_it(_: PgPoolOptions, connect: PgConnect
     };
     tokio::time::timeout(PATIENCE, told).await.expect("who may follow is told");
 }
+
+#[sqlx::test(migrations = "../store/migrations")]
+async fn an_upload_ends_with_the_right_to_it(_: PgPoolOptions, connect: PgConnectOptions) {
+    let api = Api::start(&connect).await;
+    let sender = api.token("sender", api.organization, Role::Member, Scope::Project(api.project)).await;
+    let body = json!({"name": "slow", "disk_format": "raw"});
+    let image = api.call(Method::POST, &api.at("images"), Some(&sender), Some(body)).await.made();
+    let (pieces, stream) = tokio::sync::mpsc::channel::<std::io::Result<Vec<u8>>>(1);
+    let body = reqwest::Body::wrap_stream(futures::stream::unfold(stream, async |mut stream| {
+        let piece = stream.recv().await?;
+        Some((piece, stream))
+    }));
+    let path = api.at(&format!("images/{image}/file"));
+    let upload = tokio::spawn(api.request(Method::PUT, &path).bearer_auth(&sender).body(body).send());
+    pieces.send(Ok(vec![7; 1 << 20])).await.unwrap();
+    let gone = "DELETE FROM role_binding WHERE account_id = (SELECT id FROM account WHERE username = 'sender')";
+    sqlx::query(gone).execute(api.store.pool()).await.unwrap();
+    pieces.send(Ok(vec![7; 1 << 20])).await.unwrap();
+    drop(pieces);
+    assert_eq!(upload.await.unwrap().unwrap().status(), 404);
+    let shown = api.get(&format!("images/{image}")).await.must(200);
+    assert_eq!(shown["status"], "queued", "nothing of it became the image");
+}

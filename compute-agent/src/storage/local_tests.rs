@@ -138,8 +138,58 @@ async fn a_qemu_img_that_hangs_or_is_missing_is_an_error() {
     fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let run = async |program: &Path| {
         let qemu_img = QemuImg { program: program.to_owned(), timeout: Duration::from_millis(50) };
-        qemu_img.create_overlay(Path::new("/x"), Path::new("/y"), DiskFormat::Raw, 1).await.unwrap_err()
+        qemu_img.create_overlay(&directory.path().join("x"), Path::new("/y"), DiskFormat::Raw, 1).await.unwrap_err()
     };
     assert!(matches!(run(&script).await, disk::QemuImgError::Late(_)));
     assert!(matches!(run(Path::new("/nonexistent")).await, disk::QemuImgError::Start(_)));
+}
+
+#[tokio::test]
+async fn nobody_else_reads_a_machine_whatever_an_older_release_left() {
+    use std::os::unix::fs::PermissionsExt;
+    if !has_qemu_img() {
+        return;
+    }
+    let (directory, spec) = (tempfile::tempdir().unwrap(), spec());
+    let storage = open(&directory);
+    storage.save(&record(&spec)).await.unwrap();
+    storage.make_disk(&spec).await.unwrap();
+    storage.make_seed(&spec).await.unwrap();
+    let files = || {
+        let dirs = [directory.path().join("images"), directory.path().join("instances").join(spec.id.to_string())];
+        dirs.into_iter()
+            .flat_map(|dir| fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()))
+            .collect::<Vec<_>>()
+    };
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(files().len(), 4, "image, record, disk, seed: {:?}", files());
+    for path in files() {
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
+    }
+    drop(storage);
+    open(&directory);
+    for path in files() {
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
+}
+
+#[tokio::test]
+async fn what_fails_gives_back_what_it_took() {
+    let (directory, spec) = (tempfile::tempdir().unwrap(), spec());
+    let files = |folder: &str| fs::read_dir(directory.path().join(folder)).unwrap().count();
+    let machine = format!("instances/{}", spec.id);
+    // A disk that is full to the operator's mark: nothing is fetched.
+    let config = Config { state_dir: directory.path().to_owned(), keep_free_mib: u64::MAX, ..Config::default() };
+    let storage = LocalStorage::open(&config, Arc::new(Zeros)).unwrap();
+    storage.save(&record(&spec)).await.unwrap();
+    let error = storage.make_disk(&spec).await.unwrap_err();
+    assert!(error.is_full() && !error.is_permanent() && error.public().contains("full"), "{error:?}");
+    assert!(storage.room().await.unwrap().is_full);
+    assert_eq!((files("images"), files(&machine)), (0, 1), "nothing but the record");
+    // A disk that could not be made: no half of it stays.
+    let config = Config { state_dir: directory.path().to_owned(), qemu_img: "false".into(), ..Config::default() };
+    let storage = LocalStorage::open(&config, Arc::new(Zeros)).unwrap();
+    assert!(matches!(storage.make_disk(&spec).await, Err(StorageError::QemuImg(_))));
+    assert_eq!(files(&machine), 1, "nothing but the record");
 }

@@ -41,7 +41,7 @@ fn headers() {
     assert_eq!(judge(&blank(1)), Ok(1));
     assert_eq!(judge(b"QFI"), Err("not_qcow2"));
     assert_eq!(judge(b""), Err("not_qcow2"));
-    assert_eq!(judge(b"\x1f\x8b gzip"), Err("not_qcow2"));
+    assert_eq!(judge(b"\x1f\x8b\x08 gzip"), Err("not_qcow2"));
     let table: [(&str, Change); 17] = [
         ("not_qcow2", |h| h[0] = 0),
         ("not_qcow2", |h| h.truncate(80)),

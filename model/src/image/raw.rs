@@ -66,7 +66,7 @@ const SIGNATURES: &[(usize, &[u8], &str, Advice)] = &[
     (0, b"WithouFreSpacExt", "Parallels", Advice::Convert("parallels")),
     (0, b"Bochs Virtual HD Image", "Bochs", Advice::Convert("bochs")),
     (0, b"\x3a\xff\x26\xed", "Android sparse", Advice::Unpack("simg2img")),
-    (0, b"\x1f\x8b", "gzip", Advice::Unpack("gunzip")),
+    (0, b"\x1f\x8b\x08", "gzip", Advice::Unpack("gunzip")),
     (0, b"\xfd7zXZ\0", "xz", Advice::Unpack("unxz")),
     (0, b"\x5d\0\0\x80\0", "lzma", Advice::Unpack("unlzma")),
     (0, b"\x5d\0\0\0\x04", "lzma", Advice::Unpack("unlzma")),
@@ -74,7 +74,7 @@ const SIGNATURES: &[(usize, &[u8], &str, Advice)] = &[
     (0, b"\x04\x22\x4d\x18", "lz4", Advice::Unpack("unlz4")),
     (0, b"LZIP", "lzip", Advice::Unpack("lzip -d")),
     (0, b"\x89LZO\0\r\n", "lzop", Advice::Unpack("lzop -d")),
-    (0, b"\x1f\x9d", "compress", Advice::Unpack("uncompress")),
+    (0, b"\x1f\x9d\x90", "compress", Advice::Unpack("uncompress")),
     (0, b"BZh", "bzip2", Advice::Unpack("bunzip2")),
     (0, b"PK\x03\x04", "zip", Advice::Unpack("unzip")),
     (0, b"PK\x05\x06", "zip", Advice::Fetch),
@@ -183,6 +183,6 @@ mod tests {
         let text = |octets: &[u8]| check_head(&disk(0, octets)).unwrap_err().message;
         assert!(text(b"QFI\xfb").contains("disk_format qcow2"));
         assert!(text(b"KDMV").contains("qemu-img convert -f vmdk"));
-        assert!(text(b"\x1f\x8b").contains("gunzip"));
+        assert!(text(b"\x1f\x8b\x08").contains("gunzip"));
     }
 }
