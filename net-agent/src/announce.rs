@@ -25,10 +25,38 @@ const REMEMBERED_MOST: usize = 65_536;
 /// What is told, and by which devices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Announcement {
+    /// The network, and the address in it.
+    pub address: (Vni, IpAddr),
     /// The frame.
     pub frame: Vec<u8>,
     /// Taps of the network, and its service.
     pub devices: Vec<String>,
+}
+
+/// Which announcement of each address is the last, so that none is repeated after a newer one.
+#[derive(Debug, Default)]
+pub struct Latest {
+    made: u64,
+    of: HashMap<(Vni, IpAddr), u64>,
+}
+
+impl Latest {
+    /// Takes these as the last ones of their addresses; gives the number by which they are known.
+    pub fn take(&mut self, announcements: &[Announcement]) -> u64 {
+        self.made += 1;
+        self.of.extend(announcements.iter().map(|announcement| (announcement.address, self.made)));
+        self.made
+    }
+
+    /// True where nothing newer was taken.
+    pub fn is_last(&self, announcement: &Announcement, number: u64) -> bool {
+        self.of.get(&announcement.address) == Some(&number)
+    }
+
+    /// What is not repeated any more.
+    pub fn forget(&mut self, number: u64) {
+        self.of.retain(|_, last| *last != number);
+    }
 }
 
 /// Remembers which addresses were let go.
@@ -57,16 +85,14 @@ impl Announcer {
                 let other = matches!(observed.get(key), Some(Value::Mac(old)) if old != mac);
                 (other || self.gone.contains_key(&(*vni, *ip))).then_some((*vni, *ip, *mac))
             }
-            Action::Ensure(Key::Element(Element::TapIp(tap, ip)), _) => {
+            // Most often nothing was let go lately, and no port has to be looked for.
+            Action::Ensure(Key::Element(Element::TapIp(tap, ip)), _) if !self.gone.is_empty() => {
                 let port = desired.ports.values().find(|port| port.tap == *tap && port.addresses.contains(ip))?;
                 let vni = desired.networks.get(&port.network_id)?.vni;
                 self.gone.contains_key(&(vni, *ip)).then_some((vni, *ip, port.mac))
             }
             _ => None,
         };
-        if self.gone.is_empty() && !actions.iter().any(|action| matches!(action.key(), Key::Neighbour(..))) {
-            return Vec::new();
-        }
         let moved: Vec<_> = actions.iter().filter_map(moved).collect();
         moved.iter().filter_map(|(vni, ip, mac)| announcement(*vni, *ip, *mac, desired)).collect()
     }
@@ -90,7 +116,7 @@ fn announcement(vni: Vni, ip: IpAddr, mac: MacAddress, desired: &Desired) -> Opt
     if !network.subnets.is_empty() {
         devices.push(service_port(vni));
     }
-    Some(Announcement { frame: frame(ip, mac), devices })
+    Some(Announcement { address: (vni, ip), frame: frame(ip, mac), devices })
 }
 
 /// Local taps of the network but the machine's own.
@@ -153,6 +179,21 @@ mod tests {
         assert_eq!((six.len(), &six[..14]), (86, &[0x33, 0x33, 0, 0, 0, 1, 2, 0, 0, 0, 0, 10, 0x86, 0xdd][..]));
         let pseudo = [&six[22..54], &[0, 0, 0, 32, 0, 0, 0, 58], &six[54..]].concat();
         assert_eq!(checksum(&pseudo), 0, "with its checksum the sum is right");
+    }
+
+    #[test]
+    fn nothing_is_repeated_after_what_is_newer() {
+        let address = (Vni::try_from(0xff).unwrap(), "10.0.0.10".parse().unwrap());
+        let announcement = Announcement { address, frame: vec![], devices: vec![] };
+        let mut latest = Latest::default();
+        let first = latest.take(std::slice::from_ref(&announcement));
+        assert!(latest.is_last(&announcement, first));
+        let second = latest.take(std::slice::from_ref(&announcement));
+        assert!(!latest.is_last(&announcement, first) && latest.is_last(&announcement, second));
+        latest.forget(first);
+        assert!(latest.is_last(&announcement, second));
+        latest.forget(second);
+        assert!(latest.of.is_empty());
     }
 
     #[test]

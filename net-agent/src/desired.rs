@@ -13,6 +13,7 @@ use crate::shared::{self, Shared};
 use ipnetwork::IpNetwork;
 use iroko_agent_link::agent::Desired;
 use iroko_agent_link::wire::{NetworkSpec, ObjectKey, PeerSpec, PortSpec};
+use iroko_model::security_group::Direction;
 use iroko_model::{HostId, InstanceId, MacAddress, NetworkId, PortId, SecurityGroupId, Vni};
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -63,7 +64,7 @@ struct Contribution {
 impl Wanted {
     /// Everything, computed anew.
     pub fn all(desired: &Desired, facts: &HostFacts) -> Self {
-        let mut wanted = Self { room: facts.flows.room(desired.ports.len()), ..Self::default() };
+        let mut wanted = Self { room: facts.flows.room(flows::sharers(desired)), ..Self::default() };
         for network in desired.networks.keys() {
             wanted.follow(*network, desired, facts);
         }
@@ -106,13 +107,14 @@ impl Wanted {
             .flat_map(|contribution| &contribution.keys)
     }
 
-    /// All ports, where there is room for more flows of each than there was, or for fewer.
+    /// All ports and networks, where there is room for more flows of each than there was, or for fewer.
     fn room_anew(&mut self, desired: &Desired, facts: &HostFacts) -> Vec<ObjectKey> {
-        let room = facts.flows.room(desired.ports.len());
+        let room = facts.flows.room(flows::sharers(desired));
         if std::mem::replace(&mut self.room, room) == room {
             return Vec::new();
         }
-        desired.ports.keys().map(|id| ObjectKey::Port(*id)).collect()
+        let networks = desired.networks.keys().map(|id| ObjectKey::Network(*id));
+        desired.ports.keys().map(|id| ObjectKey::Port(*id)).chain(networks).collect()
     }
 
     /// Networks of which a DNS server came, went or moved to another host.
@@ -359,6 +361,11 @@ fn network_things(network: &NetworkSpec, shared: &Shared, desired: &Desired, fac
                 Value::Text(dhcp::config(network, &relay::asked(network, desired, facts.vtep), &facts.dhcp)),
             ),
         ]);
+    }
+    if !network.subnets.is_empty() {
+        let room = facts.flows.value(flows::sharers(desired));
+        let of = |direction| (Key::Element(Element::ServiceFlows(vni, direction)), room.clone());
+        things.extend([of(Direction::Egress), of(Direction::Ingress)]);
     }
     if relay::is_needed(network) {
         things.extend([

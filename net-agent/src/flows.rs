@@ -1,11 +1,12 @@
 //! How many flows a port has room for in its host's table of flows (conntrack), which all tenants and the host
 //! itself share. Pure.
 //!
-//! A part of the table is kept for the host. The rest is divided among the ports, so that all of them
+//! A part of the table is kept for the host. The rest is divided among the ports, and the services of networks, so that all of them
 //! together cannot fill it, whatever they do. A flow between two ports is counted at both, for it has an entry on the
 //! host of each: so a port has its room twice, for what it begins and for what others begin to it.
 
 use crate::object::Value;
+use iroko_agent_link::agent::Desired;
 
 /// A port has room for so many, however many ports there are. With more ports than a small table has room for, the
 /// operator is told.
@@ -26,6 +27,11 @@ pub struct Settings {
     pub most: u32,
     /// Most flows of a port that begin in a second, each way.
     pub per_second: u32,
+}
+
+/// How many share the table: ports, and the services of networks.
+pub fn sharers(desired: &Desired) -> usize {
+    desired.ports.len() + desired.networks.len()
 }
 
 impl Settings {

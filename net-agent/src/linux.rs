@@ -1,6 +1,6 @@
 //! The real kernel of this host, in the network namespace of the thread that opens it.
 
-use crate::announce::Announcement;
+use crate::announce::{Announcement, Latest};
 use crate::config::Config;
 use crate::conntrack::{Conntrack, Flow};
 use crate::dhcp::{DhcpError, Dnsmasq, Files};
@@ -21,7 +21,7 @@ use iroko_model::{MacAddress, Vni};
 use std::fs;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// When an address that has passed to another machine is announced again.
@@ -40,6 +40,7 @@ pub struct Linux {
     nf_tables: NfTables,
     netns_dir: PathBuf,
     packets: Arc<PacketSocket>,
+    announced: Arc<Mutex<Latest>>,
 }
 
 impl Linux {
@@ -58,6 +59,7 @@ impl Linux {
             nf_tables: NfTables::open().map_err(transport)?,
             netns_dir: config.netns_dir.clone(),
             packets: Arc::new(PacketSocket::open().map_err(transport)?),
+            announced: Arc::default(),
         })
     }
 
@@ -203,14 +205,17 @@ impl Kernel for Linux {
 
     /// Now, and again in case that what is on its way of the old machine comes after it.
     async fn announce(&self, announcements: Vec<Announcement>) -> Result<(), KernelError> {
-        let outcome = send_all(&self.packets, &announcements);
-        let packets = self.packets.clone();
+        let outcome = send_all(&self.packets, announcements.iter());
+        let (packets, latest) = (self.packets.clone(), self.announced.clone());
+        let number = locked(&latest).take(&announcements);
         tokio::spawn(async move {
             for wait in ANNOUNCED_AGAIN {
                 tokio::time::sleep(wait).await;
+                let latest = locked(&latest);
                 // Devices may be gone by then.
-                let _ = send_all(&packets, &announcements);
+                let _ = send_all(&packets, announcements.iter().filter(|one| latest.is_last(one, number)));
             }
+            locked(&latest).forget(number);
         });
         outcome.map_err(KernelError::Announce)
     }
@@ -227,10 +232,13 @@ impl Kernel for Linux {
     }
 }
 
+fn locked(latest: &Mutex<Latest>) -> MutexGuard<'_, Latest> {
+    latest.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// One device that is gone, or full, keeps no other from it.
-fn send_all(packets: &PacketSocket, announcements: &[Announcement]) -> io::Result<()> {
+fn send_all<'a>(packets: &PacketSocket, announcements: impl Iterator<Item = &'a Announcement>) -> io::Result<()> {
     let sends = announcements
-        .iter()
         .flat_map(|announcement| announcement.devices.iter().map(|device| packets.send(device, &announcement.frame)));
     sends.fold(Ok(()), Result::and)
 }

@@ -106,6 +106,8 @@ pub enum Element {
     /// How many flows the port with a MAC address may begin, or others to it; of no MAC address: all ports of
     /// the network without port security together.
     Flows(Vni, Option<MacAddress>, Direction),
+    /// How many flows the service of a network may begin, or those of other hosts to it.
+    ServiceFlows(Vni, Direction),
     /// An address of a member of a network, local or not.
     Member(Vni, IpAddr),
     /// An address of a member of a group, local or not.
@@ -255,6 +257,7 @@ impl Element {
             | Self::Sender(..)
             | Self::Receiver(..)
             | Self::Flows(..)
+            | Self::ServiceFlows(..)
             | Self::Member(..)
             | Self::GroupMember(..) => None,
         }

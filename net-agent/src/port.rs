@@ -4,6 +4,7 @@ use crate::desired::{HostFacts, Things, host_record, with_link_local, zone};
 use crate::dhcp;
 use crate::firewall::tap::{self, Tap};
 use crate::firewall::{group, limit, log};
+use crate::flows;
 use crate::object::{Chain, Element, Key, Sharing, State, Value, link_local};
 use crate::shared::Shared;
 use ipnetwork::IpNetwork;
@@ -36,7 +37,7 @@ pub fn things(port: &PortSpec, network: &NetworkSpec, shared: &Shared, desired: 
             things.push(present(Element::TapStateless(tap.clone())));
         }
     }
-    things.extend(flows(port, vni, facts.flows.value(desired.ports.len())));
+    things.extend(room(port, vni, facts.flows.value(flows::sharers(desired))));
     let limits = Limits::of(port, facts.shaping);
     things.extend(tap_chains(port, vni, &limits, desired));
     things.extend(limits.things(port));
@@ -218,7 +219,7 @@ fn logs(port: &PortSpec) -> Things {
 
 /// How many flows it has room for, each way: by its MAC addresses, or with all other ports of the network without
 /// port security.
-fn flows(port: &PortSpec, vni: Vni, room: Value) -> Things {
+fn room(port: &PortSpec, vni: Vni, room: Value) -> Things {
     let of = if port.is_secured { macs(port).into_iter().map(Some).collect() } else { vec![None] };
     let both = |mac| [Direction::Egress, Direction::Ingress].map(|way| (Element::Flows(vni, mac, way), room.clone()));
     of.into_iter().flat_map(both).map(|(element, room)| (Key::Element(element), room)).collect()

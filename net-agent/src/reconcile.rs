@@ -203,7 +203,7 @@ impl Reconciler {
 
     /// Once, each time there begin to be more ports than the host's table of flows has room for.
     fn tell_of_flows(&mut self) {
-        let (ports, room_for) = (self.desired.read().ports.len(), self.facts.flows.ports());
+        let (ports, room_for) = (crate::flows::sharers(&self.desired.read()), self.facts.flows.ports());
         let too_small = u32::try_from(ports).is_ok_and(|ports| ports > room_for);
         if too_small && !self.told_of_flows {
             let table = self.facts.flows.table;

@@ -64,6 +64,10 @@ pub fn of_element(element: &Element, value: Option<&Value>) -> (Set, String, Opt
             let name = if *direction == Direction::Egress { "open_begins" } else { "open_gets" };
             (bridge(name), format!("\"{}\"", vni.bridge()), flows(value))
         }
+        Element::ServiceFlows(vni, direction) => {
+            let name = if *direction == Direction::Egress { "service_begins" } else { "service_gets" };
+            (bridge(name), format!("\"{}\"", vni.bridge()), flows(value))
+        }
         Element::Member(vni, ip) => {
             (bridge(if ip.is_ipv4() { "members4" } else { "members6" }), bridge_and(*vni, ip), None)
         }
@@ -167,6 +171,8 @@ fn of_flows(set: &str, counting: &Json) -> Option<(Element, Value)> {
         "gets" => (Direction::Ingress, false),
         "open_begins" => (Direction::Egress, true),
         "open_gets" => (Direction::Ingress, true),
+        "service_begins" => (Direction::Egress, true),
+        "service_gets" => (Direction::Ingress, true),
         _ => return None,
     };
     let (key, limit) = (counting.get("val")?, counting.get("limit"));
@@ -177,7 +183,13 @@ fn of_flows(set: &str, counting: &Json) -> Option<(Element, Value)> {
         (Some(most), Some(per_second)) => Value::Flows { most, per_second },
         _ => Value::unusable("counts something else"),
     };
-    Some((Element::Flows(vni_of(bridge, "ikbr")?, mac, direction), value))
+    let vni = vni_of(bridge, "ikbr")?;
+    let element = if set.starts_with("service") {
+        Element::ServiceFlows(vni, direction)
+    } else {
+        Element::Flows(vni, mac, direction)
+    };
+    Some((element, value))
 }
 
 fn of_name(set: &str, name: &str, value: Option<&Json>) -> Option<(Element, Value)> {

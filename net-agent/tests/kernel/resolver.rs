@@ -128,6 +128,33 @@ fn the_resolver_asks_the_tenants_server_on_whichever_host() {
     assert_eq!(here.full().actions, 0, "{}", here.outstanding());
 }
 
+/// Whoever makes the resolver ask makes entries of the host's table: no more than there is room for.
+#[test]
+fn questions_cannot_fill_the_hosts_table() {
+    needs_kernel!();
+    /// Fewer than the resolver has sockets.
+    const ROOM: u32 = 32;
+    /// The guest's own flow, and what the service says to all.
+    const OTHERS: u32 = 16;
+    let mut net = Net::new(0xb04);
+    net.spec.subnets[0].dns_servers = vec!["10.0.0.20".parse().unwrap()];
+    let host = Host::with(1, |config| (config.flows_per_port, config.new_flows_per_port_s) = (ROOM, 10));
+    let (a, server) = (net.port(10), net.port(20));
+    host.change(vec![net.set(), set_port(&a), set_port(&server)]);
+    let (mut guest, mut resolver) = (Guest::boot(&host, &a), Guest::boot(&host, &server));
+    asks(&mut guest, &net, 1, "first.example");
+    answers(&mut resolver, &net, "first.example");
+    assert_eq!(hears(&mut guest, &net, 1), (0, true));
+    let entries = || host.sh("cat /proc/sys/net/netfilter/nf_conntrack_count").trim().parse::<u32>().unwrap();
+    let before = entries();
+    for n in 0..3000u16 {
+        asks(&mut guest, &net, n, &format!("name-{n}.example"));
+    }
+    let took = entries() - before;
+    assert!((ROOM / 2..=ROOM + OTHERS).contains(&took), "{took} entries");
+    assert!(host.sh("nft list set inet ik service_begins").contains(&format!("ct count {ROOM}")));
+}
+
 /// Guests hear of one resolver, whatever the tenant says.
 #[test]
 fn guests_are_told_one_resolver() {
