@@ -2,11 +2,13 @@
 
 use super::{LabelMap, description, label_map, labels, range};
 use crate::problem::{Faults, Problem};
+use ipnetwork::IpNetwork;
 use iroko_model::security_group::{IcmpType, PortRange, Protocol, Remote, Rule, RuleParts};
 use iroko_model::{Invalid, Labels};
 use iroko_store::security_group_rule::SecurityGroupRule as Row;
 use serde::{Deserialize, Serialize};
 use serde_json::{Number, Value};
+use std::net::IpAddr;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -155,7 +157,7 @@ fn icmp(kind: Option<u8>, code: Option<u8>) -> Result<Option<IcmpType>, Invalid>
 fn remote(cidr: Option<String>, group: Option<Uuid>, set: Option<Uuid>, faults: &mut Faults) -> Option<Remote> {
     match (cidr, group, set) {
         (None, None, None) => Some(Remote::Any),
-        (Some(text), None, None) => faults.take("/remote_cidr", range(&text)).map(Remote::Cidr),
+        (Some(text), None, None) => faults.take("/remote_cidr", remote_range(&text)).map(Remote::Cidr),
         (None, Some(id), None) => Some(Remote::Group(id.into())),
         (None, None, Some(id)) => Some(Remote::AddressSet(id.into())),
         _ => {
@@ -165,6 +167,15 @@ fn remote(cidr: Option<String>, group: Option<Uuid>, set: Option<Uuid>, faults: 
             None
         }
     }
+}
+
+/// One address is a range, too, but must be written as one: what is shown is what was asked for.
+fn remote_range(text: &str) -> Result<IpNetwork, Invalid> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        let one = IpNetwork::from(address);
+        return Err(Invalid::new("cidr_form", format!("{text} is an address and no range: write {one}")));
+    }
+    range(text)
 }
 
 /// Which field a rule's fault is about.
