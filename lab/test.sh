@@ -30,6 +30,7 @@ cargo build --workspace || fatal "it does not compile"
 
 check "formatting" cargo fmt --all --check
 check "licences, sources and duplicates of dependencies" lab/deny.sh
+check "lints, no conversion that cuts a number among them" cargo clippy --quiet --workspace --all-targets --all-features -- -D warnings
 
 log=target/nextest.log
 cargo nextest run --workspace --all-features --no-fail-fast --status-level slow --success-output final --final-status-level slow 2>&1 |

@@ -282,7 +282,8 @@ async fn a_full_disk_is_told_and_not_built_on() {
     world.until_seen(&spec, ObservedState::Failed).await;
     let told = world.reporter.last_instance(spec.id).unwrap();
     assert!(told.reason.unwrap().contains("disk is full"));
-    let room = |world: &World| world.reporter.batch(iroko_agent_link::agent::REPORT_MAX).disk.is_some_and(|disk| disk.is_full);
+    let room =
+        |world: &World| world.reporter.batch(iroko_agent_link::agent::REPORT_MAX).disk.is_some_and(|disk| disk.is_full);
     world.until("telling of the host", spec.id, room).await;
 }
 

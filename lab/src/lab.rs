@@ -194,7 +194,7 @@ impl Lab {
         until("the lab's last process is gone", END, || async {
             let left = process::find(|line| line.iter().any(|word| Path::new(word).starts_with(&dir)));
             let left = left.map_err(|error| format!("{error:#}"))?;
-            let own = |process: &Process| process.pid == std::process::id() as i32;
+            let own = |process: &Process| u32::try_from(process.pid) == Ok(std::process::id());
             let left: Vec<_> = left.iter().filter(|process| !own(process) && process.inner != process.pid).collect();
             if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
         })

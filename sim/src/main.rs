@@ -96,7 +96,7 @@ async fn run(args: Args) -> Result<()> {
 fn join(args: &Args, number: usize, token: String, shutdown: &CancellationToken, agents: &mut JoinSet<Result<()>>) {
     let ms = Duration::from_millis;
     let latencies = Latencies { domain: ms(args.domain_ms), disk: ms(args.disk_ms), net: ms(args.net_ms) };
-    let [high, low] = (number as u16).to_be_bytes();
+    let [high, low] = u16::try_from(number).unwrap_or(u16::MAX).to_be_bytes();
     let settings = Settings {
         control_plane: args.agent_link.clone(),
         host_name: name(args, number),

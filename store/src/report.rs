@@ -36,7 +36,6 @@ pub async fn reports_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Result<(Vec<b
     for (host, report) in taken.iter().filter(|(_, report)| !report.consoles.is_empty()) {
         crate::console::console_store(&mut *conn, *host, &report.consoles).await?;
     }
-    let mut whom = whom;
     for (host, report) in taken.iter().filter(|(_, report)| !report.orphans.is_empty()) {
         if orphans_accept(&mut *conn, *host, &report.orphans).await? {
             whom = Wake::All;

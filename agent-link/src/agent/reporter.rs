@@ -8,9 +8,7 @@
 //! by the number of objects. What was sent is kept too: a new session (the control plane may have
 //! been restored from yesterday's backup) repeats everything.
 
-use crate::wire::{
-    ConsoleLog, DiskRoom, InstanceObservation, OrphanObservation, PortObservation, REASON_MAX_CHARS,
-};
+use crate::wire::{ConsoleLog, DiskRoom, InstanceObservation, OrphanObservation, PortObservation, REASON_MAX_CHARS};
 use iroko_model::instance::ObservedState;
 use iroko_model::{InstanceId, PortId};
 use std::collections::{HashMap, HashSet};

@@ -232,7 +232,7 @@ mod tests {
     fn the_floor_rises_with_the_bound() {
         let host = HostId::new();
         let mut ring = Ring::new(1);
-        for revision in 1..=(ENTRIES_MAX as i64 + 5) {
+        for revision in 1..=(i64::try_from(ENTRIES_MAX).unwrap() + 5) {
             ring.push(Scope::Host(host), revision, gone(PortId::new()));
         }
         assert_eq!(ring.floor(), 6);

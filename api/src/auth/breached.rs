@@ -96,7 +96,8 @@ pub(crate) mod tests {
     pub(crate) fn list(dir: &Path, passwords: &[&str]) -> Breached {
         let mut hashes: Vec<_> = passwords.iter().map(|password| hash(password)).collect();
         hashes.sort();
-        let line = |(number, hash): (usize, &String)| format!("{hash}:{}\r\n", 7usize.pow((number % 9) as u32));
+        let line =
+            |(number, hash): (usize, &String)| format!("{hash}:{}\r\n", 7usize.pow(u32::try_from(number % 9).unwrap()));
         let text: String = hashes.iter().enumerate().map(line).collect();
         let path = dir.join("breached.txt");
         std::fs::write(&path, text).unwrap();

@@ -229,9 +229,9 @@ mod tests {
             assert_eq!(told(value.clone()), (rule.to_owned(), text.to_owned()), "{value}");
         }
         let missing = fault(&serde_json::from_str::<Sample>("{}").unwrap_err().to_string());
-        assert_eq!((missing.field.as_deref(), &*missing.invalid.rule), (Some("name"), "field_missing"));
+        assert_eq!((missing.field.as_deref(), missing.invalid.rule), (Some("name"), "field_missing"));
         let twice = fault(&serde_json::from_str::<Sample>(r#"{"name":"a","name":"b"}"#).unwrap_err().to_string());
-        assert_eq!((twice.field.as_deref(), &*twice.invalid.rule), (Some("name"), "field_repeated"));
+        assert_eq!((twice.field.as_deref(), twice.invalid.rule), (Some("name"), "field_repeated"));
         let long = told(json!({"small": "é".repeat(1000)})).1;
         assert!(long.chars().count() < 200, "{long}");
     }

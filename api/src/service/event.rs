@@ -172,7 +172,7 @@ pub fn spawn(store: Store, streams: Streams, shutdown: CancellationToken) {
             }
         }
     };
-    tokio::spawn(async move { shutdown.run_until_cancelled(watch).await.map(|()| ()) });
+    tokio::spawn(async move { shutdown.run_until_cancelled(watch).await });
 }
 
 async fn look(store: &Store, streams: &Streams, after: &mut Option<i64>) -> iroko_store::Result<()> {

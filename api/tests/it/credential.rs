@@ -97,7 +97,7 @@ async fn failures_cost_time_whoever_is_tried(_: PgPoolOptions, connect: PgConnec
         }
         for wait in [1, 2, 4] {
             assert_eq!(retry_after(&attempt(&api, username, PASSWORD).await), wait, "{username}");
-            clock.advance(Duration::seconds(wait as i64));
+            clock.advance(Duration::seconds(i64::try_from(wait).unwrap()));
             attempt(&api, username, "wrong").await.problem("unauthorized", 401);
         }
         assert_eq!(retry_after(&attempt(&api, username, "wrong").await), 8);
@@ -173,5 +173,5 @@ async fn a_storm_of_log_ins_is_told_to_come_back(_: PgPoolOptions, connect: PgCo
     // Who was not looked at has not failed.
     let failed: i64 =
         sqlx::query_scalar("SELECT count(*) FROM login_attempt").fetch_one(api.store.pool()).await.unwrap();
-    assert_eq!(failed as usize, storm.iter().filter(|answer| answer.status == 401).count());
+    assert_eq!(usize::try_from(failed).unwrap(), storm.iter().filter(|answer| answer.status == 401).count());
 }

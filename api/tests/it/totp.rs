@@ -11,7 +11,7 @@ use totp_rs::{Builder, Secret};
 /// The code that an authenticator shows now.
 fn code(api: &Api, secret: &str) -> String {
     let totp = Builder::new().with_secret(Secret::try_from_base32(secret).unwrap()).build_noncompliant();
-    totp.generate(api.app().credentials.clock.now().unix_timestamp() as u64).to_string()
+    totp.generate(api.app().credentials.clock.now().unix_timestamp().unsigned_abs()).to_string()
 }
 
 async fn call(api: &Api, tokens: &Value, method: Method, path: &str, body: Option<Value>) -> Answer {

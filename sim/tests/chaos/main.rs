@@ -26,7 +26,7 @@ const GAP_MAX: Duration = Duration::from_millis(250);
 #[tokio::test(flavor = "multi_thread")]
 async fn every_machine_ends_running_or_deleted_exactly_once() {
     let seed = number("IROKO_CHAOS_SEED").unwrap_or_else(rand::random);
-    let blows = number("IROKO_CHAOS_KILLS").map_or(BLOWS, |n| n as u32);
+    let blows = number("IROKO_CHAOS_KILLS").map_or(BLOWS, |n| u32::try_from(n).unwrap());
     println!("IROKO_CHAOS_SEED={seed} IROKO_CHAOS_KILLS={blows}");
     if let Err(error) = chaos(StdRng::seed_from_u64(seed), blows).await {
         panic!("with IROKO_CHAOS_SEED={seed} IROKO_CHAOS_KILLS={blows}: {error:#}");

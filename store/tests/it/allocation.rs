@@ -161,7 +161,7 @@ async fn vnis_are_given_once_down_to_the_last(_: PgPoolOptions, connect: PgConne
         let given: Vec<_> = workers.join_all().await.into_iter().flatten().collect();
         let vnis: HashSet<i32> = given.iter().map(|(vni, _)| *vni).collect();
         assert_eq!(given.len(), VNIS.count(), "round {round}");
-        assert_eq!(vnis, VNIS.map(|vni| vni as i32).collect(), "round {round}");
+        assert_eq!(vnis, VNIS.map(|vni| i32::try_from(vni).unwrap()).collect(), "round {round}");
         let mut conn = world.store.connection().await.unwrap();
         for (_, id) in given {
             assert!(network_delete(&mut conn, world.project, id.into()).await.unwrap());

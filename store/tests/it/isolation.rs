@@ -285,7 +285,8 @@ async fn a_bound_transaction_makes_what_needs_the_whole_cloud(_: PgPoolOptions, 
     let taken: Vec<i32> = sqlx::query_scalar("SELECT vni FROM network").fetch_all(&mut *tx).await.unwrap();
     let vnis = 200_000..=200_003;
     for (index, project_id) in [two.second.project, two.second.project, two.first.project].into_iter().enumerate() {
-        let vnis = (200_000 + index as u32)..=(200_000 + index as u32);
+        let vni = 200_000 + u32::try_from(index).unwrap();
+        let vnis = vni..=vni;
         let new = network::NewNetwork { project_id, name: &name("n"), mtu: 1450, labels: &labels, vnis };
         network::network_insert(&mut tx, &new).await.unwrap();
     }

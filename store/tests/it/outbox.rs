@@ -60,7 +60,7 @@ async fn write(world: Arc<World>, ids: Vec<iroko_model::InstanceId>, holds: Vec<
 async fn readers_beside_writers_see_each_change_once_and_in_order(_: PgPoolOptions, connect: PgConnectOptions) {
     const WRITERS: usize = 8;
     const READERS: usize = 3;
-    let world = Arc::new(World::new(&connect, (WRITERS + READERS + 1) as u32).await);
+    let world = Arc::new(World::new(&connect, u32::try_from(WRITERS + READERS + 1).unwrap()).await);
     let host = world.host("host", room(64)).await;
     let mut ids = Vec::new();
     for _ in 0..16 {

@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 #[sqlx::test(migrations = "./migrations")]
 async fn racing_schedulers_never_give_more_than_there_is(_: PgPoolOptions, connect: PgConnectOptions) {
     const SCHEDULERS: usize = 8;
-    let world = Arc::new(World::new(&connect, SCHEDULERS as u32 + 2).await);
+    let world = Arc::new(World::new(&connect, u32::try_from(SCHEDULERS).unwrap() + 2).await);
     let mut runner = TestRunner::deterministic();
     for case in 0..6 {
         let capacities = prop::collection::vec(3u64..=12, 2..=4).new_tree(&mut runner).unwrap().current();
@@ -158,7 +158,7 @@ async fn freed_room_makes_waiting_machines_due(_: PgPoolOptions, connect: PgConn
 
 /// A report that the host failed to build the machine.
 async fn fail_build(world: &World, id: InstanceId, host: HostId, sequence: i64) {
-    let generation = world.get(id).await.generation as u64;
+    let generation = world.get(id).await.generation.unsigned_abs();
     let reason = Some("no such image".to_owned());
     let seen =
         InstanceObservation { id, generation, state: ObservedState::Failed, reboots: 0, reason, condition: None };
@@ -205,7 +205,7 @@ async fn a_failed_build_moves_on_and_is_given_up_after_the_bound(_: PgPoolOption
             assert_eq!(told, [("port".into(), port, here), ("instance".into(), id.as_uuid(), here)]);
             let mut tx = world.begin().await;
             let claimed = placement_claim(&mut tx, 9).await.unwrap();
-            assert_eq!(claimed[0].excluded_hosts.len(), number as usize);
+            assert_eq!(claimed[0].excluded_hosts.len(), usize::try_from(number).unwrap());
             assert_eq!(claimed[0].excluded_hosts.last(), Some(&host));
         } else {
             assert_eq!((row.status(), row.status_reason().as_deref()), (Status::Error, Some("no such image")));

@@ -9,7 +9,16 @@ use iroko_store::{console, host, port, report};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 fn empty(agent: AgentKind, incarnation: i64, sequence: i64) -> Report {
-    Report { agent, incarnation, sequence, instances: vec![], ports: vec![], consoles: vec![], orphans: vec![], disk: None }
+    Report {
+        agent,
+        incarnation,
+        sequence,
+        instances: vec![],
+        ports: vec![],
+        consoles: vec![],
+        orphans: vec![],
+        disk: None,
+    }
 }
 
 fn seen(id: InstanceId, state: ObservedState, incarnation: i64, sequence: i64) -> Report {

@@ -148,7 +148,7 @@ impl World {
             instance::instance_parts(tx, self.project, (FlavorId::new(), self.image), &[], &ids, &[], &[]).await?;
         let nic = |(index, id): (usize, &NetworkId)| NewNic {
             network_id: *id,
-            index: index as i32,
+            index: i32::try_from(index).unwrap(),
             subnets: &parts.networks[&id.as_uuid()],
             security_groups: parts.default_group.as_slice(),
             qos_policy: None,
