@@ -39,6 +39,7 @@ fn spec(nics: Vec<NicSpec>, vcpus: u64) -> InstanceSpec {
         ssh_keys: vec![],
         user_data: None,
         user_data_is_base64: false,
+        has_run: false,
         on_guest_shutdown: Default::default(),
     }
 }

@@ -470,3 +470,21 @@ async fn a_hundred_hosts_fit_in_one_process() {
         assert_eq!((world.hypervisor.len(), world.storage.len()), (30, 30));
     }
 }
+
+/// As where the database is one of yesterday and knows a machine that was deleted since, or a host lost its disks.
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_ran_and_left_no_trace_is_not_made_anew() {
+    let mut world = World::new();
+    let mut spec = spec(InstanceId::new());
+    spec.has_run = true;
+    world.plug(&spec);
+    world.want(&spec);
+    world.start();
+    world.until_seen(&spec, ObservedState::Failed).await;
+    assert!(world.last(spec.id).unwrap().reason.unwrap().contains("disk is missing"));
+    assert_eq!((world.faults.count_of("make_disk"), world.hypervisor.starts(spec.id)), (0, 0));
+    (spec.generation, spec.power) = (2, Power::Deleted);
+    world.want(&spec);
+    world.until_seen(&spec, ObservedState::Absent).await;
+    assert!(world.is_traceless(spec.id));
+}

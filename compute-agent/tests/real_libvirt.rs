@@ -139,6 +139,7 @@ fn spec(image: &Path) -> InstanceSpec {
         ssh_keys: vec![],
         user_data: None,
         user_data_is_base64: false,
+        has_run: false,
         on_guest_shutdown: Default::default(),
     }
 }

@@ -66,7 +66,7 @@ pub async fn instance_specs(conn: &mut Conn, which: Instances<'_>) -> Result<Vec
     let rows = sqlx::query!(
         r#"SELECT i.id, i.host_id AS "host_id!", i.generation,
                   CASE WHEN i.power = 'running' AND project_is_suspended(i.project_id) THEN 'stopped' ELSE i.power END AS "power!", i.reboots, i.hostname, i.vcpus, i.memory_mib, i.disk_gib,
-                  i.ssh_keys, i.user_data, i.user_data_is_base64, i.on_guest_shutdown, i.image_id, m.disk_format, m.sha256 AS "sha256!", m.size_bytes AS "size_bytes!",
+                  i.ssh_keys, i.user_data, i.user_data_is_base64, i.on_guest_shutdown, (i.ran_at IS NOT NULL) AS "has_run!", i.image_id, m.disk_format, m.sha256 AS "sha256!", m.size_bytes AS "size_bytes!",
                   m.virtual_size_bytes AS "virtual_size_bytes!",
                   (SELECT coalesce(json_agg(json_build_object('port_id', p.id, 'network_id', n.id, 'tap', p.tap, 'mac', p.mac, 'mtu', n.mtu,
                       'addresses', (SELECT coalesce(json_agg(json_build_object('address', host(a.address), 'prefix', masklen(s.cidr),
@@ -104,6 +104,7 @@ pub async fn instance_specs(conn: &mut Conn, which: Instances<'_>) -> Result<Vec
                 ssh_keys: row.ssh_keys,
                 user_data: row.user_data,
                 user_data_is_base64: row.user_data_is_base64,
+                has_run: row.has_run,
                 on_guest_shutdown: row.on_guest_shutdown.parse().map_err(Error::corrupt("on_guest_shutdown"))?,
             };
             Ok((row.host_id.into(), Arc::new(spec)))

@@ -1,7 +1,7 @@
 //! What guests do by themselves, as their hosts tell it.
 
 use crate::error::Result;
-use crate::report::Sent;
+use crate::report::sent::Sent;
 use crate::tx::Conn;
 use iroko_agent_link::wire::{Condition, InstanceObservation};
 use iroko_model::instance::ObservedState;

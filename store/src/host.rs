@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::number::stored;
 use crate::page::{Filter, Page, PageQuery};
-use crate::report::Sent;
+use crate::report::sent::Sent;
 use crate::tx::Conn;
 use ipnetwork::IpNetwork;
 use iroko_agent_link::wire::{AgentKind, SessionRequest};

@@ -79,6 +79,8 @@ pub struct HostView {
     pub used: Resources,
     /// Machines on it.
     pub instances: u64,
+    /// The file system of its disks and images is full.
+    pub full: bool,
     /// It failed what several projects wanted built, and has built nothing since: it is left in peace for a while.
     pub resting: bool,
 }
@@ -91,7 +93,7 @@ const RESTS_S: f64 = 300.0;
 /// All hosts.
 pub async fn placement_view(conn: &mut Conn, lease_s: f64) -> Result<Vec<HostView>> {
     let rows = sqlx::query!(
-        r#"SELECT h.id, h.state, h.architecture, h.vcpus, h.memory_mib, h.disk_gib, coalesce(u.instances, 0) AS "instances!",
+        r#"SELECT h.id, h.state, h.disk_is_full, h.architecture, h.vcpus, h.memory_mib, h.disk_gib, coalesce(u.instances, 0) AS "instances!",
                   coalesce(u.vcpus, 0) AS "vcpus_used!", coalesce(u.memory_mib, 0) AS "memory_used!", coalesce(u.disk_gib, 0) AS "disk_used!",
                   (h.vtep IS NOT NULL AND h.vcpus IS NOT NULL AND 2 = (SELECT count(*) FROM host_agent a WHERE a.host_id = h.id
                       AND a.seen_at > now() - make_interval(secs => $1))) AS "alive!",
@@ -120,6 +122,7 @@ pub async fn placement_view(conn: &mut Conn, lease_s: f64) -> Result<Vec<HostVie
                 capacity: resources(row.vcpus.unwrap_or(0), row.memory_mib.unwrap_or(0), row.disk_gib.unwrap_or(0))?,
                 used: resources(row.vcpus_used, row.memory_used, row.disk_used)?,
                 instances: unsigned("instances", row.instances)?,
+                full: row.disk_is_full,
                 resting: row.resting,
             })
         })

@@ -4,6 +4,10 @@
 //! Reports of many agents are taken in one transaction and a fixed number of statements, however
 //! many observations they hold.
 
+pub(crate) mod sent;
+
+pub use sent::Sent;
+
 use crate::error::Result;
 use crate::instance::instance_finish_delete;
 use crate::number::stored;
@@ -11,14 +15,10 @@ use crate::orphan::orphans_accept;
 use crate::tx::Conn;
 use crate::wake::Wake;
 use crate::{guest, host};
-use iroko_agent_link::wire::{AgentKind, Report};
-use iroko_model::HostId;
+use iroko_agent_link::wire::AgentKind;
 use iroko_model::instance::ObservedState;
 use std::collections::HashSet;
 use uuid::Uuid;
-
-/// A report and the host it is from, known by its certificate.
-pub type Sent<'a> = (HostId, &'a Report);
 
 /// Takes reports, at most one of each agent. Needs a transaction. Says of each whether it was of
 /// the agent's current session and newer than the last; of the others nothing was stored. And whom

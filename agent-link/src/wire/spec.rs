@@ -43,6 +43,9 @@ pub struct InstanceSpec {
     /// wants it started again.
     #[serde(default = "start_again")]
     pub on_guest_shutdown: OnGuestShutdown,
+    /// It was seen running before. Where its host finds nothing of it, its disk is lost: none is made in its place.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_run: bool,
 }
 
 const fn start_again() -> OnGuestShutdown {

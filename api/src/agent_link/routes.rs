@@ -24,6 +24,7 @@ use iroko_agent_link::wire::{
 use iroko_model::{HostId, ImageId};
 use iroko_store::{host, image};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use std::io::SeekFrom;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,13 +38,15 @@ const WAIT_MAX_S: u64 = 60;
 const REPORT_MAX_BYTES: usize = 4 << 20;
 /// Largest request to enrol, of anybody, to renew, or to begin a session.
 const GREETING_MAX_BYTES: usize = 64 << 10;
+/// Of a larger one this much is read past, within the time that a request has.
+const READ_PAST_MAX_BYTES: usize = 16 << 20;
 /// While image bytes flow or an agent waits, it is asked again this often whether its certificate holds.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 
 /// The routes.
 pub fn router(app: App) -> Router {
     Router::new()
-        .route("/agent/v1/enrol", post(enrol).layer(DefaultBodyLimit::max(GREETING_MAX_BYTES)))
+        .route("/agent/v1/enrol", post(enrol))
         .route("/agent/v1/renew", post(renew).layer(DefaultBodyLimit::max(GREETING_MAX_BYTES)))
         .route("/agent/v1/session", post(session).layer(DefaultBodyLimit::max(GREETING_MAX_BYTES)))
         .route("/agent/v1/desired", get(desired))
@@ -106,7 +109,29 @@ fn named(tls: &Arc<TlsInfo>) -> Option<(HostId, AgentKind, String)> {
     Some((host, kind, serial_text(certificate.raw_serial())))
 }
 
-async fn enrol(State(app): State<App>, Json(request): Json<EnrolRequest>) -> Result<Json<EnrolReply>> {
+/// Reads what anybody may send: a little is kept, what is more is read past for a while, so that an honest sender
+/// reads the answer, and never kept.
+async fn greeting<T: DeserializeOwned>(body: Body) -> Result<T> {
+    let (mut kept, mut read) = (Vec::new(), 0);
+    let mut pieces = body.into_data_stream();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|_| Problem::with(Kind::BadRequest, "the body broke off"))?;
+        read += piece.len();
+        if read > READ_PAST_MAX_BYTES {
+            break;
+        }
+        if read <= GREETING_MAX_BYTES {
+            kept.extend_from_slice(&piece);
+        }
+    }
+    if read > GREETING_MAX_BYTES {
+        return Err(Problem::new(Kind::TooLarge));
+    }
+    serde_json::from_slice(&kept).map_err(|_| Problem::with(Kind::BadRequest, "the body is not what this call takes"))
+}
+
+async fn enrol(State(app): State<App>, body: Body) -> Result<Json<EnrolReply>> {
+    let request: EnrolRequest = greeting(body).await?;
     let name = host_name(request.host_name).map_err(|invalid| Problem::field("/host_name", invalid))?;
     let mut tx = app.store.begin().await?;
     // The certificate names the host, whose id is known only after the token is: so the serial

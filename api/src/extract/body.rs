@@ -5,8 +5,10 @@ use crate::problem::{Kind, Problem};
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::header::CONTENT_TYPE;
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_path_to_error::{Path, Segment};
+use std::collections::HashSet;
 
 /// A body of type `T`.
 #[derive(Debug)]
@@ -30,6 +32,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ApiJson<T> {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // Of a key that stands twice parsers take the first or the last: what was meant cannot be known.
+    let mut once = serde_json::Deserializer::from_slice(bytes);
+    if let Err(error) = serde_path_to_error::deserialize::<_, Once>(&mut once)
+        && error.inner().is_data()
+    {
+        return Err(at_field(error.path(), &error.inner().to_string()));
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         if error.inner().is_data() {
@@ -46,6 +55,66 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     })?;
     reader.end().map_err(|_| Problem::with(Kind::BadRequest, "the body is more than one JSON value"))?;
     Ok(value)
+}
+
+/// Any value in whose objects each key stands once.
+struct Once;
+
+impl<'de> Deserialize<'de> for Once {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(OnceVisitor)
+    }
+}
+
+struct OnceVisitor;
+
+impl<'de> Visitor<'de> for OnceVisitor {
+    type Value = Once;
+
+    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("a value")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Once, A::Error> {
+        let mut seen = HashSet::new();
+        while let Some(key) = map.next_key::<String>()? {
+            if seen.contains(&key) {
+                return Err(A::Error::custom(format!("duplicate field `{key}`")));
+            }
+            seen.insert(key);
+            map.next_value::<Once>()?;
+        }
+        Ok(Once)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Once, A::Error> {
+        while seq.next_element::<Once>()?.is_some() {}
+        Ok(Once)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Once, E> {
+        Ok(Once)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Once, E> {
+        Ok(Once)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Once, E> {
+        Ok(Once)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Once, E> {
+        Ok(Once)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Once, E> {
+        Ok(Once)
+    }
+
+    fn visit_unit<E>(self) -> Result<Once, E> {
+        Ok(Once)
+    }
 }
 
 fn at_field(path: &Path, serde: &str) -> Problem {
@@ -71,4 +140,28 @@ fn pointer(path: &Path) -> String {
         Segment::Unknown => String::new(),
     };
     path.iter().map(step).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn keys_stand_once_wherever_they_are() {
+        let fault = |text: &str| {
+            let problem = parse::<BTreeMap<String, serde_json::Value>>(text.as_bytes()).unwrap_err();
+            let one = problem.errors()[0].clone();
+            (one.pointer, one.rule)
+        };
+        for (text, pointer) in [
+            (r#"{"a": 1, "a": 2}"#, "/a"),
+            (r#"{"labels": {"x": "1", "y": "2", "x": "1"}}"#, "/labels/x"),
+            (r#"{"list": [{}, {"a/b": null, "a/b": null}]}"#, "/list/1/a~1b"),
+        ] {
+            assert_eq!(fault(text), (pointer.to_owned(), "field_repeated".to_owned()), "{text}");
+        }
+        let good = r#"{"a": {"x": 1}, "b": {"x": [1.5, -1, "x", null, true, {"x": 1}]}}"#;
+        assert!(parse::<BTreeMap<String, serde_json::Value>>(good.as_bytes()).is_ok());
+    }
 }

@@ -78,12 +78,15 @@ impl Answer {
         self.must(201)["id"].as_str().unwrap().to_owned()
     }
 
-    /// Every refusal that a test meets can be told in French.
+    /// Every refusal that a test meets can be told in French, and none is in the words of a parser.
     fn has_french(&self) {
         if self.headers.get("content-type").is_none_or(|kind| kind != "application/problem+json")
             || self.headers["content-language"] != "en"
         {
             return;
+        }
+        for word in [" at line ", "untagged", "invalid type", "expected struct", "expected u", "ParseIntError"] {
+            assert!(!self.text.contains(word) || self.text.contains("look at line"), "a parser's words: {}", self.text);
         }
         let body = self.json();
         let faults = body["errors"].as_array().into_iter().flatten();

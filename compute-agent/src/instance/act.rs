@@ -44,7 +44,8 @@ async fn note(host: &Host, step: Step, ground: &Ground<'_>) -> Result<(), StepEr
 /// The record after a step that only writes it. Pure.
 fn noted(step: Step, spec: &InstanceSpec, ground: &Ground<'_>) -> Record {
     let foreign = ground.held.record.is_none() && (ground.held.disk || ground.defined);
-    let life = if foreign { Life::Born } else { Life::Building };
+    let has_run = spec.has_run && ground.held.record.is_none();
+    let life = if foreign || has_run { Life::Born } else { Life::Building };
     let first = || Record::new(spec.id, spec.generation, image::file_name(&spec.image), life, spec.reboots);
     let Some(mut record) = ground.held.record.clone().filter(|_| step != Step::Begin) else { return first() };
     match step {

@@ -53,6 +53,7 @@ fn spec() -> InstanceSpec {
         ssh_keys: vec!["ssh-ed25519 AAAA \"ama\"@lome".into()],
         user_data: Some("#!/bin/sh\necho hi\n".into()),
         user_data_is_base64: false,
+        has_run: false,
         on_guest_shutdown: Default::default(),
     }
 }

@@ -41,6 +41,7 @@ fn spec() -> InstanceSpec {
         ssh_keys: vec![],
         user_data: None,
         user_data_is_base64: false,
+        has_run: false,
         on_guest_shutdown: Default::default(),
     }
 }

@@ -37,6 +37,7 @@ fn said(constraint: Constraint, count: usize, pending: &Pending) -> String {
         Constraint::Silent => format!("{count} not reporting"),
         Constraint::Architecture => format!("{count} not {}", pending.architecture),
         Constraint::FailedBuild => format!("{count} failed to build it"),
+        Constraint::Full => format!("{count} with a full disk"),
         Constraint::Resting => format!("{count} resting after failed builds"),
         Constraint::Vcpus => format!("{count} without {} free vCPUs", need.vcpus),
         Constraint::Memory => format!("{count} without {} MiB of free memory", need.memory_mib),

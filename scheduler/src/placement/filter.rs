@@ -14,6 +14,8 @@ pub enum Constraint {
     Architecture,
     /// It has failed to build this machine.
     FailedBuild,
+    /// The file system of its disks and images is full.
+    Full,
     /// It has failed what several projects wanted built, and is left in peace for a while.
     Resting,
     /// Not enough virtual processors are free.
@@ -33,6 +35,7 @@ pub fn check(pending: &Pending, host: &HostView) -> Result<(), Constraint> {
         (host.alive, Constraint::Silent),
         (host.architecture == Some(pending.architecture), Constraint::Architecture),
         (!pending.excluded_hosts.contains(&host.id), Constraint::FailedBuild),
+        (!host.full, Constraint::Full),
         (!host.resting, Constraint::Resting),
         (need.vcpus <= free.vcpus, Constraint::Vcpus),
         (need.memory_mib <= free.memory_mib, Constraint::Memory),

@@ -14,6 +14,7 @@ fn host(vcpus: u64, memory_mib: u64, disk_gib: u64) -> HostView {
         used: Resources::default(),
         instances: 0,
         resting: false,
+        full: false,
     }
 }
 
@@ -38,10 +39,11 @@ fn a_batch_spreads() {
 #[test]
 fn each_constraint_removes() {
     let fits = host(4, 4096, 40);
-    let table: [(Option<Constraint>, HostView); 8] = [
+    let table: [(Option<Constraint>, HostView); 9] = [
         (None, fits.clone()),
         (Some(Constraint::Disabled), HostView { enabled: false, ..fits.clone() }),
         (Some(Constraint::Silent), HostView { alive: false, ..fits.clone() }),
+        (Some(Constraint::Full), HostView { full: true, ..fits.clone() }),
         (Some(Constraint::Resting), HostView { resting: true, ..fits.clone() }),
         (Some(Constraint::Architecture), HostView { architecture: Some(Architecture::Aarch64), ..fits.clone() }),
         (Some(Constraint::Vcpus), HostView { used: Resources { vcpus: 4, ..Resources::default() }, ..fits.clone() }),

@@ -150,6 +150,12 @@ async fn older_database() -> Result<()> {
     ensure!(taps.await? >= before.len(), "their ports stay plugged");
     println!("changes of domains before {changes:?}, after {:?}", world.changes());
 
+    // What was deleted since is no new instance with an empty disk.
+    let path = world.tenant.path(&dying.to_string());
+    rest.until(&path, "the one that was deleted shows that its disk is gone", COME, |seen| seen["status"] == "error")
+        .await?;
+    ensure!(!running.contains(&dying), "{dying} was made anew");
+
     // One is adopted, the other one removed.
     let orphans = world.orphans().await?;
     let host_of = |id: InstanceId| {
