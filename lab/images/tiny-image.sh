@@ -113,7 +113,7 @@ disk() {
 	LABEL tiny
 	  LINUX vmlinuz
 	  INITRD initrd.gz
-	  APPEND console=ttyS0 quiet panic=1 random.trust_cpu=on
+	  APPEND console=ttyS0 quiet panic=1 no_timer_check random.trust_cpu=on
 	CFG
   mcopy -i "$disk@@$offset" "$vmlinuz" ::vmlinuz
   mcopy -i "$disk@@$offset" "$work/initrd.gz" "$work/syslinux.cfg" ::

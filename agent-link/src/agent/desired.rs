@@ -14,6 +14,10 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, Weak};
 use tokio::sync::Notify;
 
+/// Machines that are remembered to be gone. One that is forgotten before it is removed is told as an orphan, and its
+/// removal is ordered again.
+const GONE_MAX: usize = 10_000;
+
 /// Everything desired of this host, of one agent's kinds.
 #[derive(Debug, Clone, Default)]
 pub struct Desired {
@@ -186,6 +190,9 @@ impl Desired {
             Change::Gone(ObjectKey::Instance(id)) => {
                 self.instances.remove(id);
                 self.orphans.remove(id);
+                if self.gone.len() >= GONE_MAX {
+                    self.gone.clear();
+                }
                 self.gone.insert(*id);
             }
             Change::Gone(ObjectKey::Network(id)) => self.forget_network(*id),
@@ -217,8 +224,8 @@ impl Desired {
         }
     }
 
-    /// The same set as one full reply, for a file. What was told to be gone is in it, until it is: told again, it
-    /// is known to be no orphan.
+    /// The same set as one full reply, for a file. What was told to be gone is not in it: what of that is still there
+    /// after a restart is told as an orphan, and its removal is ordered again.
     pub fn to_reply(&self) -> DesiredReply {
         let instances = self.instances.values().cloned().map(Object::Instance);
         let networks = self.networks.values().cloned().map(Object::Network);
@@ -228,13 +235,12 @@ impl Desired {
         let members = self.members.values().flat_map(|members| members.values().cloned().map(Object::Member));
         let sets = self.address_sets.values().cloned().map(Object::AddressSet);
         let objects = instances.chain(networks).chain(ports).chain(peers).chain(groups).chain(members).chain(sets);
-        let gone = self.gone.iter().map(|id| Change::Gone(ObjectKey::Instance(*id)));
         let orphans = self.orphans.values().cloned().map(Object::Instance);
         let orphan_ports = self.orphan_ports.iter().filter_map(|id| self.ports.get(id)).cloned().map(Object::Port);
         DesiredReply {
             revision: self.revision.clone(),
             full: true,
-            changes: objects.map(Change::Set).chain(gone).collect(),
+            changes: objects.map(Change::Set).collect(),
             consoles_wanted: Vec::new(),
             kept: orphans.chain(orphan_ports).collect(),
         }

@@ -9,6 +9,8 @@ use serde_json::json;
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(60);
+/// A boot on a busy machine, as [`Guest::until_up`] bounds it.
+const BOOT: Duration = Duration::from_secs(180);
 /// The small file system a guest's files are on, and what makes room.
 const SMALL: &str = "size=24m";
 const LARGE: &str = "size=200m";
@@ -29,12 +31,12 @@ async fn scenario(lab: &Lab) -> Result<()> {
 
     // A reboot from inside is the guest's own business.
     leave(&guest, "reboot -f").await?;
-    anew(&guest).await.context("a reboot")?;
+    anew(&tenant, &id, &guest).await.context("a reboot")?;
     // A killed emulator is nobody's wish.
     guest.must("touch /run/before").await?;
     let emulator = format!("pgrep -f 'guest=[^,]*{id}' | head -n 1 | xargs kill -9");
     guest.host.run(&["sh", "-c", &emulator]).await?;
-    anew(&guest).await.context("a killed emulator")?;
+    anew(&tenant, &id, &guest).await.context("a killed emulator")?;
 
     // A shutdown from inside is a wish: also over the deaths of the agent and of libvirtd.
     leave(&guest, "poweroff -f").await?;
@@ -50,7 +52,7 @@ async fn scenario(lab: &Lab) -> Result<()> {
     // Unless its owner wants it started again.
     tenant.rest.patch(&tenant.path(&id), &json!({"on_guest_shutdown": "start_again"})).await?;
     leave(&guest, "poweroff -f").await?;
-    anew(&guest).await.context("a shutdown of a guest that shall start again")?;
+    anew(&tenant, &id, &guest).await.context("a shutdown of a guest that shall start again")?;
 
     full(lab, &tenant, &id, &guest).await
 }
@@ -94,7 +96,9 @@ async fn leave(guest: &Guest, command: &str) -> Result<()> {
     guest.must(&format!("(sleep 1; {command}) >/dev/null 2>&1 &")).await.map(drop)
 }
 
-/// Waits until it is up again, and is another life.
-async fn anew(guest: &Guest) -> Result<()> {
-    guest.until("test ! -e /run/before", SOON).await.map(drop)
+/// Waits until it is up again, and is another life. Says what its console says where it is not.
+async fn anew(tenant: &Tenant, id: &str, guest: &Guest) -> Result<()> {
+    let Err(error) = guest.until("test ! -e /run/before", BOOT).await else { return Ok(()) };
+    let console = tenant.rest.get(&format!("{}/console-log", tenant.path(id))).await?;
+    Err(error.context(format!("its console: {}", console["output"].as_str().unwrap_or_default())))
 }
