@@ -44,11 +44,6 @@ failed=$((failed + $(count failed) + $(count 'timed out')))
 skipped=$((skipped + skips))
 grep -E '^\s*skipped: ' "$log" | sort | uniq -c
 
-flaky=$(count flaky)
-if ((flaky > 0)); then
-  echo "$flaky passed at the second try only:"
-  grep -oE '^\s*FLAKY .*' "$log" | sort -u
-fi
 echo "took $((SECONDS - began)) s"
 echo "$passed passed, $failed failed, $skipped skipped"
 ((failed == 0))

@@ -80,20 +80,6 @@ async fn delta(agent: &mut Agent) -> DesiredReply {
     reply
 }
 
-/// Deltas until one holds a change as wanted. What was committed together is not always read together: the outbox is read
-/// up to the oldest transaction of the whole PostgreSQL, and those of other tests are there too.
-async fn delta_with(agent: &mut Agent, wanted: impl Fn(&Change) -> bool) {
-    let mut told = Vec::new();
-    for _ in 0..5 {
-        let reply = delta(agent).await;
-        if reply.changes.iter().any(&wanted) {
-            return;
-        }
-        told.push(reply);
-    }
-    panic!("no such change in {told:?}");
-}
-
 /// Makes an instance on a host; returns it.
 async fn run_on(api: &Api, ground: &Ground, agent: &Agent) -> InstanceId {
     let id = api.instance(ground).await;
@@ -488,10 +474,30 @@ async fn whatever_happens_deltas_lead_to_what_there_is(_: PgPoolOptions, connect
 }
 
 /// Holds back what others commit from now on: the outbox is read in the order in which it was begun.
-async fn hold_back(api: &Api) -> sqlx::Transaction<'static, sqlx::Postgres> {
+struct Held(sqlx::Transaction<'static, sqlx::Postgres>, String);
+
+async fn hold_back(api: &Api) -> Held {
     let mut held = api.store.pool().begin().await.unwrap();
-    sqlx::query("SELECT pg_current_xact_id()").execute(&mut *held).await.unwrap();
-    held
+    let id = sqlx::query_scalar("SELECT pg_current_xact_id()::text").fetch_one(&mut *held).await.unwrap();
+    Held(held, id)
+}
+
+impl Held {
+    async fn let_go(self) {
+        self.0.rollback().await.unwrap();
+    }
+
+    /// Lets go in such a way that what was begun before `until` is read at once: first waits for what else is older,
+    /// which may be of another test in the same PostgreSQL.
+    async fn let_go_until(self, api: &Api, until: &Held) {
+        let others = "SELECT count(*) FROM pg_snapshot_xip(pg_current_snapshot()) AS running(id) \
+                      WHERE id < $1::text::xid8 AND id <> $2::text::xid8";
+        let count = || sqlx::query_scalar::<_, i64>(others).bind(&until.1).bind(&self.1).fetch_one(api.store.pool());
+        while count().await.unwrap() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        self.let_go().await;
+    }
 }
 
 #[sqlx::test(migrations = "../store/migrations")]
@@ -506,7 +512,7 @@ async fn whoever_waited_for_nothing_is_told_how_far_that_was(_: PgPoolOptions, c
     let newest: i64 = sqlx::query_scalar("SELECT max(revision) FROM change").fetch_one(api.store.pool()).await.unwrap();
     let meanwhile = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        held.rollback().await.unwrap();
+        held.let_go().await;
         wait_for_hub(&api, &compute).await;
         api.stop().await;
     };
@@ -549,12 +555,16 @@ async fn what_a_host_needs_again_is_told_without_what_left_meanwhile(_: PgPoolOp
     regroup(&other, &[&lb]).await;
     let late = hold_back(&api).await;
     api.delete(&format!("{at}/{refers}")).await.must(204);
-    early.rollback().await.unwrap();
-    delta_with(&mut web_host, |change| matches!(change, Change::Set(Object::Port(_)))).await;
+    early.let_go_until(&api, &late).await;
+    let told = delta(&mut web_host).await;
+    assert!(told.changes.iter().any(|change| matches!(change, Change::Set(Object::Port(_)))), "{told:?}");
     // It refers to the group again before it was told that it does not.
     api.post(&at, rule).await.made();
-    late.rollback().await.unwrap();
-    delta_with(&mut web_host, |change| matches!(change.key(), ObjectKey::SecurityGroup(_))).await;
+    let end = hold_back(&api).await;
+    late.let_go_until(&api, &end).await;
+    let told = delta(&mut web_host).await;
+    assert!(told.changes.iter().any(|change| matches!(change.key(), ObjectKey::SecurityGroup(_))), "{told:?}");
+    end.let_go().await;
     follow(&mut web_host).await;
 }
 
