@@ -70,13 +70,7 @@ impl Host {
 
     fn want(&self, spec: &InstanceSpec) {
         let changes = vec![Change::Set(Object::Instance(Arc::new(spec.clone())))];
-        self.desired.apply(&DesiredReply {
-            revision: "r".into(),
-            full: false,
-            changes,
-            consoles_wanted: vec![],
-            kept: Vec::new(),
-        });
+        self.desired.apply(&DesiredReply { revision: "r".into(), full: false, changes, ..DesiredReply::default() });
     }
 
     async fn until(&self, what: &str, spec: &InstanceSpec, condition: impl Fn() -> bool) {

@@ -357,7 +357,7 @@ mod tests {
     }
 
     fn delta(revision: &str, changes: Vec<Change>) -> DesiredReply {
-        DesiredReply { revision: revision.into(), full: false, changes, consoles_wanted: vec![], kept: Vec::new() }
+        DesiredReply { revision: revision.into(), full: false, changes, ..DesiredReply::default() }
     }
 
     #[tokio::test]

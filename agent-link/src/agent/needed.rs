@@ -102,7 +102,7 @@ mod tests {
     }
 
     fn delta(changes: Vec<Change>) -> DesiredReply {
-        DesiredReply { revision: "1".into(), full: false, changes, consoles_wanted: vec![], kept: Vec::new() }
+        DesiredReply { revision: "1".into(), full: false, changes, ..DesiredReply::default() }
     }
 
     #[test]

@@ -123,13 +123,7 @@ mod tests {
 
     fn delta(revision: &str) -> DesiredReply {
         let gone = Change::Gone(ObjectKey::Port(PortId::new()));
-        DesiredReply {
-            revision: revision.into(),
-            full: false,
-            changes: vec![gone],
-            consoles_wanted: vec![],
-            kept: Vec::new(),
-        }
+        DesiredReply { revision: revision.into(), full: false, changes: vec![gone], ..DesiredReply::default() }
     }
 
     fn reopened(dir: &Path) -> (DesiredHandle, Persist) {

@@ -22,7 +22,7 @@ pub struct DesiredQuery {
 }
 
 /// Answer of `GET /agent/v1/desired`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct DesiredReply {
     /// The revision the agent holds after it has taken this answer. Opaque to the agent.
     pub revision: String,

@@ -202,7 +202,7 @@ impl Hub {
             full: false,
             changes,
             consoles_wanted: news.consoles,
-            kept: Vec::new(),
+            ..DesiredReply::default()
         })
     }
 
@@ -231,7 +231,7 @@ impl Hub {
                 networks.into_values().chain(needed.into_values()).flatten().collect()
             }
         };
-        Ok(DesiredReply { revision, full: true, changes, consoles_wanted: Vec::new(), kept: Vec::new() })
+        Ok(DesiredReply { revision, full: true, changes, ..DesiredReply::default() })
     }
 
     /// Networks as a host is to know them, at least as new as the watermark.

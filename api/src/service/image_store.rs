@@ -10,11 +10,10 @@ use futures::StreamExt;
 use iroko_daemon::private;
 use iroko_model::ImageId;
 use iroko_model::image::raw::HEAD_BYTES;
-use iroko_model::image::{self, DiskFormat, Fault, ReadAt};
+use iroko_model::image::{self, DiskFormat, Fault, OnDisk};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::fs::{self, File};
@@ -146,21 +145,6 @@ impl ImageStore {
             }
         }
         Ok(())
-    }
-}
-
-struct OnDisk {
-    file: std::fs::File,
-    length: u64,
-}
-
-impl ReadAt for OnDisk {
-    type Error = io::Error;
-    fn length(&self) -> u64 {
-        self.length
-    }
-    fn read_at(&mut self, at: u64, into: &mut [u8]) -> io::Result<()> {
-        self.file.read_exact_at(into, at)
     }
 }
 

@@ -9,11 +9,9 @@ use futures::StreamExt;
 use iroko_agent_link::agent::{Backoff, ImageError, ImageSource};
 use iroko_agent_link::wire::ImageSpec;
 use iroko_daemon::private;
-use iroko_model::image::{Fault, ReadAt};
+use iroko_model::image::{Fault, OnDisk};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
-use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -172,21 +170,6 @@ async fn inspect(image: &ImageSpec, file: File) -> Result<(), CacheError> {
     }
     let message = format!("its disk has {found} bytes, {} were registered", image.virtual_size_bytes);
     Err(CacheError::Header { id: image.id, source: iroko_model::Invalid::new("virtual_size", message) })
-}
-
-struct OnDisk {
-    file: std::fs::File,
-    length: u64,
-}
-
-impl ReadAt for OnDisk {
-    type Error = io::Error;
-    fn length(&self) -> u64 {
-        self.length
-    }
-    fn read_at(&mut self, at: u64, into: &mut [u8]) -> io::Result<()> {
-        self.file.read_exact_at(into, at)
-    }
 }
 
 fn octets(length: usize) -> u64 {

@@ -119,13 +119,7 @@ impl World {
     }
 
     fn apply(&self, changes: Vec<Change>) {
-        self.desired.apply(&DesiredReply {
-            revision: "r".into(),
-            full: false,
-            changes,
-            consoles_wanted: vec![],
-            kept: Vec::new(),
-        });
+        self.desired.apply(&DesiredReply { revision: "r".into(), full: false, changes, ..DesiredReply::default() });
     }
 
     pub fn plug(&self, spec: &InstanceSpec) {

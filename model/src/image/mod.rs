@@ -7,13 +7,16 @@
 //! ```
 //!
 //! [`raw`] says of bytes that are declared raw what else they plainly are, [`qcow2`] reads the header and
-//! the tables of a qcow2 file. Both are pure: whoever has the file hands in a way to read it.
+//! the tables of a qcow2 file. Both are pure: whoever has the file hands in a way to read it, of which [`OnDisk`] is one.
 
 pub mod qcow2;
 pub mod raw;
 
 use crate::Invalid;
 use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::str::FromStr;
 
 /// The format of an image's bytes. It is declared, checked against the bytes at upload, and stored;
@@ -94,6 +97,25 @@ pub trait ReadAt {
     fn length(&self) -> u64;
     /// Fills `into` with the bytes from `at` on.
     fn read_at(&mut self, at: u64, into: &mut [u8]) -> Result<(), Self::Error>;
+}
+
+/// An image in a file.
+#[derive(Debug)]
+pub struct OnDisk {
+    /// The file.
+    pub file: File,
+    /// Its length in octets.
+    pub length: u64,
+}
+
+impl ReadAt for OnDisk {
+    type Error = io::Error;
+    fn length(&self) -> u64 {
+        self.length
+    }
+    fn read_at(&mut self, at: u64, into: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(into, at)
+    }
 }
 
 /// Why an image was not accepted: its bytes, or the file they are in.

@@ -75,13 +75,7 @@ fn judge(spec: &SecurityGroupSpec, more: Vec<Object>, change: impl FnOnce(&mut P
     let all = [Object::Port(Arc::new(port)), Object::SecurityGroup(Arc::new(spec.clone()))].into_iter().chain(more);
     let changes = [Object::Network(Arc::new(network.clone()))].into_iter().chain(all).map(Change::Set).collect();
     let mut desired = Desired::default();
-    desired.apply(&DesiredReply {
-        revision: "1".into(),
-        full: true,
-        changes,
-        consoles_wanted: vec![],
-        kept: Vec::new(),
-    });
+    desired.apply(&DesiredReply { revision: "1".into(), full: true, changes, ..DesiredReply::default() });
     Judge::new(&desired)
 }
 

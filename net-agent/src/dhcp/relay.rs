@@ -97,13 +97,7 @@ mod tests {
         };
         assert!(serves(&network, &peer.addresses));
         let changes = vec![Change::Set(Object::Peer(Arc::new(peer)))];
-        handle.apply(&DesiredReply {
-            revision: "r".into(),
-            full: false,
-            changes,
-            consoles_wanted: vec![],
-            kept: vec![],
-        });
+        handle.apply(&DesiredReply { revision: "r".into(), full: false, changes, ..DesiredReply::default() });
         let relay: IpAddr = "fd69:6b6f:2d64:6e73::c000:207".parse().unwrap();
         assert_eq!(asked(&network, &handle.read(), own), [relay].into());
     }

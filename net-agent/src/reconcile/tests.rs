@@ -40,13 +40,7 @@ impl World {
 
     fn apply(&self, changes: Vec<Change>) -> Dirty {
         let keys = changes.iter().map(Change::key).collect();
-        self.desired.apply(&DesiredReply {
-            revision: "r".into(),
-            full: false,
-            changes,
-            consoles_wanted: vec![],
-            kept: Vec::new(),
-        });
+        self.desired.apply(&DesiredReply { revision: "r".into(), full: false, changes, ..DesiredReply::default() });
         Dirty { all: false, keys }
     }
 

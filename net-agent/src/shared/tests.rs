@@ -63,13 +63,7 @@ fn there(port: &PortSpec, vtep: u8) -> Change {
 
 fn apply(desired: &mut Desired, changes: Vec<Change>) -> HashSet<ObjectKey> {
     let keys = changes.iter().map(Change::key).collect();
-    desired.apply(&DesiredReply {
-        revision: "r".into(),
-        full: false,
-        changes,
-        consoles_wanted: vec![],
-        kept: Vec::new(),
-    });
+    desired.apply(&DesiredReply { revision: "r".into(), full: false, changes, ..DesiredReply::default() });
     keys
 }
 

@@ -152,13 +152,7 @@ impl Host {
     /// Applies changes and passes over them.
     pub fn change(&self, changes: Vec<Change>) -> PassReport {
         let keys = changes.iter().map(Change::key).collect();
-        self.desired.apply(&DesiredReply {
-            revision: "r".into(),
-            full: false,
-            changes,
-            consoles_wanted: vec![],
-            kept: Vec::new(),
-        });
+        self.desired.apply(&DesiredReply { revision: "r".into(), full: false, changes, ..DesiredReply::default() });
         self.pass(Dirty { all: false, keys })
     }
 
