@@ -3,6 +3,8 @@
 -- On a host, and not known here: kept by its agents as it is until an operator adopts or removes it. What is known to be
 -- deleted never gets here: its host is told so at once.
 CREATE TABLE orphan (
+    -- Its place in pages: two hosts may have the same object.
+    id            uuid NOT NULL UNIQUE DEFAULT gen_random_uuid(),
     host_id       uuid NOT NULL REFERENCES host ON DELETE CASCADE,
     kind          text NOT NULL CHECK (kind IN ('instance', 'port')),
     -- The instance or the port.
@@ -17,7 +19,6 @@ CREATE TABLE orphan (
     seen_at       timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (host_id, object_id)
 );
-CREATE INDEX orphan_by_object ON orphan (object_id, host_id);
 ALTER TABLE orphan ENABLE ROW LEVEL SECURITY;
 
 -- The operator's word that a host is lost for good. Its certificates are void; it never comes back by itself.

@@ -21,6 +21,8 @@ const SPEC_MAX_BYTES: usize = 256 * 1024;
 /// Something on a host that nobody named.
 #[derive(Debug, Clone)]
 pub struct Orphan {
+    /// Its place in pages: two hosts may have the same object.
+    pub id: Uuid,
     /// The host.
     pub host_id: Uuid,
     /// Name of the host.
@@ -108,29 +110,29 @@ fn spec(orphan: &OrphanObservation) -> Option<Value> {
     if text.len() > SPEC_MAX_BYTES || text.contains("\\u0000") { None } else { serde_json::from_str(&text).ok() }
 }
 
-/// A page of all orphans, those of instances first told of first.
+/// A page of all orphans.
 pub async fn orphan_list(conn: &mut Conn, host: Option<HostId>, page: PageQuery) -> Result<Page<Orphan>> {
     let rows = sqlx::query_as!(
         Orphan,
-        "SELECT o.host_id, h.name AS host_name, o.kind, o.object_id, o.instance_id, o.network_id, o.is_running, o.spec,
+        "SELECT o.id, o.host_id, h.name AS host_name, o.kind, o.object_id, o.instance_id, o.network_id, o.is_running, o.spec,
                 o.first_seen_at, o.seen_at
          FROM orphan o JOIN host h ON h.id = o.host_id
-         WHERE ($1::uuid IS NULL OR o.object_id > $1) AND ($3::uuid IS NULL OR o.host_id = $3)
-         ORDER BY o.object_id, o.host_id LIMIT $2 + 1",
+         WHERE ($1::uuid IS NULL OR o.id > $1) AND ($3::uuid IS NULL OR o.host_id = $3)
+         ORDER BY o.id LIMIT $2 + 1",
         page.after,
         page.limit,
         host.map(|id| id.as_uuid())
     )
     .fetch_all(conn)
     .await?;
-    Ok(Page::cut(rows, page, |row| row.object_id))
+    Ok(Page::cut(rows, page, |row| row.id))
 }
 
 /// An instance that is an orphan on a host. Locked until the transaction ends.
 pub async fn orphan_instance(conn: &mut Conn, host: HostId, instance: InstanceId) -> Result<Option<Orphan>> {
     Ok(sqlx::query_as!(
         Orphan,
-        "SELECT o.host_id, h.name AS host_name, o.kind, o.object_id, o.instance_id, o.network_id, o.is_running, o.spec,
+        "SELECT o.id, o.host_id, h.name AS host_name, o.kind, o.object_id, o.instance_id, o.network_id, o.is_running, o.spec,
                 o.first_seen_at, o.seen_at
          FROM orphan o JOIN host h ON h.id = o.host_id
          WHERE o.host_id = $1 AND o.object_id = $2 AND o.kind = 'instance' FOR UPDATE OF o",

@@ -118,3 +118,21 @@ async fn what_is_not_known_is_kept_until_an_operator_says(_: PgPoolOptions, conn
     tell(&compute, AgentKind::Compute, 2, vec![OrphanObservation { is_there: false, ..orphan(other) }]).await;
     assert!(orphans(&api).await.is_empty());
 }
+
+#[sqlx::test(migrations = "../store/migrations")]
+async fn what_two_hosts_have_stands_twice_whatever_the_pages(_: PgPoolOptions, connect: PgConnectOptions) {
+    let api = Api::start(&connect).await;
+    let id = InstanceId::new();
+    for (host, vtep) in [("host-1", "192.0.2.1"), ("host-2", "192.0.2.2")] {
+        let (compute, _) = Agent::pair(&api, host, vtep).await;
+        tell(&compute, AgentKind::Compute, 1, vec![orphan(id)]).await;
+    }
+    let (mut hosts, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = api.system(Method::GET, &format!("orphans?limit=1{after}"), None).await.must(200);
+        hosts.extend(page["items"].as_array().unwrap().iter().map(|item| item["host_id"].clone()));
+        let Some(cursor) = page["next_cursor"].as_str() else { break };
+        after = format!("&cursor={cursor}");
+    }
+    assert!(hosts.len() == 2 && hosts[0] != hosts[1], "{hosts:?}");
+}
