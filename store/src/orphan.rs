@@ -183,6 +183,8 @@ pub enum AdoptionRefusal {
     Known,
     /// No flavor has its size.
     NoFlavor,
+    /// Its image is another project's.
+    ForeignImage(Uuid),
     /// The project lacks one of its networks.
     NoNetwork(Uuid),
     /// One of its addresses is in no subnet of its network.
@@ -219,11 +221,21 @@ pub async fn orphan_adopt(conn: &mut Conn, new: &Adoption<'_>) -> Result<std::re
             return Ok(Err(AdoptionRefusal::NoNetwork(network)));
         }
     }
+    // A host says what it is made of, and gets the bytes of what its instances are made of: not those of strangers.
+    let image = spec.image.id.as_uuid();
+    let foreign = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM image WHERE id = $1 AND project_id <> $2) AS "foreign!""#,
+        image,
+        project
+    );
+    if foreign.fetch_one(&mut *conn).await? {
+        return Ok(Err(AdoptionRefusal::ForeignImage(image)));
+    }
     sqlx::query!(
         "INSERT INTO image (id, project_id, name, architecture, disk_format, status, size_bytes, virtual_size_bytes, sha256)
          SELECT $1, $2, $3, coalesce(h.architecture, 'x86_64'), $4, 'queued', $5, $6, $7 FROM host h WHERE h.id = $8
          ON CONFLICT (id) DO NOTHING",
-        spec.image.id.as_uuid(),
+        image,
         project,
         format!("of {}", new.name.as_str()),
         spec.image.format.as_str(),
@@ -247,7 +259,7 @@ pub async fn orphan_adopt(conn: &mut Conn, new: &Adoption<'_>) -> Result<std::re
         vcpus,
         memory_mib,
         disk_gib,
-        spec.image.id.as_uuid(),
+        image,
         &spec.ssh_keys,
         spec.user_data.as_deref(),
         if new.runs { "running" } else { "stopped" },

@@ -63,6 +63,9 @@ fn refusal(refusal: AdoptionRefusal) -> Problem {
             "an instance of this id is known on another host; remove the one that is not wanted".to_owned()
         }
         AdoptionRefusal::NoFlavor => "no flavor has the size of the instance; make one".to_owned(),
+        AdoptionRefusal::ForeignImage(id) => {
+            format!("the image {id} of the instance is of another project; choose that one")
+        }
         AdoptionRefusal::NoNetwork(id) => {
             format!("the project does not have the network {id} of the instance; choose the project that has it")
         }

@@ -91,6 +91,15 @@ async fn what_is_not_known_is_kept_until_an_operator_says(_: PgPoolOptions, conn
     assert_eq!(adopt(json!({"project_id": Uuid::now_v7()})).await.fault(), fault("/project_id", "reference_not_found"));
     let foreign = adopt(json!({"project_id": api.other})).await;
     assert!(foreign.problem("conflict", 409)["detail"].as_str().unwrap().contains("does not have the network"));
+    // A host that says that it was made of a stranger's image does not get that image's bytes.
+    let of = async |project: Uuid| {
+        let query = sqlx::query("UPDATE image SET project_id = $1").bind(project);
+        query.execute(api.store.pool()).await.unwrap();
+    };
+    of(api.other.as_uuid()).await;
+    let foreign = adopt(json!({"project_id": api.project})).await;
+    assert!(foreign.problem("conflict", 409)["detail"].as_str().unwrap().contains("is of another project"));
+    of(api.project.as_uuid()).await;
     let adopted = adopt(json!({"project_id": api.project, "name": "back again"})).await.must(201);
     assert_eq!((&adopted["id"], &adopted["name"]), (&json!(id), &json!("back again")));
     assert_eq!(adopted["interfaces"][0]["ip_addresses"], json!([address]));
