@@ -11,8 +11,8 @@ use crate::port;
 use crate::security_group as groups;
 use crate::shared::{self, Shared};
 use ipnetwork::IpNetwork;
-use iroko_agent_link::agent::Desired;
-use iroko_agent_link::wire::{NetworkSpec, ObjectKey, PeerSpec, PortSpec};
+use iroko_agent_link::Desired;
+use iroko_agent_wire::{NetworkSpec, ObjectKey, PeerSpec, PortSpec};
 use iroko_model::security_group::Direction;
 use iroko_model::{HostId, InstanceId, MacAddress, NetworkId, PortId, SecurityGroupId, Vni};
 use std::collections::{HashMap, HashSet};
@@ -384,7 +384,7 @@ pub fn zone(vni: Vni) -> u16 {
 }
 
 fn service_addresses(network: &NetworkSpec, vtep: IpAddr) -> Vec<IpNetwork> {
-    let with_prefix = |subnet: &iroko_agent_link::wire::SubnetSpec| {
+    let with_prefix = |subnet: &iroko_agent_wire::SubnetSpec| {
         IpNetwork::new(subnet.service, subnet.cidr.prefix()).expect("a prefix length of the same family")
     };
     let mut addresses: Vec<_> = network.subnets.iter().map(with_prefix).collect();

@@ -16,7 +16,7 @@
 //! and [`plan`] are pure; [`linux`] is the real kernel and [`fake`] the one of simulated hosts, and
 //! both run under the same [`reconcile`].
 //!
-//! What it refuses: to act before anything is known ([`iroko_agent_link::agent::Desired::known`]),
+//! What it refuses: to act before anything is known ([`iroko_agent_link::Desired::known`]),
 //! to bring up a tap whose filter is not in place, and to touch a device without our prefix.
 
 pub mod announce;

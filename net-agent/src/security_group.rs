@@ -3,8 +3,8 @@
 use crate::desired::{Things, with_link_local};
 use crate::firewall::group;
 use crate::object::{Chain, Element, Key, Value};
-use iroko_agent_link::agent::Desired;
-use iroko_agent_link::wire::{AddressSetSpec, MemberSpec, ObjectKey, RuleSpec};
+use iroko_agent_link::Desired;
+use iroko_agent_wire::{AddressSetSpec, MemberSpec, ObjectKey, RuleSpec};
 use iroko_model::security_group::{Direction, Remote};
 use iroko_model::{AddressSetId, SecurityGroupId, Vni};
 

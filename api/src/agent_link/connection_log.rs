@@ -5,7 +5,7 @@ use crate::App;
 use crate::problem::{Kind, Problem, Result};
 use axum::Json;
 use axum::extract::State;
-use iroko_agent_link::wire::{AgentKind, ConnectionReply, ConnectionReport};
+use iroko_agent_wire::{AgentKind, ConnectionReply, ConnectionReport};
 use iroko_store::connection_log::connection_records_accept;
 
 /// `POST /agent/v1/connections`.

@@ -5,7 +5,7 @@ use crate::App;
 use crate::problem::{Kind, Problem, Result};
 use axum::Json;
 use axum::extract::State;
-use iroko_agent_link::wire::{AgentKind, StatisticsReply, StatisticsReport};
+use iroko_agent_wire::{AgentKind, StatisticsReply, StatisticsReport};
 use iroko_store::statistics;
 
 /// `POST /agent/v1/statistics`.

@@ -2,7 +2,7 @@
 //! holds no more memory and no more of the queue than that.
 
 use crate::problem::{Kind, Problem, Result};
-use iroko_agent_link::wire::AgentKind;
+use iroko_agent_wire::AgentKind;
 use iroko_model::HostId;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

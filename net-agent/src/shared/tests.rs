@@ -2,7 +2,7 @@ use super::*;
 use crate::Config;
 use crate::desired::Wanted;
 use crate::object::State;
-use iroko_agent_link::wire::{Change, DesiredReply, Object, ObjectKey};
+use iroko_agent_wire::{Change, DesiredReply, Object, ObjectKey};
 use iroko_model::address::tap_name;
 use iroko_model::port::PortLimits;
 use iroko_model::{HostId, Hostname, InstanceId, PortId};
