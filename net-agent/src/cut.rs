@@ -13,7 +13,7 @@
 //! that dies between filter and flows leaves nothing open for longer than a period.
 
 use crate::conntrack::Flow;
-use crate::desired::{with_link_local, zone};
+use crate::entries::{ranges, with_link_local, zone};
 use crate::firewall::group;
 use crate::object::{Chain, Element, Key, link_local, service_mac};
 use crate::plan::Action;
@@ -121,7 +121,7 @@ impl Judge {
         for ip in with_link_local(&port.addresses, port.mac) {
             self.by_address.entry((zone, ip)).or_default().push(index);
         }
-        let ranges = port::ranges(&port.allowed_address_pairs).into_iter().map(|range| (range, index));
+        let ranges = ranges(&port.allowed_address_pairs).into_iter().map(|range| (range, index));
         self.by_range.entry(zone).or_default().extend(ranges);
         let specs = groups.iter().filter_map(|group| desired.security_groups.get(group));
         let rules = specs.flat_map(|spec| spec.rules.iter().map(|rule| rule.rule.clone())).collect();
