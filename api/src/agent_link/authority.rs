@@ -4,7 +4,7 @@
 //! request asks for is ignored.
 
 use super::hex;
-use iroko_agent_link::wire::AgentKind;
+use iroko_agent_wire::AgentKind;
 use iroko_daemon::private;
 use iroko_model::HostId;
 use rand::Rng;

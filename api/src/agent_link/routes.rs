@@ -15,7 +15,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use axum_server::tls::TlsInfo;
 use futures::StreamExt;
-use iroko_agent_link::wire::{
+use iroko_agent_wire::{
     AgentKind, DesiredQuery, DesiredReply, EnrolReply, EnrolRequest, RenewRequest, Report, ReportReply, SessionReply,
     SessionRequest,
 };

@@ -4,7 +4,7 @@ use super::routes::{Agent, is_itself};
 use crate::App;
 use axum::Json;
 use axum::extract::State;
-use iroko_agent_link::wire::{AgentKind, StatisticsReply, StatisticsReport};
+use iroko_agent_wire::{AgentKind, StatisticsReply, StatisticsReport};
 use iroko_store::statistics;
 use iroko_web::problem::{Kind, Problem, Result};
 

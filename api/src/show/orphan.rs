@@ -1,7 +1,7 @@
 //! Orphans, for operators: what hosts have that the database does not know.
 
 use crate::show::Show;
-use iroko_agent_link::wire::InstanceSpec;
+use iroko_agent_wire::InstanceSpec;
 use iroko_store::orphan::Orphan as Row;
 use iroko_wire::orphan::*;
 

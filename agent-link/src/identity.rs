@@ -4,9 +4,9 @@
 //! `iroko-enrol-SECRET-AUTHORITY`: the secret proves the operator's word, the authority's SHA-256
 //! tells the agent that it speaks to the right control plane before it says the secret.
 
-use super::config::LinkConfig;
-use super::tls;
-use crate::wire::{AgentKind, EnrolReply, EnrolRequest};
+use crate::config::LinkConfig;
+use crate::tls;
+use iroko_agent_wire::{AgentKind, EnrolReply, EnrolRequest};
 use iroko_daemon::private;
 use iroko_model::HostId;
 use rcgen::{CertificateParams, DnType, KeyPair};

@@ -1,6 +1,6 @@
 //! Desired objects: everything an agent needs to know to make one, and nothing it must look up.
 
-use super::ConnectionLogSpec;
+use crate::ConnectionLogSpec;
 use ipnetwork::IpNetwork;
 use iroko_model::image::DiskFormat;
 use iroko_model::instance::{OnGuestShutdown, Power};

@@ -8,7 +8,9 @@
 //! by the number of objects. What was sent is kept too: a new session (the control plane may have
 //! been restored from yesterday's backup) repeats everything.
 
-use crate::wire::{ConsoleLog, DiskRoom, InstanceObservation, OrphanObservation, PortObservation, REASON_MAX_CHARS};
+use iroko_agent_wire::{
+    ConsoleLog, DiskRoom, InstanceObservation, OrphanObservation, PortObservation, REASON_MAX_CHARS, Report,
+};
 use iroko_model::instance::ObservedState;
 use iroko_model::{InstanceId, PortId};
 use std::collections::{HashMap, HashSet};
@@ -16,8 +18,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, watch};
 
-/// Most observations in one report; the rest follows in the next.
-pub const REPORT_MAX: usize = 500;
 /// Most octets in one report, about: far below what the control plane takes.
 const REPORT_MAX_BYTES: usize = 1 << 20;
 /// Octets of an observation beside its texts, at most.
@@ -202,11 +202,11 @@ impl Reporter {
         }
     }
 
-    /// For the link: up to `most` unsent observations (at most [`REPORT_MAX`]) of bounded size, still unsent until
+    /// For the link: up to `most` unsent observations (at most [`Report::MAX`]) of bounded size, still unsent until
     /// [`Self::sent`].
     pub fn batch(&self, most: usize) -> Batch {
         let seen = self.seen();
-        let mut room = Room { items: most.min(REPORT_MAX), bytes: REPORT_MAX_BYTES };
+        let mut room = Room { items: most.min(Report::MAX), bytes: REPORT_MAX_BYTES };
         let reason = |reason: &Option<String>| reason.as_ref().map_or(0, |text| text.len().saturating_mul(ESCAPED));
         let instances = seen.unsent_instances.iter().filter_map(|id| seen.instances.get(id));
         let instances = instances.take_while(|one| room.take(reason(&one.reason))).cloned().collect();
@@ -354,13 +354,13 @@ mod tests {
         }
         let (mut reports, mut told) = (0, 0);
         while !reporter.seen().is_sent() {
-            let batch = reporter.batch(REPORT_MAX);
-            let report = crate::wire::Report {
+            let batch = reporter.batch(Report::MAX);
+            let report = iroko_agent_wire::Report {
                 instances: batch.instances.clone(),
                 consoles: batch.consoles.clone(),
-                ..crate::wire::Report::heartbeat(crate::wire::AgentKind::Compute, 1, 1)
+                ..iroko_agent_wire::Report::heartbeat(iroko_agent_wire::AgentKind::Compute, 1, 1)
             };
-            assert!(!batch.is_empty() && batch.len() <= REPORT_MAX);
+            assert!(!batch.is_empty() && batch.len() <= Report::MAX);
             assert!(serde_json::to_vec(&report).unwrap().len() < 3 << 20, "far below what is taken");
             (reports, told) = (reports + 1, told + batch.len());
             reporter.sent(&batch);
@@ -398,7 +398,7 @@ mod tests {
         let room = |free_mib, is_full| DiskRoom { total_mib: 100, free_mib, is_full };
         let is_waiting = |reporter: &Reporter| !reporter.seen().is_sent();
         let tell = |reporter: &Reporter| {
-            let batch = reporter.batch(REPORT_MAX);
+            let batch = reporter.batch(Report::MAX);
             reporter.sent(&batch);
             batch.disk
         };
@@ -422,19 +422,19 @@ mod tests {
         let (reporter, id) = (Reporter::new(), InstanceId::new());
         reporter.instance(seen(id, ObservedState::Preparing));
         reporter.wait_unsent().await;
-        let in_flight = reporter.batch(REPORT_MAX);
+        let in_flight = reporter.batch(Report::MAX);
         reporter.instance(seen(id, ObservedState::Running));
         reporter.sent(&in_flight);
-        let next = reporter.batch(REPORT_MAX);
+        let next = reporter.batch(Report::MAX);
         assert_eq!(next.instances, [seen(id, ObservedState::Running)]);
         reporter.sent(&next);
-        assert!(reporter.batch(REPORT_MAX).instances.is_empty());
+        assert!(reporter.batch(Report::MAX).instances.is_empty());
         reporter.instance(seen(id, ObservedState::Running));
-        assert!(reporter.batch(REPORT_MAX).instances.is_empty(), "the same again is not news");
+        assert!(reporter.batch(Report::MAX).instances.is_empty(), "the same again is not news");
         reporter.resend_all();
-        assert_eq!(reporter.batch(REPORT_MAX).instances.len(), 1);
+        assert_eq!(reporter.batch(Report::MAX).instances.len(), 1);
         reporter.instance(seen(id, ObservedState::Absent));
-        reporter.sent(&reporter.batch(REPORT_MAX));
+        reporter.sent(&reporter.batch(Report::MAX));
         assert_eq!(reporter.last_instance(id), None);
     }
 }

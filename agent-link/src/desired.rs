@@ -4,7 +4,7 @@
 //! subscriptions learn *which* objects changed and read them when they get to it. A subscription
 //! gathers keys while its owner is busy, so a slow reader sees one merged set and never a queue.
 
-use crate::wire::{
+use iroko_agent_wire::{
     AddressSetSpec, Change, DesiredReply, InstanceSpec, MemberSpec, NetworkSpec, Object, ObjectKey, PeerSpec, PortSpec,
     SecurityGroupSpec,
 };

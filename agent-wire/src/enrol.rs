@@ -1,6 +1,6 @@
 //! Enrolment and sessions.
 
-use super::AgentKind;
+use crate::AgentKind;
 use iroko_model::host::Architecture;
 use iroko_model::{HostId, Resources};
 use serde::{Deserialize, Serialize};

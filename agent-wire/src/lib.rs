@@ -1,4 +1,10 @@
-//! The types on the wire. Additive changes only.
+//! What control plane and agents say to each other, and nothing else: types with their JSON.
+//!
+//! A crate of its own, so that the control plane's store does not wait for the agents' HTTP and TLS, and an
+//! agent not for the control plane's. No I/O, no async.
+//!
+//! Types only ever grow: a process ignores fields it does not know, so that control plane and agents may
+//! differ by one release. Objects and keys of a kind it does not know it notes ([`Object::Unknown`]).
 
 mod connection_log;
 mod desired;

@@ -1,13 +1,13 @@
 //! The calls an agent makes.
 
-use super::identity::{Identity, IdentityError, signing_request};
-use super::images::{ImageError, ImageSource, ImageStream};
-use super::tls;
-use crate::wire::{
+use crate::identity::{Identity, IdentityError, signing_request};
+use crate::images::{ImageError, ImageSource, ImageStream};
+use crate::tls;
+use futures::{StreamExt, TryStreamExt};
+use iroko_agent_wire::{
     AgentKind, ConnectionRecord, ConnectionReply, ConnectionReport, DesiredQuery, DesiredReply, EnrolReply, PortCounts,
     RenewRequest, Report, ReportReply, RuleCounts, SessionReply, SessionRequest, StatisticsReply, StatisticsReport,
 };
-use futures::{StreamExt, TryStreamExt};
 use iroko_model::ImageId;
 use reqwest::{Response, StatusCode};
 use serde::Serialize;

@@ -1,6 +1,6 @@
 //! The watch: what changed since a revision.
 
-use super::{AddressSetSpec, AgentKind, InstanceSpec, MemberSpec, NetworkSpec, PeerSpec, PortSpec, SecurityGroupSpec};
+use crate::{AddressSetSpec, AgentKind, InstanceSpec, MemberSpec, NetworkSpec, PeerSpec, PortSpec, SecurityGroupSpec};
 use iroko_model::{AddressSetId, InstanceId, NetworkId, PortId, SecurityGroupId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};

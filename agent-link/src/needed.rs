@@ -10,8 +10,8 @@
 //!
 //! So nothing outdated can be kept and come to life again: what is needed anew is told anew, as a whole.
 
-use super::desired::Desired;
-use crate::wire::ObjectKey;
+use crate::desired::Desired;
+use iroko_agent_wire::ObjectKey;
 use iroko_model::security_group::Remote;
 use iroko_model::{NetworkId, SecurityGroupId};
 use std::collections::{HashMap, HashSet};
@@ -59,7 +59,7 @@ fn forget(dropped: &mut Vec<ObjectKey>, keys: impl IntoIterator<Item = ObjectKey
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{
+    use iroko_agent_wire::{
         AddressSetSpec, Change, DesiredReply, MemberSpec, Object, PortSpec, RuleSpec, SecurityGroupSpec,
     };
     use iroko_model::port::PortLimits;

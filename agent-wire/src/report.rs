@@ -1,6 +1,6 @@
 //! Reports: what an agent saw.
 
-use super::{AgentKind, InstanceSpec};
+use crate::{AgentKind, InstanceSpec};
 use iroko_model::instance::ObservedState;
 use iroko_model::port::PortState;
 use iroko_model::{InstanceId, NetworkId, PortId};
@@ -38,6 +38,9 @@ pub struct Report {
 }
 
 impl Report {
+    /// Most observations in one report; the rest follows in the next.
+    pub const MAX: usize = 500;
+
     /// A report that says only that the agent is there.
     pub fn heartbeat(agent: AgentKind, incarnation: i64, sequence: i64) -> Self {
         let (instances, ports, consoles, orphans) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
@@ -50,7 +53,7 @@ pub const REASON_MAX_CHARS: usize = 500;
 
 /// Something of ours on a host that a full answer did not name. The agent keeps it as it is: that it is not named is
 /// no proof that nobody wants it (the database may be one of yesterday). The control plane answers with
-/// [`super::Change::Gone`] where it knows that it was deleted.
+/// [`crate::Change::Gone`] where it knows that it was deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrphanObservation {
     /// The instance, or the one that the port is of.

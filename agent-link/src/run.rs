@@ -11,14 +11,14 @@
 //!          └───────────────┘
 //! ```
 
-use super::backoff::Backoff;
-use super::config::LinkConfig;
-use super::desired::DesiredHandle;
-use super::identity::{Identity, IdentityError};
-use super::link::{Link, LinkError};
-use super::persist::{Persist, PersistError};
-use super::reporter::{REPORT_MAX, Reporter};
-use crate::wire::{OrphanObservation, PortSpec, Report, SessionReply, SessionRequest};
+use crate::backoff::Backoff;
+use crate::config::LinkConfig;
+use crate::desired::DesiredHandle;
+use crate::identity::{Identity, IdentityError};
+use crate::link::{Link, LinkError};
+use crate::persist::{Persist, PersistError};
+use crate::reporter::Reporter;
+use iroko_agent_wire::{OrphanObservation, PortSpec, Report, SessionReply, SessionRequest};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -193,7 +193,7 @@ impl Life {
         self.reporter.orphan_ports(ports);
     }
 
-    fn take(&self, reply: &crate::wire::DesiredReply, persist: &mut Option<Persist>) {
+    fn take(&self, reply: &iroko_agent_wire::DesiredReply, persist: &mut Option<Persist>) {
         self.desired.apply(reply);
         self.tell_orphan_ports();
         if reply.full {
@@ -218,7 +218,7 @@ impl Life {
         let mut backoff = Backoff::new(FIRST_WAIT, MOST_WAIT.min(heartbeat));
         let mut sequence = 0;
         // Grows again with each report that arrives.
-        let mut most = REPORT_MAX;
+        let mut most = Report::MAX;
         loop {
             if tokio::time::timeout(heartbeat, self.reporter.wait_unsent()).await.is_ok() {
                 tokio::time::sleep(GATHER).await;
@@ -239,7 +239,7 @@ impl Life {
                 Ok(_) => {
                     backoff.reset();
                     self.reporter.sent(&batch);
-                    most = REPORT_MAX.min(most * 2);
+                    most = Report::MAX.min(most * 2);
                 }
                 Err(error @ (LinkError::Refused | LinkError::Stale)) => return error,
                 // It would not be taken the next time either: half of it may.

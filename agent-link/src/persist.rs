@@ -5,8 +5,8 @@
 //! older revision and asks for what came after. The journal is folded into a new snapshot when it has
 //! grown past a bound. Both hold tenants' user data: nobody else of the host reads them.
 
-use super::desired::DesiredHandle;
-use crate::wire::DesiredReply;
+use crate::desired::DesiredHandle;
+use iroko_agent_wire::DesiredReply;
 use iroko_daemon::private;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -118,7 +118,7 @@ fn replay(path: &Path, desired: &DesiredHandle) -> io::Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::{Change, ObjectKey};
+    use iroko_agent_wire::{Change, ObjectKey};
     use iroko_model::PortId;
 
     fn delta(revision: &str) -> DesiredReply {
