@@ -7,6 +7,7 @@
 pub mod agent_link;
 pub mod config;
 pub mod openapi;
+pub mod resource;
 pub mod routes;
 pub mod server;
 pub mod service;

@@ -12,7 +12,7 @@ pub use security::{PortChange, port_lock, port_update};
 
 use crate::error::{Error, Result};
 use crate::page::{Filter, Page, PageQuery};
-use crate::subnet::Subnet;
+use crate::subnet::Pool;
 use crate::tx::Conn;
 use ipnetwork::IpNetwork;
 use iroko_model::address::tap_name;
@@ -113,7 +113,7 @@ pub struct NewPort<'a> {
 pub async fn port_insert(
     conn: &mut Conn,
     new: &NewPort<'_>,
-    subnets: &[Subnet],
+    subnets: &[Pool],
 ) -> Result<(MacAddress, Vec<PortAddress>)> {
     let mac = insert_row(conn, new).await?;
     let mut addresses = Vec::with_capacity(2);
@@ -131,7 +131,7 @@ pub(crate) async fn allocate_family(
     conn: &mut Conn,
     network_id: NetworkId,
     port_id: PortId,
-    subnets: &[Subnet],
+    subnets: &[Pool],
     is_ipv4: bool,
 ) -> Result<Option<PortAddress>> {
     let mut offered = false;
@@ -179,7 +179,7 @@ async fn insert_row(conn: &mut Conn, new: &NewPort<'_>) -> Result<MacAddress> {
     Err(Error::Exhausted("MAC addresses"))
 }
 
-async fn allocate(conn: &mut Conn, network_id: NetworkId, port_id: PortId, subnet: &Subnet) -> Result<Option<IpAddr>> {
+async fn allocate(conn: &mut Conn, network_id: NetworkId, port_id: PortId, subnet: &Pool) -> Result<Option<IpAddr>> {
     for _ in 0..RANDOM_TRIES {
         let taken = sqlx::query_scalar!(
             r#"INSERT INTO ip_allocation (network_id, address, subnet_id, port_id)
@@ -201,8 +201,8 @@ async fn allocate(conn: &mut Conn, network_id: NetworkId, port_id: PortId, subne
 }
 
 /// Random addresses of the pool, without the gateway.
-pub(crate) fn candidates(subnet: &Subnet) -> Vec<IpNetwork> {
-    let (first, last) = (to_number(subnet.pool_first.ip()), to_number(subnet.pool_last.ip()));
+pub(crate) fn candidates(subnet: &Pool) -> Vec<IpNetwork> {
+    let (first, last) = (to_number(subnet.first.ip()), to_number(subnet.last.ip()));
     let mut rng = rand::rng();
     let random = std::iter::repeat_with(|| from_number(rng.random_range(first..=last), subnet.cidr.is_ipv4()));
     random.take(CANDIDATES).filter(|c| *c != subnet.gateway.ip()).map(IpNetwork::from).collect()
@@ -213,7 +213,7 @@ async fn allocate_exact(
     conn: &mut Conn,
     network_id: NetworkId,
     port_id: PortId,
-    subnet: &Subnet,
+    subnet: &Pool,
 ) -> Result<Option<IpAddr>> {
     sqlx::query!("SELECT id FROM subnet WHERE id = $1 FOR NO KEY UPDATE", subnet.id).fetch_optional(&mut *conn).await?;
     for _ in 0..EXACT_TRIES {
@@ -224,8 +224,8 @@ async fn allocate_exact(
                ) AS t WHERE c BETWEEN $2 AND $3 AND c <> $4
                AND NOT EXISTS (SELECT FROM ip_allocation a WHERE a.network_id = $1 AND a.address = c)"#,
             network_id.as_uuid(),
-            subnet.pool_first,
-            subnet.pool_last,
+            subnet.first,
+            subnet.last,
             subnet.gateway
         )
         .fetch_one(&mut *conn)

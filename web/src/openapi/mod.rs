@@ -1,12 +1,15 @@
 //! The OpenAPI document: generated from the routes, completed by rules that hold for all of them, so
 //! that no handler repeats what every operation can answer.
 
+mod shape;
+
 use crate::layers::context::{Named, Operations};
 use crate::problem::{Kind, ProblemBody};
 use axum::http::Method;
 use utoipa::ToSchema;
+use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{Object, Type};
+use utoipa::openapi::schema::{KnownFormat, Object, SchemaFormat, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Required, ResponseBuilder};
 
@@ -24,10 +27,13 @@ pub fn complete_all(document: &mut OpenApi) {
         ];
         for (operation, nature) in operations {
             if let Some(operation) = operation {
+                parameters(path, operation);
                 complete(path, operation, nature);
+                answers(operation, nature);
             }
         }
     }
+    shape::shape(document);
 }
 
 /// The operations by method and path template.
@@ -57,6 +63,55 @@ fn query_of(operation: &Operation) -> Vec<String> {
         _ => None,
     };
     operation.parameters.iter().flatten().filter_map(is_query).collect()
+}
+
+/// The parameters of a path, whatever the handler says of them: each is an id, but those of [`PARAMETERS`].
+fn parameters(path: &str, operation: &mut Operation) {
+    let all = operation.parameters.get_or_insert_default();
+    let named = |all: &[RefOr<Parameter>], name: &str| {
+        all.iter().any(
+            |known| matches!(known, RefOr::T(known) if known.name == name && known.parameter_in == ParameterIn::Path),
+        )
+    };
+    let names = path.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name);
+    let missing: Vec<&str> = names.filter(|name| !named(all, name)).collect();
+    let made = missing.into_iter().map(|name| {
+        let about = PARAMETERS.iter().find(|(known, _)| *known == name).map(|(_, about)| (*about).to_owned());
+        let about = about.unwrap_or_else(|| format!("The {}", name.trim_end_matches("_id").replace('_', " ")));
+        let uuid = SchemaFormat::KnownFormat(KnownFormat::Uuid);
+        let schema = Object::builder().schema_type(Type::String).format(Some(uuid)).build();
+        let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).required(Required::True);
+        RefOr::T(parameter.description(Some(about)).schema(Some(schema)).build())
+    });
+    let made: Vec<_> = made.collect();
+    all.splice(0..0, made);
+}
+
+/// What ids in paths name, where their name does not say it.
+const PARAMETERS: [(&str, &str); 3] =
+    [("qos_policy_id", "The QoS policy"), ("ssh_key_id", "The SSH key"), ("api_key_id", "The API key")];
+
+/// The header fields of answers.
+fn answers(operation: &mut Operation, nature: Nature) {
+    let id = ("X-Request-Id", "Names this request in the operator's log.");
+    for (status, response) in &mut operation.responses.responses {
+        let RefOr::T(response) = response else { continue };
+        let fields = match (status.as_str(), nature) {
+            ("200", Nature::Reads | Nature::Writes) => {
+                vec![id, ("ETag", "What is shown, for `If-Match` and `If-None-Match`.")]
+            }
+            ("201", _) => {
+                vec![id, ("ETag", "What is shown, for `If-Match`."), ("Location", "The path of what was made.")]
+            }
+            ("429" | "503", _) => vec![id, ("Retry-After", "Seconds to wait before the next try.")],
+            _ => vec![id],
+        };
+        for (name, about) in fields {
+            let text = Object::builder().schema_type(Type::String).build();
+            let header = HeaderBuilder::new().schema(Some(text)).description(Some(about)).build();
+            response.headers.insert(name.to_owned(), RefOr::T(header));
+        }
+    }
 }
 
 /// What an operation does to what it names.
