@@ -2,6 +2,7 @@
 
 use iroko_model::{HostId, InstanceId};
 use iroko_store::invariant::{GroupTraces, HostTraces, violations};
+use iroko_test_database::database;
 use sqlx::PgPool;
 use std::collections::{HashMap, HashSet};
 
@@ -60,8 +61,10 @@ async fn broken_by(pool: &PgPool, statement: &'static str, hosts: &[HostTraces])
     violations(&mut tx, hosts).await.unwrap()
 }
 
-#[sqlx::test]
-async fn every_invariant_of_the_database_can_fail(pool: PgPool) {
+#[tokio::test]
+async fn every_invariant_of_the_database_can_fail() {
+    let (_database, connect) = database().await;
+    let pool = PgPool::connect_with(connect).await.unwrap();
     sqlx::raw_sql(WELL).execute(&pool).await.unwrap();
     assert_eq!(broken_by(&pool, "SELECT", &[traces()]).await, Vec::<String>::new());
     let table = [
@@ -96,8 +99,10 @@ async fn every_invariant_of_the_database_can_fail(pool: PgPool) {
     assert!(found.iter().any(|text| text.contains("was not looked at")), "{found:?}");
 }
 
-#[sqlx::test]
-async fn every_invariant_of_a_host_can_fail(pool: PgPool) {
+#[tokio::test]
+async fn every_invariant_of_a_host_can_fail() {
+    let (_database, connect) = database().await;
+    let pool = PgPool::connect_with(connect).await.unwrap();
     sqlx::raw_sql(WELL).execute(&pool).await.unwrap();
     type Break = fn(&mut HostTraces);
     let table: [(Break, &str); 14] = [

@@ -4,7 +4,7 @@ use crate::world::{World, room, session, size};
 use iroko_agent_link::wire::{AgentKind, PortCounts, RuleCounts, StatisticsReport};
 use iroko_model::{HostId, InstanceId, PortId, SecurityGroupId, SecurityGroupRuleId};
 use iroko_store::{host, statistics};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use iroko_test_database::database;
 use uuid::Uuid;
 
 fn counts(id: PortId, epoch: i64, packets: u64) -> PortCounts {
@@ -49,8 +49,9 @@ async fn machine(world: &World, network: iroko_model::NetworkId, on: HostId) -> 
     (id, world.get(id).await.interfaces.0[0].port_id.into())
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn totals_grow_over_epochs_and_hosts(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn totals_grow_over_epochs_and_hosts() {
+    let (_database, connect) = database().await;
     let world = World::new(&connect, 4).await;
     let network = world.network(&["10.0.0.0/24"]).await;
     let (here, there) = (world.host("here", room(8)).await, world.host("there", room(8)).await);
@@ -108,8 +109,9 @@ async fn totals_grow_over_epochs_and_hosts(_: PgPoolOptions, connect: PgConnectO
     assert_eq!(of_port(&world, port).await[0], i64::MAX);
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn rules_are_summed_over_the_hosts_that_know_them(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn rules_are_summed_over_the_hosts_that_know_them() {
+    let (_database, connect) = database().await;
     let world = World::new(&connect, 4).await;
     let network = world.network(&["10.0.0.0/24"]).await;
     let (one, two, other) =
@@ -160,8 +162,9 @@ async fn rules_are_summed_over_the_hosts_that_know_them(_: PgPoolOptions, connec
     assert_eq!(left, 0);
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn a_new_session_goes_on(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_new_session_goes_on() {
+    let (_database, connect) = database().await;
     let world = World::new(&connect, 4).await;
     let network = world.network(&["10.0.0.0/24"]).await;
     let here = world.host("here", room(8)).await;
