@@ -110,13 +110,15 @@ async fn bound(world: &World, to: impl Into<Bound>) -> Tx {
 }
 
 /// Tables, each with the ways its rows are told apart by tenant, as the owner sees them.
-const TABLES: [(&str, &str); 23] = [
+const TABLES: [(&str, &str); 25] = [
     ("image", "project_id = $1"),
     ("ssh_key", "project_id = $1"),
     ("network", "project_id = $1"),
     ("subnet", "project_id = $1"),
     ("port", "project_id = $1"),
     ("instance", "project_id = $1"),
+    ("instance_host", "project_id = $1"),
+    ("port_host", "project_id = $1"),
     ("security_group", "project_id = $1"),
     ("security_group_rule", "project_id = $1"),
     ("address_set", "project_id = $1"),
@@ -124,7 +126,7 @@ const TABLES: [(&str, &str); 23] = [
     ("port_security_group", "project_id = $1"),
     ("ip_allocation", "network_id IN (SELECT id FROM network WHERE project_id = $1)"),
     ("console", "instance_id IN (SELECT id FROM instance WHERE project_id = $1)"),
-    ("host_agent", "host_id IN (SELECT host_id FROM instance WHERE project_id = $1)"),
+    ("host_agent", "host_id IN (SELECT host_id FROM instance_host WHERE project_id = $1)"),
     ("project", "id = $1 OR organization_id = $2"),
     ("role_binding", "project_id = $1 OR organization_id = $2"),
     ("account", "organization_id = $2"),

@@ -303,7 +303,7 @@ async fn a_host_that_fails_several_projects_rests() {
     // It builds something again.
     let id = world.instance(size(1), &[]).await;
     world.place(id, host).await;
-    let ran = "UPDATE instance SET ran_at = clock_timestamp() WHERE id = $1";
+    let ran = "UPDATE instance_host SET ran_at = clock_timestamp() WHERE instance_id = $1";
     sqlx::query(ran).bind(id.as_uuid()).execute(world.store.pool()).await.unwrap();
     assert!(!resting().await);
 }

@@ -75,12 +75,13 @@ async fn totals_grow_over_epochs_and_hosts() {
     }
 
     // It moves, and its first host does not know yet.
-    sqlx::query("UPDATE instance SET host_id = $1 WHERE id = $2")
-        .bind(there.as_uuid())
-        .bind(instance.as_uuid())
-        .execute(world.store.pool())
-        .await
-        .unwrap();
+    for moves in [
+        "UPDATE instance_host SET host_id = $1 WHERE instance_id = $2",
+        "UPDATE port_host b SET host_id = $1 FROM port p WHERE p.id = b.port_id AND p.instance_id = $2",
+    ] {
+        let moved = sqlx::query(moves).bind(there.as_uuid()).bind(instance.as_uuid()).execute(world.store.pool());
+        assert_eq!(moved.await.unwrap().rows_affected(), 1);
+    }
     assert!(tell(&world, there, &report(1, 2, vec![counts(port, 3, 100)], vec![])).await);
     assert!(tell(&world, here, &report(1, 9, vec![counts(port, 8, 1000)], vec![])).await);
     let (packets, epochs) = (15 + 6 + 100, 3);
@@ -145,7 +146,8 @@ async fn rules_are_summed_over_the_hosts_that_know_them() {
     // A host that is forgotten takes nothing along; a rule that is deleted takes its counts.
     let mut tx = world.begin().await;
     for (sql, id) in [
-        ("UPDATE instance SET host_id = NULL WHERE host_id = $1", two.as_uuid()),
+        ("DELETE FROM port_host WHERE host_id = $1", two.as_uuid()),
+        ("DELETE FROM instance_host WHERE host_id = $1", two.as_uuid()),
         ("DELETE FROM host WHERE id = $1", two.as_uuid()),
     ] {
         sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id).execute(&mut *tx).await.unwrap();

@@ -46,7 +46,7 @@ async fn a_report_that_is_wrong_in_one_place_is_taken_in_the_others() {
     seen.state = ObservedState::Failed;
     let told = Report { instances: vec![seen], ..heartbeat(AgentKind::Compute, 2) };
     compute.link.report(&told).await.unwrap();
-    let reason: Option<String> = sqlx::query_scalar("SELECT observed_reason FROM instance WHERE id = $1")
+    let reason: Option<String> = sqlx::query_scalar("SELECT reason FROM instance_host WHERE instance_id = $1")
         .bind(id.as_uuid())
         .fetch_one(api.store.pool())
         .await

@@ -70,9 +70,13 @@ async fn what_is_not_known_is_kept_until_an_operator_says() {
     let (port, network) = (spec.nics[0].port_id, spec.nics[0].network_id);
     let address = spec.nics[0].addresses[0].address.ip().to_string();
     // The database is one of before the instance was made.
-    for forget in
-        ["DELETE FROM ip_allocation", "DELETE FROM port_security_group", "DELETE FROM port", "DELETE FROM instance"]
-    {
+    for forget in [
+        "DELETE FROM ip_allocation",
+        "DELETE FROM port_security_group",
+        "DELETE FROM port",
+        "DELETE FROM instance_host",
+        "DELETE FROM instance",
+    ] {
         sqlx::query(forget).execute(api.store.pool()).await.unwrap();
     }
     let told = OrphanObservation { spec: Some(spec), ..orphan(id) };
