@@ -1,5 +1,5 @@
-//! The agent link: what control plane and agents say to each other, and the runtime that
-//! `iroko-compute-agent` and `iroko-net-agent` share.
+//! The agents' side of the agent link: the runtime that `iroko-compute-agent`, `iroko-net-agent` and
+//! simulated hosts share. The types on the wire are a crate of their own, [`iroko_agent_wire`].
 //!
 //! ```text
 //!   control plane                                     agent (one host, one kind)
@@ -12,9 +12,32 @@
 //! ```
 //!
 //! Agents always dial out; TLS 1.3 with certificates of the cluster's own authority on both sides.
-//! [`wire`] holds the types, which only ever grow: an agent ignores fields and object kinds it does
-//! not know, so that control plane and agents may differ by one release. [`agent`] holds the
-//! agents' side: the copy of what is desired, its persistence, the watch and the reporter.
+//!
+//! [`start`] does everything an agent's `main` needs: it loads what was desired when the agent last
+//! ran, so that instances and networks come up without the control plane, then connects (enrolling
+//! first if need be) and keeps [`DesiredHandle`] and the control plane's view up to date until the
+//! end.
 
-pub mod agent;
-pub mod wire;
+mod backoff;
+mod config;
+mod desired;
+mod identity;
+mod images;
+mod link;
+mod needed;
+mod persist;
+mod ready;
+mod reporter;
+mod run;
+mod tls;
+
+pub use backoff::Backoff;
+pub use config::LinkConfig;
+pub use desired::{Desired, DesiredHandle, Dirty, Subscription};
+pub use identity::{Identity, IdentityError};
+pub use images::{ImageError, ImageSource, ImageStream};
+pub use link::{Link, LinkError};
+pub use persist::{Persist, PersistError};
+pub use ready::ReadyPorts;
+pub use reporter::{Batch, Reporter};
+pub use run::{Running, StartError, start};

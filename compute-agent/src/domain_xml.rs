@@ -8,7 +8,7 @@
 use crate::config::{Config, DiskCache, VirtType};
 use crate::hypervisor::domain_name;
 use crate::storage::MachineFiles;
-use iroko_agent_link::wire::{InstanceSpec, NicSpec};
+use iroko_agent_wire::{InstanceSpec, NicSpec};
 use iroko_model::host::Architecture;
 use iroko_model::image::DiskFormat;
 use quick_xml::Writer;

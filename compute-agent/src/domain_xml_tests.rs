@@ -1,7 +1,7 @@
 //! Golden definitions.
 
 use super::*;
-use iroko_agent_link::wire::ImageSpec;
+use iroko_agent_wire::ImageSpec;
 use iroko_model::{Hostname, ImageId, InstanceId, MacAddress, NetworkId, PortId, Resources};
 use uuid::Uuid;
 

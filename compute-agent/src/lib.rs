@@ -33,7 +33,7 @@ pub use storage::Storage;
 
 use domain_xml::DomainHost;
 use host::Host;
-use iroko_agent_link::agent::{DesiredHandle, ImageSource, ReadyPorts, Reporter};
+use iroko_agent_link::{DesiredHandle, ImageSource, ReadyPorts, Reporter};
 use std::sync::Arc;
 use storage::local::LocalStorage;
 use tokio::sync::Semaphore;

@@ -2,8 +2,8 @@
 //! time before libvirtd starts, and ends ([`lost_start`]).
 
 use anyhow::Context;
-use iroko_agent_link::agent::{LinkConfig, ReadyPorts, start};
-use iroko_agent_link::wire::{AgentKind, SessionRequest};
+use iroko_agent_link::{LinkConfig, ReadyPorts, start};
+use iroko_agent_wire::{AgentKind, SessionRequest};
 use iroko_compute_agent::capacity;
 use iroko_compute_agent::config::Config;
 use iroko_compute_agent::hypervisor::libvirt::{LibvirtHypervisor, lost_start};

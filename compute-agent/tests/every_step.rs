@@ -6,7 +6,7 @@
 
 mod world;
 
-use iroko_agent_link::wire::InstanceSpec;
+use iroko_agent_wire::InstanceSpec;
 use iroko_compute_agent::faults::Fault;
 use iroko_compute_agent::hypervisor::DomainState;
 use iroko_model::InstanceId;

@@ -4,8 +4,8 @@
 
 mod world;
 
-use iroko_agent_link::agent::Reporter;
-use iroko_agent_link::wire::Condition;
+use iroko_agent_link::Reporter;
+use iroko_agent_wire::Condition;
 use iroko_compute_agent::hypervisor::DomainState;
 use iroko_compute_agent::hypervisor::fake::Guests;
 use iroko_model::InstanceId;
@@ -13,7 +13,7 @@ use iroko_model::instance::{ObservedState, OnGuestShutdown, Power};
 use std::collections::HashSet;
 use world::{World, spec};
 
-async fn running() -> (World, iroko_agent_link::wire::InstanceSpec) {
+async fn running() -> (World, iroko_agent_wire::InstanceSpec) {
     let mut world = World::new();
     let spec = spec(InstanceId::new());
     world.plug(&spec);
@@ -76,7 +76,7 @@ async fn what_a_full_answer_leaves_out_is_kept_as_it_is() {
         tokio::time::sleep(world.config.poll_period() * 5).await;
         assert_eq!(world.hypervisor.changes(), changes, "kept as it is, also by the next agent");
         assert!(world.storage.held(spec.id).disk);
-        world.reporter.sent(&world.reporter.batch(iroko_agent_link::agent::REPORT_MAX));
+        world.reporter.sent(&world.reporter.batch(iroko_agent_wire::Report::MAX));
         // It is wanted again: nothing happened to it.
         world.want(&spec);
         world
@@ -165,7 +165,7 @@ async fn running_machines_are_adopted_without_a_change() {
     let (mut world, spec) = running().await;
     let changes = world.hypervisor.changes();
     world.kill().await;
-    world.reporter = iroko_agent_link::agent::Reporter::new();
+    world.reporter = iroko_agent_link::Reporter::new();
     world.start();
     world.until_seen(&spec, ObservedState::Running).await;
     tokio::time::sleep(world.config.poll_period() * 3).await;
@@ -283,7 +283,7 @@ async fn a_full_disk_is_told_and_not_built_on() {
     let told = world.reporter.last_instance(spec.id).unwrap();
     assert!(told.reason.unwrap().contains("disk is full"));
     let room =
-        |world: &World| world.reporter.batch(iroko_agent_link::agent::REPORT_MAX).disk.is_some_and(|disk| disk.is_full);
+        |world: &World| world.reporter.batch(iroko_agent_wire::Report::MAX).disk.is_some_and(|disk| disk.is_full);
     world.until("telling of the host", spec.id, room).await;
 }
 
@@ -426,11 +426,9 @@ async fn wanted_consoles_are_sent() {
     world.storage.write_console(spec.id, "login: ");
     world.reporter.want_consoles(HashSet::from([spec.id, InstanceId::new()]));
     world
-        .until("the console", spec.id, |world| {
-            !world.reporter.batch(iroko_agent_link::agent::REPORT_MAX).consoles.is_empty()
-        })
+        .until("the console", spec.id, |world| !world.reporter.batch(iroko_agent_wire::Report::MAX).consoles.is_empty())
         .await;
-    let consoles = world.reporter.batch(iroko_agent_link::agent::REPORT_MAX).consoles;
+    let consoles = world.reporter.batch(iroko_agent_wire::Report::MAX).consoles;
     assert_eq!((consoles[0].id, consoles[0].tail.as_str(), consoles.len()), (spec.id, "login: ", 1));
 }
 

@@ -6,8 +6,8 @@
 mod daemon;
 
 use daemon::{Daemon, FileSource, image_spec, tiny_image};
-use iroko_agent_link::agent::{DesiredHandle, ReadyPorts, Reporter};
-use iroko_agent_link::wire::{Change, DesiredReply, InstanceSpec, NicSpec, Object};
+use iroko_agent_link::{DesiredHandle, ReadyPorts, Reporter};
+use iroko_agent_wire::{Change, DesiredReply, InstanceSpec, NicSpec, Object};
 use iroko_compute_agent::config::{Config, DiskCache, VirtType};
 use iroko_compute_agent::hypervisor::libvirt::LibvirtHypervisor;
 use iroko_model::instance::{ObservedState, Power};

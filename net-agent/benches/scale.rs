@@ -7,8 +7,8 @@
 #[path = "../tests/kernel/lab.rs"]
 mod lab;
 
-use iroko_agent_link::agent::Desired;
-use iroko_agent_link::wire::{Change, DesiredReply, MemberSpec, Object, PortSpec, RuleSpec, SecurityGroupSpec};
+use iroko_agent_link::Desired;
+use iroko_agent_wire::{Change, DesiredReply, MemberSpec, Object, PortSpec, RuleSpec, SecurityGroupSpec};
 use iroko_model::security_group::{Direction, Ethertype, PortRange, Protocol, Remote, Rule, RuleParts};
 use iroko_model::{MacAddress, PortId, SecurityGroupId, SecurityGroupRuleId};
 use iroko_net_agent::Linux;

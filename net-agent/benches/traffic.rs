@@ -16,7 +16,7 @@ mod lab;
 
 use frame::{ethernet, udp4};
 use guest::Guest;
-use iroko_agent_link::wire::{Change, MemberSpec, Object, PortSpec, RuleSpec, SecurityGroupSpec};
+use iroko_agent_wire::{Change, MemberSpec, Object, PortSpec, RuleSpec, SecurityGroupSpec};
 use iroko_model::security_group::{Direction, Ethertype, Remote, Rule, RuleParts};
 use iroko_model::{MacAddress, PortId, SecurityGroupId, SecurityGroupRuleId};
 use lab::{Host, Net, peer, set_port};

@@ -9,8 +9,8 @@
 
 use crate::object::{Element, Key, State, Value, service_port};
 use crate::plan::Action;
-use iroko_agent_link::agent::Desired;
-use iroko_agent_link::wire::NetworkSpec;
+use iroko_agent_link::Desired;
+use iroko_agent_wire::NetworkSpec;
 use iroko_model::{MacAddress, NetworkId, Vni};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

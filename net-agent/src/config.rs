@@ -1,8 +1,8 @@
 //! The agent's configuration. `config.example.toml` is this, with every default written out.
 
-use crate::desired::HostFacts;
 use crate::dhcp;
 use crate::flows;
+use crate::host_facts::HostFacts;
 use crate::underlay::{self, Underlay, UnderlayError};
 use iroko_model::HostId;
 use serde::{Deserialize, Serialize};

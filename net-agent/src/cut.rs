@@ -13,14 +13,14 @@
 //! that dies between filter and flows leaves nothing open for longer than a period.
 
 use crate::conntrack::Flow;
-use crate::desired::{with_link_local, zone};
+use crate::entries::{ranges, with_link_local, zone};
 use crate::firewall::group;
 use crate::object::{Chain, Element, Key, link_local, service_mac};
 use crate::plan::Action;
 use crate::port;
 use ipnetwork::IpNetwork;
-use iroko_agent_link::agent::Desired;
-use iroko_agent_link::wire::{NetworkSpec, PortSpec};
+use iroko_agent_link::Desired;
+use iroko_agent_wire::{NetworkSpec, PortSpec};
 use iroko_model::security_group::{Direction, Packet, Remotes, Rule, allows};
 use iroko_model::{AddressSetId, NetworkId, SecurityGroupId};
 use std::collections::{HashMap, HashSet};
@@ -121,7 +121,7 @@ impl Judge {
         for ip in with_link_local(&port.addresses, port.mac) {
             self.by_address.entry((zone, ip)).or_default().push(index);
         }
-        let ranges = port::ranges(&port.allowed_address_pairs).into_iter().map(|range| (range, index));
+        let ranges = ranges(&port.allowed_address_pairs).into_iter().map(|range| (range, index));
         self.by_range.entry(zone).or_default().extend(ranges);
         let specs = groups.iter().filter_map(|group| desired.security_groups.get(group));
         let rules = specs.flat_map(|spec| spec.rules.iter().map(|rule| rule.rule.clone())).collect();

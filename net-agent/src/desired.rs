@@ -4,37 +4,19 @@
 //! touches its own things and no others. A network that changed renews its ports and peers too,
 //! for their things follow its VNI and MTU. The periodic pass computes everything anew.
 
-use crate::dhcp::{self, relay};
+use crate::dhcp::relay;
+use crate::entries::Entries;
 use crate::flows;
-use crate::object::{self, Element, Key, State, Value, link_local};
-use crate::port;
-use crate::security_group as groups;
+use crate::host_facts::HostFacts;
+use crate::object::{Key, State, Value};
 use crate::shared::{self, Shared};
-use ipnetwork::IpNetwork;
-use iroko_agent_link::agent::Desired;
-use iroko_agent_link::wire::{NetworkSpec, ObjectKey, PeerSpec, PortSpec};
-use iroko_model::security_group::Direction;
-use iroko_model::{HostId, InstanceId, MacAddress, NetworkId, PortId, SecurityGroupId, Vni};
+use crate::{address_set, member, network, peer, port, security_group};
+use iroko_agent_link::Desired;
+use iroko_agent_wire::{ObjectKey, PortSpec};
+use iroko_model::{InstanceId, NetworkId, PortId, SecurityGroupId};
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
-
-/// What of this host shapes what is wanted on it.
-#[derive(Debug, Clone)]
-pub struct HostFacts {
-    /// The host; peers on it are ignored.
-    pub host_id: HostId,
-    /// Its underlay address.
-    pub vtep: IpAddr,
-    /// Who may open its taps.
-    pub tap_owner: Option<u32>,
-    /// Whether bandwidth is kept by queues; else by dropping.
-    pub shaping: bool,
-    /// How the DHCP servers behave.
-    pub dhcp: dhcp::Settings,
-    /// How many flows its ports may have.
-    pub flows: flows::Settings,
-}
 
 /// Wanted things, and which desired object each comes from.
 #[derive(Debug, Default)]
@@ -196,7 +178,7 @@ impl Wanted {
                 }
                 ObjectKey::Peer(_, port) => drop(all.insert(ObjectKey::Port(*port))),
                 ObjectKey::SecurityGroup(group) => all.extend(self.ports_that_turn(*group, desired, facts)),
-                ObjectKey::AddressSet(set) => all.extend(groups::referring_to(*set, desired)),
+                ObjectKey::AddressSet(set) => all.extend(address_set::referring_to(*set, desired)),
                 ObjectKey::Member(..) => {}
                 ObjectKey::Instance(_) | ObjectKey::Members(..) | ObjectKey::Unknown => {}
             }
@@ -239,9 +221,9 @@ impl Wanted {
                 None => drop(self.instances.remove(&id)),
             }
         }
-        let Some((network, things)) = contribution(object, &self.shared, desired, facts) else { return Vec::new() };
-        let keys: Vec<Key> = things.iter().map(|(key, _)| key.clone()).collect();
-        things.into_iter().for_each(|(key, value)| self.claim(key, value));
+        let Some((network, entries)) = contribution(object, &self.shared, desired, facts) else { return Vec::new() };
+        let keys: Vec<Key> = entries.iter().map(|(key, _)| key.clone()).collect();
+        entries.into_iter().for_each(|(key, value)| self.claim(key, value));
         self.contributions.insert(object, Contribution { network, keys: keys.clone() });
         keys
     }
@@ -307,126 +289,35 @@ fn objects_of_network(network: NetworkId, desired: &Desired) -> Vec<ObjectKey> {
     peers.chain(ports.map(|port| ObjectKey::Port(port.id))).chain(members).collect()
 }
 
-/// Things and how they are to be.
-pub type Things = Vec<(Key, Value)>;
-
 fn contribution(
     object: ObjectKey,
     shared: &HashMap<NetworkId, Shared>,
     desired: &Desired,
     facts: &HostFacts,
-) -> Option<(Option<NetworkId>, Things)> {
+) -> Option<(Option<NetworkId>, Entries)> {
     let shared = |network| shared.get(&network).unwrap_or(&shared::NOTHING);
     match object {
         ObjectKey::Network(id) => {
-            Some((Some(id), network_things(desired.networks.get(&id)?, shared(id), desired, facts)))
+            Some((Some(id), network::entries(desired.networks.get(&id)?, shared(id), desired, facts)))
         }
         ObjectKey::Port(id) => {
             let port = desired.ports.get(&id)?;
             let network = desired.networks.get(&port.network_id)?;
-            Some((Some(network.id), port::things(port, network, shared(network.id), desired, facts)))
+            Some((Some(network.id), port::entries(port, network, shared(network.id), desired, facts)))
         }
         ObjectKey::Peer(network, port) => {
             let peer = desired.peers.get(&network)?.get(&port)?;
             let network = desired.networks.get(&network)?;
             let elsewhere = shared::is_elsewhere(peer, desired, facts);
-            elsewhere.then(|| (Some(network.id), peer_things(peer, network, shared(network.id))))
+            elsewhere.then(|| (Some(network.id), peer::entries(peer, network, shared(network.id))))
         }
-        ObjectKey::SecurityGroup(id) => groups::group_things(id, desired).map(|things| (None, things)),
+        ObjectKey::SecurityGroup(id) => security_group::entries(id, desired).map(|entries| (None, entries)),
         ObjectKey::Member(group, port) => {
             let member = desired.members.get(&group)?.get(&port)?;
             let network = desired.networks.get(&member.network_id);
-            Some((Some(member.network_id), groups::member_things(member, network.map(|network| network.vni))))
+            Some((Some(member.network_id), member::entries(member, network.map(|network| network.vni))))
         }
-        ObjectKey::AddressSet(id) => desired.address_sets.get(&id).map(|set| (None, groups::set_things(set))),
+        ObjectKey::AddressSet(id) => desired.address_sets.get(&id).map(|set| (None, address_set::entries(set))),
         ObjectKey::Instance(_) | ObjectKey::Members(..) | ObjectKey::Unknown => None,
     }
-}
-
-fn network_things(network: &NetworkSpec, shared: &Shared, desired: &Desired, facts: &HostFacts) -> Things {
-    let (vni, mtu) = (network.vni, network.mtu);
-    let mut things = vec![
-        (Key::Element(Element::Zone(vni)), Value::Zone(zone(vni))),
-        (Key::Element(Element::Number(vni)), Value::Zone(zone(vni))),
-        (Key::Bridge(vni), Value::Bridge { mtu }),
-        (Key::Vxlan(vni), Value::Vxlan { local: facts.vtep, mtu, sharing: shared.sharing() }),
-    ];
-    things.extend(shared.things(network));
-    if !network.subnets.is_empty() {
-        things.extend([
-            (Key::Service(vni), Value::Service { mtu, addresses: service_addresses(network, facts.vtep) }),
-            (Key::Forward(vni, object::service_mac(vni)), Value::Device(object::service_port(vni))),
-            (
-                Key::Dnsmasq(vni),
-                Value::Text(dhcp::config(network, &relay::asked(network, desired, facts.vtep), &facts.dhcp)),
-            ),
-        ]);
-    }
-    if !network.subnets.is_empty() {
-        let room = facts.flows.value(flows::sharers(desired));
-        let of = |direction| (Key::Element(Element::ServiceFlows(vni, direction)), room.clone());
-        things.extend([of(Direction::Egress), of(Direction::Ingress)]);
-    }
-    if relay::is_needed(network) {
-        things.extend([
-            (Key::Forward(vni, object::relay_mac(facts.vtep)), Value::Device(object::service_port(vni))),
-            (Key::Element(Element::ServiceMac(vni)), Value::Mac(object::service_mac(vni))),
-        ]);
-    }
-    things
-}
-
-/// A network's conntrack zone: its VNI in 16 bits, 0 left to the host itself. Two networks whose
-/// VNIs differ by a multiple of 65535 share one, which is harmless unless they also share
-/// addresses *and* ports of a connection at one moment on one host.
-pub fn zone(vni: Vni) -> u16 {
-    u16::try_from((vni.get() - 1) % 0xffff + 1).expect("a remainder of 65535, plus one, has 16 bits")
-}
-
-fn service_addresses(network: &NetworkSpec, vtep: IpAddr) -> Vec<IpNetwork> {
-    let with_prefix = |subnet: &iroko_agent_link::wire::SubnetSpec| {
-        IpNetwork::new(subnet.service, subnet.cidr.prefix()).expect("a prefix length of the same family")
-    };
-    let mut addresses: Vec<_> = network.subnets.iter().map(with_prefix).collect();
-    addresses.extend(relay::is_needed(network).then(|| relay::own_address(vtep)));
-    addresses.sort();
-    addresses
-}
-
-fn peer_things(peer: &PeerSpec, network: &NetworkSpec, shared: &Shared) -> Things {
-    let vni = network.vni;
-    let mut things = vec![
-        (Key::Tunnel(vni, peer.mac), Value::Vtep(peer.vtep)),
-        (Key::Forward(vni, peer.mac), Value::Device(vni.vxlan())),
-    ];
-    for ip in with_link_local(&peer.addresses, peer.mac) {
-        // Whose address moves answers for itself.
-        if !shared.contains(ip) {
-            things.push((Key::Neighbour(vni, ip), Value::Mac(peer.mac)));
-        }
-        things.push((Key::Element(Element::Member(vni, ip)), Value::Present));
-    }
-    if relay::is_needed(network) {
-        let (mac, address) = (object::relay_mac(peer.vtep), object::relay_address(peer.vtep));
-        things.extend([
-            (Key::Tunnel(vni, mac), Value::Vtep(peer.vtep)),
-            (Key::Forward(vni, mac), Value::Device(vni.vxlan())),
-            (Key::Neighbour(vni, address.into()), Value::Mac(mac)),
-        ]);
-    }
-    things.extend(shared.flood(peer, vni));
-    things.extend(host_record(network, peer.port_id, &peer.addresses, peer.hostname.as_str()));
-    things
-}
-
-/// The line of the DNS server for a machine that has a name there.
-pub fn host_record(network: &NetworkSpec, port: PortId, addresses: &[IpAddr], hostname: &str) -> Option<(Key, Value)> {
-    let named = !network.subnets.is_empty() && !addresses.is_empty();
-    named.then(|| (Key::HostRecord(network.vni, port), Value::Text(dhcp::host_record(addresses, hostname))))
-}
-
-/// A machine's addresses, and the link-local one it needs for IPv6, where it has any.
-pub fn with_link_local(addresses: &[IpAddr], mac: MacAddress) -> impl Iterator<Item = IpAddr> {
-    let six = addresses.iter().any(IpAddr::is_ipv6);
-    addresses.iter().copied().chain(six.then(|| link_local(mac).into()))
 }

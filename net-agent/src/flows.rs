@@ -6,7 +6,7 @@
 //! host of each: so a port has its room twice, for what it begins and for what others begin to it.
 
 use crate::object::Value;
-use iroko_agent_link::agent::Desired;
+use iroko_agent_link::Desired;
 
 /// A port has room for so many, however many ports there are. With more ports than a small table has room for, the
 /// operator is told.

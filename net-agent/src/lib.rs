@@ -16,9 +16,10 @@
 //! and [`plan`] are pure; [`linux`] is the real kernel and [`fake`] the one of simulated hosts, and
 //! both run under the same [`reconcile`].
 //!
-//! What it refuses: to act before anything is known ([`iroko_agent_link::agent::Desired::known`]),
+//! What it refuses: to act before anything is known ([`iroko_agent_link::Desired::known`]),
 //! to bring up a tap whose filter is not in place, and to touch a device without our prefix.
 
+mod address_set;
 pub mod announce;
 pub mod apply;
 pub mod config;
@@ -27,15 +28,20 @@ pub mod conntrack;
 pub mod cut;
 pub mod desired;
 pub mod dhcp;
+mod entries;
 pub mod fake;
 pub mod firewall;
 pub mod flows;
+mod host_facts;
 pub mod kernel;
 pub mod link;
 pub mod linux;
+mod member;
+mod network;
 mod nfnetlink;
 pub mod object;
 mod observed;
+mod peer;
 pub mod plan;
 mod port;
 pub mod reconcile;
@@ -47,6 +53,7 @@ pub mod verify;
 
 pub use config::Config;
 pub use fake::Fake;
+pub use host_facts::HostFacts;
 pub use kernel::{Kernel, KernelError};
 pub use linux::Linux;
 pub use reconcile::run;

@@ -1,8 +1,8 @@
 //! `iroko-net-agent`.
 
 use anyhow::Context;
-use iroko_agent_link::agent::{LinkConfig, ReadyPorts, start};
-use iroko_agent_link::wire::{AgentKind, SessionRequest};
+use iroko_agent_link::{LinkConfig, ReadyPorts, start};
+use iroko_agent_wire::{AgentKind, SessionRequest};
 use iroko_net_agent::config::Config;
 use iroko_net_agent::connection_log::Records;
 use iroko_net_agent::linux::Linux;

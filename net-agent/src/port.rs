@@ -1,56 +1,57 @@
 //! What a port on this host needs: a tap, where it is found, and its filter. Pure.
 
-use crate::desired::{HostFacts, Things, host_record, with_link_local, zone};
 use crate::dhcp;
+use crate::entries::{Entries, host_record, present, ranges, with_link_local, zone};
 use crate::firewall::tap::{self, Tap};
 use crate::firewall::{group, limit, log};
 use crate::flows;
-use crate::object::{Chain, Element, Key, Sharing, State, Value, link_local};
+use crate::host_facts::HostFacts;
+use crate::object::{Chain, Element, Key, Sharing, State, Value};
 use crate::shared::Shared;
 use ipnetwork::IpNetwork;
-use iroko_agent_link::agent::Desired;
-use iroko_agent_link::wire::{NetworkSpec, PortSpec};
+use iroko_agent_link::Desired;
+use iroko_agent_wire::{NetworkSpec, PortSpec};
 use iroko_model::connection_log::Verdict;
-use iroko_model::port::AddressPair;
 use iroko_model::security_group::Direction;
 use iroko_model::{MacAddress, SecurityGroupId, Vni};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// All of it.
-pub fn things(port: &PortSpec, network: &NetworkSpec, shared: &Shared, desired: &Desired, facts: &HostFacts) -> Things {
+pub fn entries(
+    port: &PortSpec,
+    network: &NetworkSpec,
+    shared: &Shared,
+    desired: &Desired,
+    facts: &HostFacts,
+) -> Entries {
     let (vni, tap, sharing) = (network.vni, &port.tap, shared.of_port(port));
-    let mut things = vec![
+    let mut entries = vec![
         (Key::Tap(tap.clone()), Value::Tap { vni, mtu: network.mtu, owner: facts.tap_owner, sharing }),
         (Key::Forward(vni, port.mac), Value::Device(tap.clone())),
     ];
     let members = with_link_local(&port.addresses, port.mac).map(|ip| Element::Member(vni, ip));
-    things.extend(members.map(present));
+    entries.extend(members.map(present));
     // Also without port security: as somebody else it says nothing to many on other hosts.
-    things.extend(addresses(port).into_iter().chain(of_siblings(port, desired)).map(present));
+    entries.extend(addresses(port).into_iter().chain(of_siblings(port, desired)).map(present));
     if sharing != Sharing::Nothing {
-        things.push(present(Element::TapShares(tap.clone())));
+        entries.push(present(Element::TapShares(tap.clone())));
     }
     if port.is_secured {
-        things.extend(judges(port, vni, desired));
+        entries.extend(judges(port, vni, desired));
         if port.security_group_ids.as_deref().is_some_and(|groups| is_stateless(groups, desired)) {
-            things.push(present(Element::TapStateless(tap.clone())));
+            entries.push(present(Element::TapStateless(tap.clone())));
         }
     }
-    things.extend(room(port, vni, facts.flows.value(flows::sharers(desired))));
+    entries.extend(room(port, vni, facts.flows.value(flows::sharers(desired))));
     let limits = Limits::of(port, facts.shaping);
-    things.extend(tap_chains(port, vni, &limits, desired));
-    things.extend(limits.things(port));
+    entries.extend(tap_chains(port, vni, &limits, desired));
+    entries.extend(limits.entries(port));
     if !network.subnets.is_empty() && !port.addresses.is_empty() {
-        things.push((Key::Reservation(vni, port.id), Value::Text(dhcp::reservation(port, &network.domain))));
+        entries.push((Key::Reservation(vni, port.id), Value::Text(dhcp::reservation(port, &network.domain))));
     }
-    things.extend(host_record(network, port.id, &port.addresses, port.hostname.as_str()));
-    things
-}
-
-/// An element that says no more than that it is there.
-pub fn present(element: Element) -> (Key, Value) {
-    (Key::Element(element), Value::Present)
+    entries.extend(host_record(network, port.id, &port.addresses, port.hostname.as_str()));
+    entries
 }
 
 /// The addresses that the tap may use.
@@ -72,7 +73,7 @@ fn addresses(port: &PortSpec) -> Vec<Element> {
     elements
 }
 
-/// The addresses of the instance's other ports on the network: a machine with several interfaces on one network answers
+/// The addresses of the instance's other ports on the network: an instance with several interfaces on one network answers
 /// by whichever its routes name first.
 fn of_siblings(port: &PortSpec, desired: &Desired) -> Vec<Element> {
     let siblings = siblings(port, desired).flat_map(|sibling| sibling.addresses.iter().copied());
@@ -94,22 +95,6 @@ pub fn siblings<'a>(port: &PortSpec, desired: &'a Desired) -> impl Iterator<Item
 /// Its own MAC address and those of its allowed address pairs.
 pub fn macs(port: &PortSpec) -> BTreeSet<MacAddress> {
     port.allowed_address_pairs.iter().filter_map(|pair| pair.mac).chain([port.mac]).collect()
-}
-
-/// Ranges of allowed address pairs, and the link-local addresses that their MAC addresses form;
-/// sorted, without those that are inside of others, for nft takes none that overlap.
-pub fn ranges(pairs: &[AddressPair]) -> Vec<IpNetwork> {
-    let formed = pairs.iter().filter(|pair| pair.cidr.is_ipv6()).filter_map(|pair| pair.mac);
-    let formed = formed.map(|mac| IpNetwork::from(IpAddr::V6(link_local(mac))));
-    let all: BTreeSet<IpNetwork> = pairs.iter().map(|pair| pair.cidr).chain(formed).collect();
-    let mut outermost: Vec<IpNetwork> = Vec::new();
-    for range in all {
-        // What contains another stands before it, and two ranges do not overlap in any other way.
-        if !outermost.last().is_some_and(|last| last.contains(range.ip())) {
-            outermost.push(range);
-        }
-    }
-    outermost
 }
 
 /// Where what it carries is limited, whether it is secured or not: bandwidth by queues, where there
@@ -134,7 +119,7 @@ impl Limits {
         }
     }
 
-    fn things(self, port: &PortSpec) -> impl Iterator<Item = (Key, Value)> {
+    fn entries(self, port: &PortSpec) -> impl Iterator<Item = (Key, Value)> {
         let queues = self
             .rates
             .into_iter()
@@ -147,7 +132,7 @@ impl Limits {
 }
 
 /// The tap's own chains, and how they are found.
-fn tap_chains(port: &PortSpec, vni: Vni, limits: &Limits, desired: &Desired) -> Things {
+fn tap_chains(port: &PortSpec, vni: Vni, limits: &Limits, desired: &Desired) -> Entries {
     let addresses: Vec<IpAddr> = with_link_local(&port.addresses, port.mac).collect();
     let groups = port.security_group_ids.as_deref();
     let described = Tap {
@@ -177,7 +162,7 @@ pub fn turns(port: &PortSpec, state: &State, desired: &Desired, shaping: bool) -
 }
 
 /// Where what it sends and gets is judged.
-fn judges(port: &PortSpec, vni: Vni, desired: &Desired) -> Things {
+fn judges(port: &PortSpec, vni: Vni, desired: &Desired) -> Entries {
     let Some(groups) = &port.security_group_ids else {
         return verdicts(port, vni, "accept".to_owned(), "goto members".to_owned());
     };
@@ -186,46 +171,46 @@ fn judges(port: &PortSpec, vni: Vni, desired: &Desired) -> Things {
     groups.dedup();
     let chain = |direction| Chain::Port(port.tap.clone(), direction);
     let [sends, gets] = [Direction::Egress, Direction::Ingress].map(chain);
-    let mut things = verdicts(port, vni, format!("goto {sends}"), format!("goto {gets}"));
+    let mut entries = verdicts(port, vni, format!("goto {sends}"), format!("goto {gets}"));
     let text = |direction| match &port.connection_log {
         Some(spec) => log::port_chain(&port.tap, spec, &groups, desired, direction),
         None => group::port_chain(&groups, direction),
     };
-    things.push((Key::Chain(sends), Value::Text(text(Direction::Egress))));
-    things.push((Key::Chain(gets), Value::Text(text(Direction::Ingress))));
-    things.extend(logs(port));
-    things
+    entries.push((Key::Chain(sends), Value::Text(text(Direction::Egress))));
+    entries.push((Key::Chain(gets), Value::Text(text(Direction::Ingress))));
+    entries.extend(logs(port));
+    entries
 }
 
 /// Where what it asks for is logged.
-fn logs(port: &PortSpec) -> Things {
-    let Some(spec) = &port.connection_log else { return Things::new() };
+fn logs(port: &PortSpec) -> Entries {
+    let Some(spec) = &port.connection_log else { return Entries::new() };
     let tap = || port.tap.clone();
-    let mut things = Things::new();
+    let mut entries = Entries::new();
     for verdict in &spec.verdicts {
         for direction in [Direction::Ingress, Direction::Egress] {
             let rules = log::chain(&port.tap, spec, direction, *verdict);
-            things.push((Key::Chain(Chain::Log(tap(), direction, *verdict)), Value::Text(rules)));
+            entries.push((Key::Chain(Chain::Log(tap(), direction, *verdict)), Value::Text(rules)));
         }
     }
     if spec.verdicts.contains(&Verdict::Dropped) {
         let chain = Chain::Refused(tap());
         let verdict = Value::Verdict(format!("jump {chain}"));
-        things.push((Key::Element(Element::LogRefused(tap())), verdict));
-        things.push((Key::Chain(chain), Value::Text(log::refused_chain(&port.tap, spec))));
+        entries.push((Key::Element(Element::LogRefused(tap())), verdict));
+        entries.push((Key::Chain(chain), Value::Text(log::refused_chain(&port.tap, spec))));
     }
-    things
+    entries
 }
 
 /// How many flows it has room for, each way: by its MAC addresses, or with all other ports of the network without
 /// port security.
-fn room(port: &PortSpec, vni: Vni, room: Value) -> Things {
+fn room(port: &PortSpec, vni: Vni, room: Value) -> Entries {
     let of = if port.is_secured { macs(port).into_iter().map(Some).collect() } else { vec![None] };
     let both = |mac| [Direction::Egress, Direction::Ingress].map(|way| (Element::Flows(vni, mac, way), room.clone()));
     of.into_iter().flat_map(both).map(|(element, room)| (Key::Element(element), room)).collect()
 }
 
-fn verdicts(port: &PortSpec, vni: Vni, sends: String, gets: String) -> Things {
+fn verdicts(port: &PortSpec, vni: Vni, sends: String, gets: String) -> Entries {
     let of_mac = |mac| {
         [
             (Key::Element(Element::Sender(vni, mac)), Value::Verdict(sends.clone())),

@@ -1,5 +1,5 @@
 //! Addresses that move between the hosts of a network, because its ports have allowed address
-//! pairs: by the word of the machines alone (ARP, neighbour discovery), whether or not anybody
+//! pairs: by the word of the instances alone (ARP, neighbour discovery), whether or not anybody
 //! hears the control plane. Pure.
 //!
 //! ```text
@@ -13,12 +13,12 @@
 //! of its own, bridge and tunnel learn where that is; the entries of ports' own MAC addresses are
 //! ours and do not follow what is learned.
 
-use crate::desired::{HostFacts, Things};
+use crate::entries::{Entries, present, ranges};
+use crate::host_facts::HostFacts;
 use crate::object::{Element, Key, Sharing, Value};
-use crate::port;
 use ipnetwork::IpNetwork;
-use iroko_agent_link::agent::Desired;
-use iroko_agent_link::wire::{NetworkSpec, PeerSpec, PortSpec};
+use iroko_agent_link::Desired;
+use iroko_agent_wire::{NetworkSpec, PeerSpec, PortSpec};
 use iroko_model::port::AddressPair;
 use iroko_model::{MacAddress, NetworkId, Vni};
 use std::net::IpAddr;
@@ -54,7 +54,7 @@ impl Shared {
         let has_macs = all.iter().any(|(own, pairs)| has_mac(*own, pairs));
         let sharing = if has_macs { Sharing::Macs } else { Sharing::Addresses };
         let pairs: Vec<AddressPair> = all.iter().flat_map(|(_, pairs)| *pairs).copied().collect();
-        let mut shared = Self { ranges: port::ranges(&pairs), sharing, is_held_here: false };
+        let mut shared = Self { ranges: ranges(&pairs), sharing, is_held_here: false };
         shared.is_held_here = local.iter().any(|port| shared.is_held_by(&port.addresses, &port.allowed_address_pairs));
         shared
     }
@@ -86,8 +86,8 @@ impl Shared {
     }
 
     /// What the filter must know of a network.
-    pub fn things(&self, network: &NetworkSpec) -> Things {
-        self.ranges.iter().flat_map(|range| elements(network.vni, *range)).map(port::present).collect()
+    pub fn entries(&self, network: &NetworkSpec) -> Entries {
+        self.ranges.iter().flat_map(|range| elements(network.vni, *range)).map(present).collect()
     }
 
     /// Whether this host must reach a peer's host with what is sent to many.

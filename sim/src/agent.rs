@@ -6,8 +6,8 @@
 
 use crate::hardware::Hardware;
 use anyhow::{Context, Result};
-use iroko_agent_link::agent::{LinkConfig, start};
-use iroko_agent_link::wire::{AgentKind, SessionRequest};
+use iroko_agent_link::{LinkConfig, start};
+use iroko_agent_wire::{AgentKind, SessionRequest};
 use iroko_compute_agent::capacity;
 use iroko_model::{HostId, Resources};
 use std::net::IpAddr;

@@ -1,6 +1,6 @@
 //! What a simulated host is made of, apart from its agents: it survives them.
 
-use iroko_agent_link::agent::{DesiredHandle, ReadyPorts};
+use iroko_agent_link::{DesiredHandle, ReadyPorts};
 use iroko_compute_agent::faults::Faults;
 use iroko_compute_agent::hypervisor::DomainState;
 use iroko_compute_agent::hypervisor::fake::FakeHypervisor;

@@ -3,7 +3,7 @@
 use crate::agent::{Place, Process, Settings};
 use crate::hardware::{Hardware, Latencies};
 use anyhow::{Context, Result};
-use iroko_agent_link::wire::AgentKind;
+use iroko_agent_wire::AgentKind;
 use iroko_model::HostId;
 use iroko_store::invariant::HostTraces;
 use std::collections::HashMap;

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::page::{Page, PageQuery};
 use crate::tx::Conn;
 use ipnetwork::IpNetwork;
-use iroko_agent_link::wire::ConnectionRecord as Told;
+use iroko_agent_wire::ConnectionRecord as Told;
 use iroko_model::connection_log::{Reason, Verdict};
 use iroko_model::security_group::Direction;
 use iroko_model::{HostId, PortId, ProjectId};
@@ -286,10 +286,10 @@ pub async fn connection_records_trim(conn: &mut Conn, age_s: f64, batch: i64) ->
 pub(crate) fn spec(
     verdicts: Option<Vec<String>>,
     rate: Option<i32>,
-) -> Result<Option<iroko_agent_link::wire::ConnectionLogSpec>> {
+) -> Result<Option<iroko_agent_wire::ConnectionLogSpec>> {
     let (Some(verdicts), Some(rate)) = (verdicts, rate) else { return Ok(None) };
     let parse = |word: String| word.parse().map_err(Error::corrupt("verdicts"));
     let verdicts = verdicts.into_iter().map(parse).collect::<Result<_>>()?;
     let records_per_second = crate::number::unsigned("records_per_second", rate)?;
-    Ok(Some(iroko_agent_link::wire::ConnectionLogSpec { verdicts, records_per_second }))
+    Ok(Some(iroko_agent_wire::ConnectionLogSpec { verdicts, records_per_second }))
 }

@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::tx::Conn;
-use iroko_agent_link::wire::ConsoleLog;
+use iroko_agent_wire::ConsoleLog;
 use iroko_model::{HostId, InstanceId};
 use time::OffsetDateTime;
 use uuid::Uuid;

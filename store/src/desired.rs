@@ -9,9 +9,7 @@ use crate::error::{Error, Result};
 use crate::number::unsigned;
 use crate::tx::Conn;
 use ipnetwork::IpNetwork;
-use iroko_agent_link::wire::{
-    ImageSpec, InstanceSpec, NetworkSpec, NicAddress, NicSpec, PeerSpec, PortSpec, SubnetSpec,
-};
+use iroko_agent_wire::{ImageSpec, InstanceSpec, NetworkSpec, NicAddress, NicSpec, PeerSpec, PortSpec, SubnetSpec};
 use iroko_model::port::{AddressPair, PortLimits};
 use iroko_model::{HostId, Hostname, MacAddress, NetworkId, Resources, Vni};
 use mac_address::MacAddress as SqlMac;

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::report::sent::Sent;
 use crate::tx::Conn;
-use iroko_agent_link::wire::{Condition, InstanceObservation};
+use iroko_agent_wire::{Condition, InstanceObservation};
 use iroko_model::instance::ObservedState;
 use uuid::Uuid;
 

@@ -6,7 +6,7 @@ use crate::page::{Filter, Page, PageQuery};
 use crate::report::sent::Sent;
 use crate::tx::Conn;
 use ipnetwork::IpNetwork;
-use iroko_agent_link::wire::{AgentKind, SessionRequest};
+use iroko_agent_wire::{AgentKind, SessionRequest};
 use iroko_model::host::HostState;
 use iroko_model::{EnrolmentTokenId, HostId};
 use serde_json::Value;

@@ -6,7 +6,7 @@ use crate::number::stored;
 use crate::page::{Page, PageQuery};
 use crate::tx::Conn;
 use ipnetwork::IpNetwork;
-use iroko_agent_link::wire::{InstanceSpec, NicSpec, OrphanObservation};
+use iroko_agent_wire::{InstanceSpec, NicSpec, OrphanObservation};
 use iroko_model::{HostId, InstanceId, Name, ProjectId};
 use serde_json::Value;
 use std::net::IpAddr;

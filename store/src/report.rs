@@ -15,7 +15,7 @@ use crate::orphan::orphans_accept;
 use crate::tx::Conn;
 use crate::wake::Wake;
 use crate::{guest, host};
-use iroko_agent_link::wire::{AgentKind, InstanceObservation};
+use iroko_agent_wire::{AgentKind, InstanceObservation};
 use iroko_model::instance::ObservedState;
 use std::collections::HashSet;
 use uuid::Uuid;

@@ -5,7 +5,7 @@
 
 use crate::error::Result;
 use crate::tx::Conn;
-use iroko_agent_link::wire::{PortCounts, RuleCounts, StatisticsReport};
+use iroko_agent_wire::{PortCounts, RuleCounts, StatisticsReport};
 use iroko_model::{HostId, PortId, ProjectId, SecurityGroupId};
 use time::OffsetDateTime;
 use uuid::Uuid;

@@ -4,7 +4,7 @@
 //! While one question is asked others gather; the next asks for all of them. A thousand agents that come
 //! at once cost a few statements, not a thousand.
 
-use iroko_agent_link::wire::AgentKind;
+use iroko_agent_wire::AgentKind;
 use iroko_model::HostId;
 use iroko_store::Store;
 use iroko_store::host::{Shown, agent_certificates_hold};

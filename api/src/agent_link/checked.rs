@@ -3,10 +3,9 @@
 //! makes the reports of others fail.
 
 use crate::config::HostCeiling;
-use crate::problem::{Kind, Problem, Result};
-use iroko_agent_link::agent::REPORT_MAX;
-use iroko_agent_link::wire::{ConsoleLog, REASON_MAX_CHARS, Report, SessionRequest};
+use iroko_agent_wire::{ConsoleLog, REASON_MAX_CHARS, Report, SessionRequest};
 use iroko_model::{HostId, Invalid, Resources};
+use iroko_web::problem::{Kind, Problem, Result};
 use std::collections::HashMap;
 use std::hash::Hash;
 
@@ -22,7 +21,7 @@ pub fn report(host: HostId, mut report: Report) -> Result<Report> {
     if report.incarnation < 0 || report.sequence < 0 {
         return Err(Problem::with(Kind::Invalid, "incarnation and sequence are 0 or more"));
     }
-    if report.instances.len().max(report.ports.len()).max(report.consoles.len()) > REPORT_MAX {
+    if report.instances.len().max(report.ports.len()).max(report.consoles.len()) > Report::MAX {
         return Err(Problem::new(Kind::TooLarge));
     }
     let told = report.instances.len() + report.ports.len() + report.consoles.len();
@@ -101,7 +100,7 @@ fn tail(text: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use iroko_agent_link::wire::{AgentKind, InstanceObservation};
+    use iroko_agent_wire::{AgentKind, InstanceObservation};
     use iroko_model::InstanceId;
     use iroko_model::instance::ObservedState;
 
@@ -149,7 +148,7 @@ mod tests {
         assert!(reason.chars().count() == REASON_MAX_CHARS && !reason.contains('\n'));
         assert_eq!(taken.consoles.len(), 1);
         assert!(taken.consoles[0].tail.len() <= ConsoleLog::MAX_BYTES && taken.consoles[0].tail.ends_with("éend"));
-        let many = vec![seen(ids[0], 1, None); REPORT_MAX + 1];
+        let many = vec![seen(ids[0], 1, None); Report::MAX + 1];
         assert_eq!(report(HostId::new(), of(many, vec![])).unwrap_err().kind(), Kind::TooLarge);
         let negative = Report { sequence: -1, ..of(vec![], vec![]) };
         assert_eq!(report(HostId::new(), negative).unwrap_err().kind(), Kind::Invalid);

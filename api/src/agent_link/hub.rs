@@ -18,7 +18,7 @@ use super::member::{Membership, Pair, Turn, turns};
 use super::networks::{self, Networks};
 use super::ring::{ENTRIES_MAX, News, Ring, Scope, What};
 use super::security::{self, Begun, Needs};
-use iroko_agent_link::wire::{AgentKind, Change, DesiredReply, Object, ObjectKey};
+use iroko_agent_wire::{AgentKind, Change, DesiredReply, Object, ObjectKey};
 use iroko_model::{HostId, InstanceId, NetworkId};
 use iroko_store::change::{Change as Row, ChangeKind, change_epoch, change_floor, change_tail};
 use iroko_store::desired::{self, BoundPort, Instances, Need, Ports};

@@ -3,7 +3,7 @@
 //! While one transaction runs, reports pile up; the next takes all of them (up to a bound, at most
 //! one of each agent). A thousand agents that report at once cost a few transactions, not a thousand.
 
-use iroko_agent_link::wire::{AgentKind, Report};
+use iroko_agent_wire::{AgentKind, Report};
 use iroko_model::HostId;
 use iroko_store::{Store, report};
 use std::collections::HashSet;

@@ -4,7 +4,7 @@
 //! outbox like everything else. Bounded: when too many ports are held, all are forgotten and read anew.
 
 use super::hub::Loaded;
-use iroko_agent_link::wire::{Change, Object};
+use iroko_agent_wire::{Change, Object};
 use iroko_model::{HostId, NetworkId};
 use iroko_store::change::{Change as Row, ChangeKind};
 use iroko_store::desired::BoundPort;
@@ -93,7 +93,7 @@ pub fn told<'a>(host: HostId, network: &Change, ports: impl Iterator<Item = &'a 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use iroko_agent_link::wire::{NetworkSpec, ObjectKey, PeerSpec, PortSpec};
+    use iroko_agent_wire::{NetworkSpec, ObjectKey, PeerSpec, PortSpec};
     use iroko_model::port::PortLimits;
     use iroko_model::{Hostname, InstanceId, MacAddress, Name, Vni};
     use std::sync::Arc;

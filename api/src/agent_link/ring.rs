@@ -3,7 +3,7 @@
 //! An entry concerns one host, or all hosts of one network. When the bound is reached the oldest
 //! entry goes and the *floor* rises: who is further behind than the floor gets everything.
 
-use iroko_agent_link::wire::{AgentKind, Change, ObjectKey};
+use iroko_agent_wire::{AgentKind, Change, ObjectKey};
 use iroko_model::{HostId, InstanceId, NetworkId};
 use iroko_store::desired::Need;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -182,7 +182,7 @@ fn supersede(what: &mut Vec<What>, last: &mut HashMap<ObjectKey, usize>, key: Ob
 }
 
 const fn kind_of(what: &What) -> AgentKind {
-    use iroko_agent_link::wire::Object;
+    use iroko_agent_wire::Object;
     match what {
         What::Console(_) | What::Change(Change::Set(Object::Instance(_)) | Change::Gone(ObjectKey::Instance(_))) => {
             AgentKind::Compute

@@ -6,9 +6,7 @@ use super::checked;
 use super::intake::Reception;
 use super::turns::Turn;
 use crate::App;
-use crate::problem::{Kind, Problem, Result};
 use crate::service::host::token_hash;
-use crate::wire::host::host_name;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Query, State};
 use axum::http::request::Parts;
@@ -17,12 +15,14 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use axum_server::tls::TlsInfo;
 use futures::StreamExt;
-use iroko_agent_link::wire::{
+use iroko_agent_wire::{
     AgentKind, DesiredQuery, DesiredReply, EnrolReply, EnrolRequest, RenewRequest, Report, ReportReply, SessionReply,
     SessionRequest,
 };
 use iroko_model::{HostId, ImageId};
 use iroko_store::{host, image};
+use iroko_web::problem::{Kind, Problem, Result};
+use iroko_wire::host::host_name;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::io::SeekFrom;

@@ -16,7 +16,7 @@
 
 use super::hub::Loaded;
 use super::ring::{Ring, Scope, What};
-use iroko_agent_link::wire::{Change, Object, ObjectKey};
+use iroko_agent_wire::{Change, Object, ObjectKey};
 use iroko_model::{HostId, NetworkId, SecurityGroupId};
 use iroko_store::change::{Change as Row, ChangeKind};
 use iroko_store::desired::{self, HostNeed, Need};

@@ -2,8 +2,8 @@
 
 use crate::agent_link::world::{Agent, place};
 use crate::world::{Api, fault};
-use iroko_agent_link::agent::LinkError;
-use iroko_agent_link::wire::{ConnectionRecord, ConnectionReport, Headers};
+use iroko_agent_link::LinkError;
+use iroko_agent_wire::{ConnectionRecord, ConnectionReport, Headers};
 use iroko_model::connection_log::{Reason, Verdict};
 use iroko_model::security_group::Direction;
 use iroko_test_database::database;

@@ -2,8 +2,8 @@
 
 use crate::agent_link::world::{Agent, enrolled_host, place};
 use crate::world::{Api, fault};
-use iroko_agent_link::agent::LinkError;
-use iroko_agent_link::wire::{AgentKind, InstanceObservation, Report};
+use iroko_agent_link::LinkError;
+use iroko_agent_wire::{AgentKind, InstanceObservation, Report};
 use iroko_model::instance::ObservedState;
 use iroko_test_database::database;
 use reqwest::Method;

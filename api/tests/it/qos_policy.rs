@@ -3,7 +3,7 @@
 use crate::agent_link::watch::catch_up;
 use crate::agent_link::world::{Agent, place};
 use crate::world::{Api, fault};
-use iroko_agent_link::wire::{Change, Object};
+use iroko_agent_wire::{Change, Object};
 use iroko_model::InstanceId;
 use iroko_model::port::PortLimits;
 use iroko_test_database::database;

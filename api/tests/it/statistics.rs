@@ -2,7 +2,7 @@
 
 use crate::agent_link::world::{Agent, place};
 use crate::world::Api;
-use iroko_agent_link::wire::{PortCounts, RuleCounts};
+use iroko_agent_wire::{PortCounts, RuleCounts};
 use iroko_test_database::database;
 use reqwest::Method;
 use serde_json::json;

@@ -10,8 +10,8 @@
 use super::{CacheError, fetch, file_name};
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
-use iroko_agent_link::agent::ImageSource;
-use iroko_agent_link::wire::ImageSpec;
+use iroko_agent_link::ImageSource;
+use iroko_agent_wire::ImageSpec;
 use iroko_daemon::private;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};

@@ -3,7 +3,7 @@
 use super::*;
 use bytes::Bytes;
 use futures::StreamExt;
-use iroko_agent_link::agent::{ImageError, ImageStream};
+use iroko_agent_link::{ImageError, ImageStream};
 use iroko_model::ImageId;
 use iroko_model::image::DiskFormat;
 use sha2::{Digest, Sha256};

@@ -6,8 +6,8 @@
 
 use super::CacheError;
 use futures::StreamExt;
-use iroko_agent_link::agent::{Backoff, ImageError, ImageSource};
-use iroko_agent_link::wire::ImageSpec;
+use iroko_agent_link::{Backoff, ImageError, ImageSource};
+use iroko_agent_wire::ImageSpec;
 use iroko_daemon::private;
 use iroko_model::image::{Fault, OnDisk};
 use sha2::{Digest, Sha256};

@@ -5,8 +5,8 @@ mod fetch;
 
 pub use cache::{ImageCache, Lease};
 
-use iroko_agent_link::agent::ImageError;
-use iroko_agent_link::wire::ImageSpec;
+use iroko_agent_link::ImageError;
+use iroko_agent_wire::ImageSpec;
 use iroko_model::{ImageId, Invalid};
 use std::io;
 use std::sync::Arc;

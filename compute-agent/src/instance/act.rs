@@ -7,7 +7,7 @@ use crate::domain_xml;
 use crate::host::Host;
 use crate::image;
 use crate::storage::Held;
-use iroko_agent_link::wire::InstanceSpec;
+use iroko_agent_wire::InstanceSpec;
 use iroko_model::InstanceId;
 use std::time::Duration;
 

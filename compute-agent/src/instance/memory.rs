@@ -5,7 +5,7 @@
 use super::record::Life;
 use super::state::{Ports, StopClock, Want};
 use crate::config::Config;
-use iroko_agent_link::agent::Backoff;
+use iroko_agent_link::Backoff;
 use iroko_model::instance::ObservedState;
 use std::time::Duration;
 use tokio::time::Instant;

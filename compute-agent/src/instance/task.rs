@@ -12,7 +12,7 @@ use super::state::{self, Facts, Ports, Rest, Step, Want};
 use crate::host::{Host, Wanted};
 use crate::hypervisor::DomainState;
 use crate::storage::Held;
-use iroko_agent_link::wire::{Condition, InstanceObservation, InstanceSpec, OrphanObservation};
+use iroko_agent_wire::{Condition, InstanceObservation, InstanceSpec, OrphanObservation};
 use iroko_model::InstanceId;
 use iroko_model::instance::{ObservedState, OnGuestShutdown, Power};
 use std::sync::{Arc, Mutex, PoisonError};

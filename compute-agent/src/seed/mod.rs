@@ -8,7 +8,7 @@
 mod fat;
 mod text;
 
-use iroko_agent_link::wire::InstanceSpec;
+use iroko_agent_wire::InstanceSpec;
 
 /// Largest user data, in bytes; the API allows less.
 pub const USER_DATA_MAX: usize = 512 * 1024;

@@ -1,7 +1,7 @@
 //! The seed's three files as text. All of it is JSON, which is YAML too and leaves nothing to
 //! quoting by hand; only the tenant's user data is passed through as it is.
 
-use iroko_agent_link::wire::{InstanceSpec, NicAddress, NicSpec};
+use iroko_agent_wire::{InstanceSpec, NicAddress, NicSpec};
 use iroko_model::user_data::for_guest;
 use serde_json::{Map, Value, json};
 

@@ -1,7 +1,7 @@
 //! Golden seeds.
 
 use super::*;
-use iroko_agent_link::wire::ImageSpec;
+use iroko_agent_wire::ImageSpec;
 use iroko_model::image::DiskFormat;
 use iroko_model::{Hostname, ImageId, InstanceId, MacAddress, NetworkId, PortId, Resources};
 use uuid::Uuid;

@@ -6,7 +6,7 @@ use super::{Held, MachineFiles, Storage, StorageError};
 use crate::disk;
 use crate::faults::{Faults, Injected};
 use crate::instance::record::Record;
-use iroko_agent_link::wire::{DiskRoom, InstanceSpec};
+use iroko_agent_wire::{DiskRoom, InstanceSpec};
 use iroko_model::InstanceId;
 use std::collections::HashMap;
 use std::io;

@@ -3,8 +3,8 @@
 use super::*;
 use bytes::Bytes;
 use futures::StreamExt;
-use iroko_agent_link::agent::{ImageError, ImageStream};
-use iroko_agent_link::wire::ImageSpec;
+use iroko_agent_link::{ImageError, ImageStream};
+use iroko_agent_wire::ImageSpec;
 use iroko_model::image::DiskFormat;
 use iroko_model::{Hostname, ImageId, Resources};
 use sha2::{Digest, Sha256};

@@ -8,7 +8,7 @@ pub mod local;
 
 use crate::image::CacheError;
 use crate::instance::record::Record;
-use iroko_agent_link::wire::{DiskRoom, InstanceSpec};
+use iroko_agent_wire::{DiskRoom, InstanceSpec};
 use iroko_model::InstanceId;
 use iroko_model::image::DiskFormat;
 use std::io;

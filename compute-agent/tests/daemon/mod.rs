@@ -2,8 +2,8 @@
 //! happens to the test, the end of the namespaces' first process takes all of it along.
 
 use futures::StreamExt;
-use iroko_agent_link::agent::{ImageError, ImageSource, ImageStream};
-use iroko_agent_link::wire::ImageSpec;
+use iroko_agent_link::{ImageError, ImageSource, ImageStream};
+use iroko_agent_wire::ImageSpec;
 use iroko_model::ImageId;
 use iroko_model::image::DiskFormat;
 use sha2::{Digest, Sha256};

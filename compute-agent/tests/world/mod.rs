@@ -1,8 +1,8 @@
 //! A simulated host for tests: fakes that survive the agent, and an agent that can be killed.
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
-use iroko_agent_link::agent::{DesiredHandle, ReadyPorts, Reporter};
-use iroko_agent_link::wire::{
+use iroko_agent_link::{DesiredHandle, ReadyPorts, Reporter};
+use iroko_agent_wire::{
     Change, DesiredReply, ImageSpec, InstanceObservation, InstanceSpec, NicSpec, Object, ObjectKey, OrphanObservation,
 };
 use iroko_compute_agent::faults::Faults;
@@ -114,7 +114,7 @@ impl World {
 
     /// What is still to be told of an orphan.
     pub fn orphan(&self, id: InstanceId) -> Option<OrphanObservation> {
-        let told = self.reporter.batch(iroko_agent_link::agent::REPORT_MAX).orphans;
+        let told = self.reporter.batch(iroko_agent_wire::Report::MAX).orphans;
         told.into_iter().find(|orphan| orphan.instance_id == id)
     }
 

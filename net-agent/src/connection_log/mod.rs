@@ -13,8 +13,8 @@ pub mod packet;
 
 use crate::firewall::log::mark;
 use crate::statistics::reading::{Counter, Meter};
-use iroko_agent_link::agent::{Backoff, Desired, DesiredHandle, Link, LinkError};
-use iroko_agent_link::wire::{ConnectionRecord, ConnectionReport, PortSpec};
+use iroko_agent_link::{Backoff, Desired, DesiredHandle, Link, LinkError};
+use iroko_agent_wire::{ConnectionRecord, ConnectionReport, PortSpec};
 use iroko_model::connection_log::{Reason, Verdict};
 use iroko_model::security_group::Direction;
 use iroko_model::{MacAddress, SecurityGroupRuleId};

@@ -3,7 +3,7 @@
 //! A guest wrote these octets, to confuse whoever reads them: lengths lie, headers end in their middle
 //! or name each other for ever. Nothing is taken from where it is not; what cannot be read is absent.
 
-use iroko_agent_link::wire::Headers;
+use iroko_agent_wire::Headers;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const IPV4: u16 = 0x0800;

@@ -1,5 +1,5 @@
 use super::*;
-use iroko_agent_link::wire::{ConnectionLogSpec, RuleSpec, SecurityGroupSpec};
+use iroko_agent_wire::{ConnectionLogSpec, RuleSpec, SecurityGroupSpec};
 use iroko_model::port::PortLimits;
 use iroko_model::security_group::Rule;
 use iroko_model::{Hostname, InstanceId, NetworkId, PortId, SecurityGroupId};

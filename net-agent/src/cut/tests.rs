@@ -1,5 +1,5 @@
 use super::*;
-use iroko_agent_link::wire::{AddressSetSpec, Change, DesiredReply, MemberSpec, Object, RuleSpec, SecurityGroupSpec};
+use iroko_agent_wire::{AddressSetSpec, Change, DesiredReply, MemberSpec, Object, RuleSpec, SecurityGroupSpec};
 use iroko_model::port::{AddressPair, PortLimits};
 use iroko_model::security_group::{Ethertype, Payload, PortRange, Protocol, Remote, RuleParts};
 use iroko_model::{Hostname, InstanceId, MacAddress, PortId, SecurityGroupRuleId, Vni};

@@ -17,7 +17,7 @@ pub mod relay;
 pub use files::Files;
 pub use process::Dnsmasq;
 
-use iroko_agent_link::wire::{NetworkSpec, PortSpec, SubnetSpec};
+use iroko_agent_wire::{NetworkSpec, PortSpec, SubnetSpec};
 use iroko_model::Vni;
 use std::collections::BTreeSet;
 use std::fmt::Write;

@@ -15,8 +15,8 @@
 
 use crate::object::relay_address;
 use ipnetwork::IpNetwork;
-use iroko_agent_link::agent::Desired;
-use iroko_agent_link::wire::{NetworkSpec, PeerSpec};
+use iroko_agent_link::Desired;
+use iroko_agent_wire::{NetworkSpec, PeerSpec};
 use iroko_model::NetworkId;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr};
@@ -61,8 +61,8 @@ pub fn own_address(vtep: IpAddr) -> IpNetwork {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use iroko_agent_link::agent::DesiredHandle;
-    use iroko_agent_link::wire::{Change, DesiredReply, Object, SubnetSpec};
+    use iroko_agent_link::DesiredHandle;
+    use iroko_agent_wire::{Change, DesiredReply, Object, SubnetSpec};
     use iroko_model::{HostId, Hostname, MacAddress, PortId, SubnetId, Vni};
     use std::sync::Arc;
 

@@ -11,7 +11,7 @@
 use super::element::{address_sets, member_sets};
 use crate::object::Chain;
 use ipnetwork::IpNetwork;
-use iroko_agent_link::wire::{AddressSetSpec, RuleSpec, SecurityGroupSpec};
+use iroko_agent_wire::{AddressSetSpec, RuleSpec, SecurityGroupSpec};
 use iroko_model::security_group::{Direction, Ethertype, IcmpType, PortRange, Protocol, Remote, RuleParts};
 use iroko_model::{SecurityGroupId, SecurityGroupRuleId};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

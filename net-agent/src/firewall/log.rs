@@ -13,8 +13,8 @@
 use super::group;
 use crate::connection_log::nflog::{GROUP, SNAP};
 use crate::object::Chain;
-use iroko_agent_link::agent::Desired;
-use iroko_agent_link::wire::ConnectionLogSpec;
+use iroko_agent_link::Desired;
+use iroko_agent_wire::ConnectionLogSpec;
 use iroko_model::connection_log::Verdict;
 use iroko_model::security_group::Direction;
 use iroko_model::{SecurityGroupId, SecurityGroupRuleId};
@@ -72,7 +72,7 @@ pub fn mark(id: SecurityGroupRuleId) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use iroko_agent_link::wire::{RuleSpec, SecurityGroupSpec};
+    use iroko_agent_wire::{RuleSpec, SecurityGroupSpec};
     use iroko_model::security_group::Rule;
     use std::sync::Arc;
     use uuid::Uuid;

@@ -1,7 +1,7 @@
 use super::*;
 use crate::object::{Chain, Element, Key, State, Value};
 use crate::plan::Action;
-use iroko_agent_link::wire::{AddressSetSpec, RuleSpec, SecurityGroupSpec};
+use iroko_agent_wire::{AddressSetSpec, RuleSpec, SecurityGroupSpec};
 use iroko_model::security_group::{Direction, Rule};
 use iroko_model::{AddressSetId, MacAddress, SecurityGroupId, SecurityGroupRuleId, Vni};
 use uuid::Uuid;

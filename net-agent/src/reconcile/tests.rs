@@ -1,9 +1,9 @@
 use super::*;
 use crate::Fake;
 use crate::conntrack::Flow;
-use crate::desired::zone;
+use crate::entries::zone;
 use crate::object::{Element, Sharing, Value};
-use iroko_agent_link::wire::{
+use iroko_agent_wire::{
     Change, DesiredReply, MemberSpec, NetworkSpec, Object, PeerSpec, RuleSpec, SecurityGroupSpec, SubnetSpec,
 };
 use iroko_model::address::tap_name;

@@ -2,7 +2,7 @@ use super::*;
 use crate::Config;
 use crate::desired::Wanted;
 use crate::object::State;
-use iroko_agent_link::wire::{Change, DesiredReply, Object, ObjectKey};
+use iroko_agent_wire::{Change, DesiredReply, Object, ObjectKey};
 use iroko_model::address::tap_name;
 use iroko_model::port::PortLimits;
 use iroko_model::{HostId, Hostname, InstanceId, PortId};
@@ -138,9 +138,9 @@ fn learning_is_for_mac_addresses_that_move() {
 fn ranges_inside_others_are_left_out() {
     let cidrs = ["10.0.0.0/24", "10.0.0.0/25", "10.0.0.7/32", "10.0.1.0/24", "fd00::1/128", "fd00::/64"];
     let all: Vec<_> = cidrs.iter().map(|cidr| pair(None, cidr)).collect();
-    let left: Vec<String> = port::ranges(&all).iter().map(ToString::to_string).collect();
+    let left: Vec<String> = ranges(&all).iter().map(ToString::to_string).collect();
     assert_eq!(left, ["10.0.0.0/24", "10.0.1.0/24", "fd00::/64"]);
-    let ranges = port::ranges(&all);
+    let ranges = ranges(&all);
     let shared = Shared { ranges, ..NOTHING.clone() };
     let within = ["10.0.0.255", "10.0.1.0", "10.0.2.0", "9.255.255.255", "fd00::9", "fd01::"];
     let within = within.map(|ip| shared.contains(ip.parse().unwrap()));

@@ -1,7 +1,7 @@
 //! Counters that begin anew -> counts that only grow. Pure, but for its file.
 
 use super::reading::{Counter, Meter};
-use iroko_agent_link::wire::{PortCounts, RuleCounts};
+use iroko_agent_wire::{PortCounts, RuleCounts};
 use iroko_daemon::private;
 use iroko_model::security_group::Direction;
 use iroko_model::{PortId, SecurityGroupRuleId};

@@ -6,7 +6,7 @@ use crate::groups::{Pair, all_out, group, marker, marker_rule, rule, set_group, 
 use crate::guest::{Guest, contains};
 use crate::lab::{Host, Net, peer, set_port};
 use crate::needs_kernel;
-use iroko_agent_link::wire::PortSpec;
+use iroko_agent_wire::PortSpec;
 use iroko_model::MacAddress;
 use iroko_model::port::AddressPair;
 use iroko_model::security_group::{Direction, Ethertype, Protocol};

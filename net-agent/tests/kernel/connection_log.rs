@@ -5,7 +5,7 @@ use crate::groups::{Pair, group, marker_rule, rule, set_group, six};
 use crate::guest::{Guest, PATIENCE, earned};
 use crate::lab::{Host, Net, set_port};
 use crate::needs_kernel;
-use iroko_agent_link::wire::{ConnectionLogSpec, Headers, PortSpec};
+use iroko_agent_wire::{ConnectionLogSpec, Headers, PortSpec};
 use iroko_model::connection_log::Verdict;
 use iroko_model::security_group::{Direction, Ethertype, Protocol};
 use iroko_net_agent::Linux;

@@ -6,7 +6,7 @@ use crate::guest::{Guest, contains};
 use crate::lab::{Host, Net, peer, set_port};
 use crate::needs_kernel;
 use crate::statistics::{counted, of};
-use iroko_agent_link::wire::{Change, ObjectKey, PortSpec, SecurityGroupSpec};
+use iroko_agent_wire::{Change, ObjectKey, PortSpec, SecurityGroupSpec};
 use iroko_model::security_group::{Direction, Ethertype, Protocol};
 use iroko_net_agent::Config;
 use std::time::Instant;

@@ -4,9 +4,7 @@ use crate::frame::{ACK, SYN, arp, ethernet, icmp4, icmp6, ip4, is_tcp, sctp_init
 use crate::guest::{Guest, contains};
 use crate::lab::{Host, Net, peer, set_port};
 use crate::needs_kernel;
-use iroko_agent_link::wire::{
-    AddressSetSpec, Change, MemberSpec, Object, ObjectKey, PortSpec, RuleSpec, SecurityGroupSpec,
-};
+use iroko_agent_wire::{AddressSetSpec, Change, MemberSpec, Object, ObjectKey, PortSpec, RuleSpec, SecurityGroupSpec};
 use iroko_model::security_group::{Direction, Ethertype, IcmpType, PortRange, Protocol, Remote, Rule, RuleParts};
 use iroko_model::{AddressSetId, SecurityGroupId, SecurityGroupRuleId};
 use std::net::{IpAddr, Ipv6Addr};

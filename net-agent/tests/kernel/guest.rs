@@ -1,7 +1,7 @@
 //! Guests: a tap opened as QEMU would, and frames written and read by hand.
 
 use crate::lab::Host;
-use iroko_agent_link::wire::PortSpec;
+use iroko_agent_wire::PortSpec;
 use iroko_model::MacAddress;
 use iroko_net_agent::link::tap;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};

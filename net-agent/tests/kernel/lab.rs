@@ -2,8 +2,8 @@
 //! of a test outlives it, whatever happens in it. Only the dnsmasq processes do, and a guard ends
 //! those.
 
-use iroko_agent_link::agent::{DesiredHandle, Dirty, ReadyPorts, Reporter};
-use iroko_agent_link::wire::{Change, DesiredReply, NetworkSpec, Object, PeerSpec, PortSpec, SubnetSpec};
+use iroko_agent_link::{DesiredHandle, Dirty, ReadyPorts, Reporter};
+use iroko_agent_wire::{Change, DesiredReply, NetworkSpec, Object, PeerSpec, PortSpec, SubnetSpec};
 use iroko_model::address::tap_name;
 use iroko_model::port::PortLimits;
 use iroko_model::{HostId, Hostname, InstanceId, MacAddress, NetworkId, PortId, SubnetId, Vni};

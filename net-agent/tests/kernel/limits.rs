@@ -5,7 +5,7 @@ use crate::guest::{Guest, earned};
 use crate::lab::{Host, Net, set_port};
 use crate::machine::Machine;
 use crate::needs_kernel;
-use iroko_agent_link::wire::{Change, ObjectKey, PortSpec};
+use iroko_agent_wire::{Change, ObjectKey, PortSpec};
 use iroko_model::port::PortLimits;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};

@@ -7,7 +7,7 @@ use crate::guest::{Guest, PATIENCE, contains};
 use crate::lab::{Host, Net, peer, set_port};
 use crate::machine::Machine;
 use crate::needs_kernel;
-use iroko_agent_link::wire::PortSpec;
+use iroko_agent_wire::PortSpec;
 use iroko_model::security_group::{Direction, Ethertype};
 use iroko_net_agent::object::{link_local, service_mac};
 use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
@@ -215,7 +215,7 @@ fn interfaces_of_one_machine_use_each_others_addresses() {
     one.send(&ethernet(three.mac, one.mac, 0x0800, &udp4((one.ip, 7000), (three.ip, 9), b"the-marker")));
     three.never_before(b"the-marker", "what is spoofed", |seen| contains(seen, b"spoofed"));
     // When the other interface is gone, so is its address.
-    host.change(vec![iroko_agent_link::wire::Change::Gone(iroko_agent_link::wire::ObjectKey::Port(b.id))]);
+    host.change(vec![iroko_agent_wire::Change::Gone(iroko_agent_wire::ObjectKey::Port(b.id))]);
     one.send(&ethernet(three.mac, one.mac, 0x0800, &udp4((two.ip, 7000), (three.ip, 9), b"spoofed")));
     one.send(&ethernet(three.mac, one.mac, 0x0800, &udp4((one.ip, 7001), (three.ip, 9), b"the-marker")));
     three.never_before(b"the-marker", "an address that is gone", |seen| contains(seen, b"spoofed"));

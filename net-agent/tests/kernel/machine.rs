@@ -2,7 +2,7 @@
 //! carried between the two by hand, as QEMU does.
 
 use crate::lab::Host;
-use iroko_agent_link::wire::PortSpec;
+use iroko_agent_wire::PortSpec;
 use iroko_net_agent::link::tap;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};

@@ -4,7 +4,7 @@ use crate::guest::PATIENCE;
 use crate::lab::{Host, Net, peer, set_port};
 use crate::machine::Machine;
 use crate::needs_kernel;
-use iroko_agent_link::wire::{Change, ObjectKey, PortSpec};
+use iroko_agent_wire::{Change, ObjectKey, PortSpec};
 use iroko_model::{MacAddress, PortId};
 use std::time::Instant;
 

@@ -2,7 +2,7 @@
 
 use crate::lab::{Host, Net, peer, set_port};
 use crate::needs_kernel;
-use iroko_agent_link::wire::{Change, ObjectKey, PortSpec};
+use iroko_agent_wire::{Change, ObjectKey, PortSpec};
 use iroko_model::Vni;
 use iroko_model::port::PortState;
 

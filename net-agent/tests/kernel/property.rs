@@ -11,9 +11,7 @@ use crate::guest::{Guest, contains};
 use crate::lab::{Host, Net, set_port};
 use crate::needs_kernel;
 use ipnetwork::IpNetwork;
-use iroko_agent_link::wire::{
-    AddressSetSpec, Change, ConnectionLogSpec, Object, PortSpec, RuleSpec, SecurityGroupSpec,
-};
+use iroko_agent_wire::{AddressSetSpec, Change, ConnectionLogSpec, Object, PortSpec, RuleSpec, SecurityGroupSpec};
 use iroko_model::connection_log::Verdict;
 use iroko_model::security_group::{
     Direction, Ethertype, IcmpType, Packet, Payload, PortRange, Protocol, Remote, Remotes, Rule, RuleParts, allows,

@@ -5,7 +5,7 @@ use crate::guest::{Guest, contains};
 use crate::lab::{Host, Net, peer, set_port};
 use crate::needs_kernel;
 use dhcproto::v4::{DhcpOption, OptionCode};
-use iroko_agent_link::wire::{Change, ObjectKey, PortSpec};
+use iroko_agent_wire::{Change, ObjectKey, PortSpec};
 use iroko_net_agent::object::service_mac;
 use std::net::Ipv4Addr;
 use std::time::Instant;

@@ -6,7 +6,7 @@ use crate::lab::{Host, Net, peer, set_port};
 use crate::needs_kernel;
 use dhcproto::v4::{DhcpOption, Message, MessageType, OptionCode};
 use dhcproto::{Decodable, Decoder, Encodable, Encoder};
-use iroko_agent_link::wire::{Change, ObjectKey, PortSpec};
+use iroko_agent_wire::{Change, ObjectKey, PortSpec};
 use iroko_model::{Hostname, MacAddress};
 use iroko_net_agent::object::{link_local, service_mac};
 use std::net::{Ipv4Addr, Ipv6Addr};

@@ -8,7 +8,7 @@ use crate::guest::{Guest, contains, earned};
 use crate::lab::{Host, Net, peer, set_port};
 use crate::machine::Machine;
 use crate::needs_kernel;
-use iroko_agent_link::wire::{PortSpec, SecurityGroupSpec};
+use iroko_agent_wire::{PortSpec, SecurityGroupSpec};
 use iroko_model::MacAddress;
 use iroko_model::port::AddressPair;
 use iroko_model::security_group::{Direction, Ethertype};

@@ -6,7 +6,7 @@ use crate::guest::{Guest, contains};
 use crate::lab::{Host, Net, set_port};
 use crate::limits;
 use crate::needs_kernel;
-use iroko_agent_link::wire::{Change, ObjectKey, PortCounts, PortSpec, RuleCounts};
+use iroko_agent_wire::{Change, ObjectKey, PortCounts, PortSpec, RuleCounts};
 use iroko_model::SecurityGroupRuleId;
 use iroko_model::port::PortLimits;
 use iroko_model::security_group::{Direction, Ethertype, Protocol};

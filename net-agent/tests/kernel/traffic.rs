@@ -6,7 +6,7 @@ use crate::frame::{
 use crate::guest::{Guest, contains};
 use crate::lab::{Host, Net, peer, set_port};
 use crate::needs_kernel;
-use iroko_agent_link::wire::{Change, ObjectKey, PortSpec};
+use iroko_agent_wire::{Change, ObjectKey, PortSpec};
 use iroko_model::{MacAddress, PortId};
 use iroko_net_agent::object::link_local;
 use std::net::{IpAddr, Ipv6Addr};

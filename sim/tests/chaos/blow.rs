@@ -2,7 +2,7 @@
 
 use crate::world::World;
 use anyhow::Result;
-use iroko_agent_link::wire::AgentKind;
+use iroko_agent_wire::AgentKind;
 use iroko_compute_agent::faults::Fault;
 use rand::Rng;
 use rand::rngs::StdRng;

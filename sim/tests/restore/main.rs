@@ -129,8 +129,8 @@ async fn older_database() -> Result<()> {
     })
     .await?;
     for host in &mut world.hosts {
-        host.kill(iroko_agent_link::wire::AgentKind::Compute).await?;
-        host.kill(iroko_agent_link::wire::AgentKind::Net).await?;
+        host.kill(iroko_agent_wire::AgentKind::Compute).await?;
+        host.kill(iroko_agent_wire::AgentKind::Net).await?;
     }
     world.cloud.until_reachable(world.hosts.len()).await?;
     tokio::time::sleep(WATCHED).await;

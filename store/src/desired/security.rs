@@ -6,7 +6,7 @@ use crate::number::unsigned;
 use crate::security_group_rule::columns;
 use crate::tx::Conn;
 use ipnetwork::IpNetwork;
-use iroko_agent_link::wire::{AddressSetSpec, MemberSpec, RuleSpec, SecurityGroupSpec};
+use iroko_agent_wire::{AddressSetSpec, MemberSpec, RuleSpec, SecurityGroupSpec};
 use iroko_model::{AddressSetId, HostId, MacAddress, NetworkId, SecurityGroupId};
 use mac_address::MacAddress as SqlMac;
 use std::collections::HashMap;

@@ -1,6 +1,6 @@
 //! A report as it comes in.
 
-use iroko_agent_link::wire::Report;
+use iroko_agent_wire::Report;
 use iroko_model::HostId;
 
 /// A report and the host it is from, known by its certificate.

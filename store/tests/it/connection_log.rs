@@ -1,7 +1,7 @@
 //! Connection logs: whose records are kept, how many, and for how long.
 
 use crate::world::{World, room, size};
-use iroko_agent_link::wire::{ConnectionRecord, Headers};
+use iroko_agent_wire::{ConnectionRecord, Headers};
 use iroko_model::connection_log::{Reason, Verdict};
 use iroko_model::security_group::Direction;
 use iroko_model::{HostId, MacAddress, PortId};

@@ -1,7 +1,7 @@
 //! Hosts: who may join by which token, and which certificate holds.
 
 use crate::world::{World, room, session, size};
-use iroko_agent_link::wire::AgentKind::{self, Compute, Net};
+use iroko_agent_wire::AgentKind::{self, Compute, Net};
 use iroko_model::{EnrolmentTokenId, HostId};
 use iroko_store::host::{self, EnrolRefusal};
 use iroko_store::{Error, Result};

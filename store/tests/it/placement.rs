@@ -1,7 +1,7 @@
 //! Placement: capacity that cannot be given away twice, claims, and what a host could not build.
 
 use crate::world::{LEASE_S, World, room, size};
-use iroko_agent_link::wire::{AgentKind, InstanceObservation, Report};
+use iroko_agent_wire::{AgentKind, InstanceObservation, Report};
 use iroko_model::host::HostState;
 use iroko_model::instance::{ObservedState, Power, Status};
 use iroko_model::{HostId, InstanceId};

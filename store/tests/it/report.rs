@@ -1,7 +1,7 @@
 //! Observations: only of the current session, only of what is on the host, only newer ones.
 
 use crate::world::{World, room, session, size};
-use iroko_agent_link::wire::{AgentKind, ConsoleLog, InstanceObservation, PortObservation, Report};
+use iroko_agent_wire::{AgentKind, ConsoleLog, InstanceObservation, PortObservation, Report};
 use iroko_model::instance::{ObservedState, Status};
 use iroko_model::port::PortState;
 use iroko_model::{HostId, InstanceId, PortId};

@@ -1,7 +1,7 @@
 //! Statistics: what hosts may tell, that it comes twice or late, and that a total never gets smaller.
 
 use crate::world::{World, room, session, size};
-use iroko_agent_link::wire::{AgentKind, PortCounts, RuleCounts, StatisticsReport};
+use iroko_agent_wire::{AgentKind, PortCounts, RuleCounts, StatisticsReport};
 use iroko_model::{HostId, InstanceId, PortId, SecurityGroupId, SecurityGroupRuleId};
 use iroko_store::{host, statistics};
 use iroko_test_database::database;

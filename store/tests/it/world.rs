@@ -1,6 +1,6 @@
 //! What the tests stand on: a project, and short words to make things in it.
 
-use iroko_agent_link::wire::{AgentKind, SessionRequest};
+use iroko_agent_wire::{AgentKind, SessionRequest};
 use iroko_model::host::Architecture;
 use iroko_model::image::DiskFormat;
 use iroko_model::instance::OnGuestShutdown;

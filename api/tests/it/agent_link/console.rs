@@ -2,8 +2,8 @@
 
 use super::world::{Agent, config, place, session, token};
 use crate::world::{Api, PATIENCE};
-use iroko_agent_link::agent::start;
-use iroko_agent_link::wire::{AgentKind, ConsoleLog};
+use iroko_agent_link::start;
+use iroko_agent_wire::{AgentKind, ConsoleLog};
 use iroko_test_database::database;
 use tokio_util::sync::CancellationToken;
 
@@ -35,7 +35,7 @@ async fn the_host_answers_while_the_tenant_waits() {
     agent.task.await.unwrap();
     // A second host cannot write it.
     let (other, _) = Agent::pair(&api, "host-2", "192.0.2.2").await;
-    let forged = iroko_agent_link::wire::Report {
+    let forged = iroko_agent_wire::Report {
         agent: AgentKind::Compute,
         incarnation: 1,
         sequence: 1,

@@ -2,8 +2,8 @@
 
 use super::world::{Agent, config, enrol, session, token, url};
 use crate::world::Api;
-use iroko_agent_link::agent::{Identity, IdentityError, Link, LinkError};
-use iroko_agent_link::wire::AgentKind::{self, Compute, Net};
+use iroko_agent_link::{Identity, IdentityError, Link, LinkError};
+use iroko_agent_wire::AgentKind::{self, Compute, Net};
 use iroko_api::agent_link::authority::Authority;
 use iroko_store::host;
 use iroko_test_database::database;

@@ -3,8 +3,8 @@
 
 use super::world::{Agent, place, session};
 use crate::world::Api;
-use iroko_agent_link::agent::{LinkError, REPORT_MAX};
-use iroko_agent_link::wire::{AgentKind, ConsoleLog, InstanceObservation, PortObservation, Report, SessionRequest};
+use iroko_agent_link::LinkError;
+use iroko_agent_wire::{AgentKind, ConsoleLog, InstanceObservation, PortObservation, Report, SessionRequest};
 use iroko_model::instance::ObservedState;
 use iroko_model::port::PortState;
 use iroko_model::{InstanceId, PortId, Resources};
@@ -53,7 +53,7 @@ async fn a_report_that_is_wrong_in_one_place_is_taken_in_the_others() {
         .unwrap();
     assert!(reason.is_some_and(|text| text.chars().count() == 500 && !text.chars().any(char::is_control)));
     // Too many of one kind: not taken, and so said.
-    let many = (0..=REPORT_MAX).map(|_| PortObservation {
+    let many = (0..=Report::MAX).map(|_| PortObservation {
         id: PortId::new(),
         generation: 1,
         state: PortState::Ready,

@@ -2,8 +2,8 @@
 
 use super::world::{Agent, config, place, session, token};
 use crate::world::{Api, PATIENCE, eventually};
-use iroko_agent_link::agent::{Running, Subscription, start};
-use iroko_agent_link::wire::AgentKind::{Compute, Net};
+use iroko_agent_link::{Running, Subscription, start};
+use iroko_agent_wire::AgentKind::{Compute, Net};
 use iroko_model::InstanceId;
 use iroko_test_database::database;
 use std::path::Path;
@@ -15,7 +15,7 @@ async fn start_net(api: &Api, host_name: &str, dir: &Path, token: Option<String>
     start(config(api, host_name, dir, token), session(Net, "192.0.2.1"), true, end.clone()).await.unwrap()
 }
 
-async fn changed(changes: &mut Subscription) -> iroko_agent_link::agent::Dirty {
+async fn changed(changes: &mut Subscription) -> iroko_agent_link::Dirty {
     tokio::time::timeout(PATIENCE, changes.changed()).await.expect("the change arrives")
 }
 

@@ -3,7 +3,7 @@
 
 use super::world::{Agent, place, vanish};
 use crate::world::{Api, fault};
-use iroko_agent_link::wire::{AgentKind, Change, Object, ObjectKey, OrphanObservation, Report};
+use iroko_agent_wire::{AgentKind, Change, Object, ObjectKey, OrphanObservation, Report};
 use iroko_model::InstanceId;
 use iroko_test_database::database;
 use reqwest::Method;

@@ -3,8 +3,8 @@
 use super::world::{Agent, place, session};
 use crate::world::{Api, fault};
 use futures::TryStreamExt;
-use iroko_agent_link::agent::{ImageSource, LinkError};
-use iroko_agent_link::wire::{AgentKind, Condition, DiskRoom, InstanceObservation, PortObservation, Report};
+use iroko_agent_link::{ImageSource, LinkError};
+use iroko_agent_wire::{AgentKind, Condition, DiskRoom, InstanceObservation, PortObservation, Report};
 use iroko_model::InstanceId;
 use iroko_model::instance::ObservedState;
 use iroko_model::port::PortState;

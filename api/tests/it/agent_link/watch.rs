@@ -2,7 +2,7 @@
 
 use super::world::{Agent, place, vanish};
 use crate::world::{Api, Ground};
-use iroko_agent_link::wire::{Change, DesiredReply, Object, ObjectKey};
+use iroko_agent_wire::{Change, DesiredReply, Object, ObjectKey};
 use iroko_model::InstanceId;
 use iroko_store::change::change_trim;
 use iroko_test_database::database;
@@ -38,7 +38,7 @@ fn held(agent: &Agent) -> Vec<String> {
 /// What an agent that knows nothing is told.
 async fn everything(agent: &Agent) -> Agent {
     let (link, identity) = (agent.link.clone(), agent.identity.clone());
-    let mut whole = Agent { link, identity, desired: iroko_agent_link::agent::Desired::default() };
+    let mut whole = Agent { link, identity, desired: iroko_agent_link::Desired::default() };
     whole.watch().await;
     whole
 }
@@ -69,7 +69,7 @@ async fn follow(agent: &mut Agent) {
 /// Brings the agent to what there is, and past everything that was committed before.
 pub async fn catch_up(api: &Api, agent: &mut Agent) {
     wait_for_hub(api, agent).await;
-    agent.desired = iroko_agent_link::agent::Desired::default();
+    agent.desired = iroko_agent_link::Desired::default();
     assert!(agent.watch().await.full);
 }
 
@@ -123,7 +123,7 @@ async fn a_delta_is_as_large_as_the_change() {
         // Addresses and revisions have more digits; nothing else grows.
         assert!(many.abs_diff(*few) < 32, "{sizes:?}");
     }
-    let mut whole = Agent { desired: iroko_agent_link::agent::Desired::default(), ..far };
+    let mut whole = Agent { desired: iroko_agent_link::Desired::default(), ..far };
     let everything = whole.watch().await;
     assert!(everything.full && octets(&everything) > PORTS * 200, "{} octets", octets(&everything));
     eprintln!("delta to near, far, compute: {:?} octets; everything: {}", sizes[1], octets(&everything));

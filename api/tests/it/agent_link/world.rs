@@ -1,8 +1,8 @@
 //! Hosts of the tests: agents that have enrolled, and what a scheduler or a host would do.
 
 use crate::world::Api;
-use iroko_agent_link::agent::{Desired, Identity, Link, LinkConfig};
-use iroko_agent_link::wire::{AgentKind, DesiredReply, SessionRequest};
+use iroko_agent_link::{Desired, Identity, Link, LinkConfig};
+use iroko_agent_wire::{AgentKind, DesiredReply, SessionRequest};
 use iroko_model::host::Architecture;
 use iroko_model::{HostId, InstanceId, Resources};
 use iroko_store::{instance, placement};
