@@ -1,6 +1,7 @@
 //! The API's configuration file; see `api/config.example.toml`.
 
-use crate::auth::config::AuthConfig;
+use iroko_identity::auth::config::{AuthConfig, BootstrapConfig};
+use iroko_web::connection::ConnectionConfig;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -28,7 +29,7 @@ pub struct Config {
     pub auth: AuthConfig,
     /// How often one caller may ask.
     #[serde(default)]
-    pub rate: crate::layers::rate::RateConfig,
+    pub rate: iroko_identity::layers::rate::RateConfig,
     /// Name of the audit log, in its checkpoints: unique among the clouds that an auditor knows.
     #[serde(default = "default_audit_log_name")]
     pub audit_log_name: String,
@@ -88,23 +89,6 @@ impl Default for HostCeiling {
     }
 }
 
-/// `[bootstrap]`
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BootstrapConfig {
-    /// Name of the first organization.
-    #[serde(default = "default_name")]
-    pub organization: String,
-    /// Name of its project.
-    #[serde(default = "default_name")]
-    pub project: String,
-    /// Log-in name of the first operator.
-    #[serde(default = "default_username")]
-    pub username: String,
-    /// Password of the first operator, 12 characters or more. Used only when the database is empty.
-    pub password: String,
-}
-
 /// `[network]`
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -138,31 +122,6 @@ pub struct EventConfig {
 impl Default for EventConfig {
     fn default() -> Self {
         Self { streams: 1000, streams_per_caller: 16, streams_per_project: 64 }
-    }
-}
-
-/// `[connection]` of the REST API, `[agent_link.connection]` of the agent link.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ConnectionConfig {
-    /// Most connections open at the same time.
-    pub most: u32,
-    /// Most of them from one address (IPv6: one /64). Addresses of `auth.trusted_proxies` count to `most` only.
-    pub most_per_address: u32,
-    /// Seconds a client may take to send the head of a request, also of the next one on an open connection.
-    pub head_timeout_s: u64,
-}
-
-impl ConnectionConfig {
-    /// Those of the agent link unless configured: a whole site may come from one address.
-    pub const fn of_agents() -> Self {
-        Self { most: 8192, most_per_address: 2048, head_timeout_s: 30 }
-    }
-}
-
-impl Default for ConnectionConfig {
-    fn default() -> Self {
-        Self { most: 4096, most_per_address: 256, head_timeout_s: 30 }
     }
 }
 
@@ -202,14 +161,6 @@ const fn default_lease_s() -> u64 {
 
 const fn default_certificate_days() -> i64 {
     30
-}
-
-fn default_name() -> String {
-    "default".to_owned()
-}
-
-fn default_username() -> String {
-    "admin".to_owned()
 }
 
 #[cfg(test)]

@@ -1,44 +1,35 @@
-//! The REST API and the control plane's side of the agent link, in one process.
+//! The nouns of tenants and operators over HTTP, the control plane's side of the agent link, and the process that serves both.
 //!
-//! A request's way: `routes/` takes it apart and asks the policy, `wire/` checks it (from there on
-//! names, sizes and addresses are valid), `service/` does it in one transaction, `wire/` shows the
-//! result. One noun has one file in each. What concerns all requests (problems, tokens, pages,
-//! limits) stands in `problem`, `auth/`, `extract/` and the layers of [`server`].
+//! A request's way: a guard ([`iroko_identity::extract`]) lets the caller in, `routes/` takes the request apart, `service/` does
+//! it in one transaction, `show/` makes of a row what the API shows ([`iroko_wire`]). One noun has one file in each. What every
+//! operation does alike is [`iroko_web`]'s.
 
 pub mod agent_link;
-pub mod auth;
 pub mod config;
-pub mod connection;
-pub mod extract;
-pub mod layers;
-pub mod locale;
 pub mod openapi;
-pub mod problem;
 pub mod routes;
 pub mod server;
 pub mod service;
-pub mod wire;
+pub mod show;
 
 use agent_link::authority::Authority;
 use agent_link::hub::Hub;
-use auth::Credentials;
-use auth::password::Hasher;
+use axum::extract::FromRef;
 use config::Config;
+use iroko_identity::Identity;
 use iroko_store::Store;
 use service::image_store::ImageStore;
 use std::sync::Arc;
 
-/// Everything a handler can reach. Cheap to clone.
-#[derive(Debug, Clone)]
+/// What the handlers of this crate can reach; each takes the piece that it needs. Cheap to clone.
+#[derive(Debug, Clone, FromRef)]
 pub struct App {
     /// The database.
     pub store: Store,
+    /// Who asks, and what they may do.
+    pub identity: Identity,
     /// The configuration.
     pub config: Arc<Config>,
-    /// What credentials are made and checked with.
-    pub credentials: Arc<Credentials>,
-    /// Hashes passwords, a bounded number at a time.
-    pub passwords: Arc<Hasher>,
     /// The bytes of images.
     pub images: Arc<ImageStore>,
     /// Signs agents' certificates.
@@ -49,8 +40,6 @@ pub struct App {
     pub streams: service::event::Streams,
     /// The process ends.
     pub shutdown: tokio_util::sync::CancellationToken,
-    /// How often each caller has asked.
-    pub rates: Arc<layers::rate::Rates>,
     /// What agents watch.
     pub hub: Arc<Hub>,
     /// Asks whether agents' certificates still hold.

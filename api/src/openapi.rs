@@ -1,16 +1,13 @@
-//! The OpenAPI document: generated from the routes, completed by rules that hold for all of them, so
-//! that no handler repeats what every operation can answer.
+//! The OpenAPI document: generated from the routes, completed by rules that hold for all of them
+//! ([`iroko_web::openapi`]), so that no handler repeats what every operation can answer.
 
 use crate::App;
-use crate::layers::context::{Named, Operations};
-use crate::problem::{Kind, ProblemBody};
 use crate::routes;
-use axum::http::Method;
-use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{Object, Type};
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Required, ResponseBuilder};
-use utoipa::{OpenApi as _, ToSchema};
+use iroko_identity::Identity;
+use iroko_web::openapi::complete_all;
+use iroko_wire::problem::ProblemBody;
+use utoipa::OpenApi as _;
+use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 #[derive(utoipa::OpenApi)]
@@ -25,133 +22,22 @@ use utoipa_axum::router::OpenApiRouter;
 )]
 struct Base;
 
-/// Routes and document.
-pub fn build() -> (axum::Router<App>, OpenApi) {
-    let (router, mut document) = OpenApiRouter::with_openapi(Base::openapi()).merge(routes::router()).split_for_parts();
-    let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-    document.components.get_or_insert_default().security_schemes.insert("bearer".to_owned(), RefOr::T(bearer));
-    for (path, item) in &mut document.paths.paths {
-        let operations = [
-            (&mut item.get, Nature::Reads),
-            (&mut item.post, Nature::Asks),
-            (&mut item.put, Nature::Writes),
-            (&mut item.patch, Nature::Writes),
-            (&mut item.delete, Nature::Deletes),
-        ];
-        for (operation, nature) in operations {
-            if let Some(operation) = operation {
-                complete(path, operation, nature);
-            }
-        }
-    }
-    (router, document)
-}
-
-/// The operations by method and path template.
-pub fn operations(document: &OpenApi) -> Operations {
-    let mut operations = Operations::new();
-    for (path, item) in &document.paths.paths {
-        let all = [
-            (Method::GET, &item.get),
-            (Method::POST, &item.post),
-            (Method::PUT, &item.put),
-            (Method::PATCH, &item.patch),
-            (Method::DELETE, &item.delete),
-        ];
-        for (method, operation) in all {
-            let Some(operation) = operation else { continue };
-            let Some(id) = operation.operation_id.clone() else { continue };
-            operations.insert((method, path.clone()), Named { id, query: query_of(operation) });
-        }
-    }
-    operations
-}
-
-/// Names of the query parameters of an operation.
-fn query_of(operation: &Operation) -> Vec<String> {
-    let is_query = |parameter: &RefOr<Parameter>| match parameter {
-        RefOr::T(parameter) if parameter.parameter_in == ParameterIn::Query => Some(parameter.name.clone()),
-        _ => None,
-    };
-    operation.parameters.iter().flatten().filter_map(is_query).collect()
+/// Routes by the state they need, and the document of all.
+pub fn build() -> (axum::Router<Identity>, axum::Router<App>, OpenApi) {
+    let identity = OpenApiRouter::with_openapi(Base::openapi()).merge(iroko_identity::routes::router());
+    let (identity, mut document) = identity.split_for_parts();
+    let (nouns, more) = routes::router().split_for_parts();
+    document.merge(more);
+    complete_all(&mut document);
+    (identity, nouns, document)
 }
 
 /// The document as the repository keeps it.
 pub fn document_json() -> String {
-    let (_, document) = build();
+    let (_, _, document) = build();
     let mut text = document.to_pretty_json().unwrap_or_default();
     text.push('\n');
     text
-}
-
-/// What an operation does to what it names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Nature {
-    Reads,
-    /// POST: what must not happen twice takes an idempotency key.
-    Asks,
-    Writes,
-    Deletes,
-}
-
-/// Adds the problems that an operation can answer with by its nature.
-fn complete(path: &str, operation: &mut Operation, nature: Nature) {
-    let writes = matches!(nature, Nature::Asks | Nature::Writes);
-    let takes_key = nature == Nature::Asks && path.starts_with("/v1/") && !path.starts_with("/v1/auth/");
-    let compares = nature != Nature::Reads && path.starts_with("/v1/");
-    describe_headers(operation, takes_key, compares);
-    let is_public = operation.security.as_ref().is_some_and(|s| s.iter().all(|r| *r == Default::default()));
-    let has_query =
-        operation.parameters.iter().flatten().any(|p| matches!(p, RefOr::T(p) if p.parameter_in == ParameterIn::Query));
-    let has_body = operation.request_body.is_some();
-    let is_project = path.contains("{project_id}") || path.contains("{organization_id}");
-    let kinds = [
-        (has_query || has_body || compares, Kind::BadRequest),
-        (!is_public || path.starts_with("/v1/auth/"), Kind::Unauthorized),
-        (!is_public || path.starts_with("/v1/auth/"), Kind::Forbidden),
-        (!is_public || path.contains('{'), Kind::NotFound),
-        (
-            writes && !is_public || !writes && path.contains('{') && is_project || path.starts_with("/v1/system"),
-            Kind::Conflict,
-        ),
-        (has_body, Kind::TooLarge),
-        (has_body, Kind::UnsupportedMediaType),
-        (has_body || has_query || takes_key, Kind::Invalid),
-        (path.starts_with("/v1/"), Kind::TooManyRequests),
-        (compares, Kind::PreconditionFailed),
-        (true, Kind::Internal),
-        (true, Kind::Unavailable),
-        (true, Kind::Timeout),
-    ];
-    for (_, kind) in kinds.into_iter().filter(|(applies, _)| *applies) {
-        let (slug, status, title, _) = kind.row();
-        let schema = Ref::from_schema_name(ProblemBody::name());
-        let mut content = Content::new(Some(RefOr::Ref(schema)));
-        content.example = Some(serde_json::json!({
-            "type": format!("/problems/{slug}"), "title": title, "status": status,
-            "request_id": "0198c0de-0000-7000-8000-000000000001"
-        }));
-        let response = ResponseBuilder::new().description(title).content("application/problem+json", content).build();
-        operation.responses.responses.entry(status.to_string()).or_insert(RefOr::T(response));
-    }
-}
-
-/// The header fields that the layers read.
-fn describe_headers(operation: &mut Operation, takes_key: bool, compares: bool) {
-    let field = |name: &str, description: &str| {
-        let text = Object::builder().schema_type(Type::String).build();
-        let field = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header).required(Required::False);
-        field.description(Some(description)).schema(Some(text)).build()
-    };
-    let parameters = operation.parameters.get_or_insert_default();
-    if takes_key {
-        let about = "Names this request: sent again with the same key it is not carried out again, and gives the first answer. Kept for a day.";
-        parameters.push(RefOr::T(field("Idempotency-Key", about)));
-    }
-    if compares {
-        let about = "`ETag` of the resource as the caller has seen it; if it was changed since, nothing happens (412). Operations that do not compare answer 400.";
-        parameters.push(RefOr::T(field("If-Match", about)));
-    }
 }
 
 #[cfg(test)]

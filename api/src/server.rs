@@ -5,20 +5,21 @@ use crate::agent_link::certificates::Certificates;
 use crate::agent_link::hub::Hub;
 use crate::agent_link::intake::Intake;
 use crate::agent_link::{self, server_config};
-use crate::auth::Credentials;
-use crate::auth::password::Hasher;
-use crate::config::{Config, ConnectionConfig};
-use crate::connection::Door;
-use crate::problem::{Kind, Problem};
+use crate::config::Config;
 use crate::service::image_store::ImageStore;
-use crate::{App, layers, openapi, service};
+use crate::{App, openapi, service};
 use anyhow::Context;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum_server::tls_rustls::RustlsConfig;
 use axum_server::{Handle, Server};
 use iroko_daemon::private;
+use iroko_identity::service::{account, upkeep};
+use iroko_identity::{Identity, IdentityConfig, layers};
 use iroko_store::Store;
+use iroko_web::connection::ConnectionConfig;
+use iroko_web::connection::Door;
+use iroko_web::problem::{Kind, Problem};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::collections::HashSet;
 use std::net::{SocketAddr, TcpListener};
@@ -99,12 +100,11 @@ async fn application(config: Config, store: Store, shutdown: CancellationToken) 
     let known: HashSet<Uuid> =
         iroko_store::image::image_ids(&mut *store.connection().await?).await?.into_iter().collect();
     images.sweep(&known).await.context("sweeping the image store")?;
+    let identity = IdentityConfig { auth: config.auth.clone(), rate: config.rate };
     let app = App {
-        credentials: Arc::new(Credentials::load(&config.auth, &config.state_dir, &store).await?),
-        passwords: Arc::new(Hasher::start(config.auth.password_threads, config.auth.password_queue)?),
+        identity: Identity::load(identity, &config.state_dir, store.clone()).await?,
         images: Arc::new(images),
         authority: Arc::new(Authority::load(&config.state_dir)?),
-        rates: Arc::default(),
         audit: Arc::new(service::audit::AuditLog::load(&config.state_dir, &config.audit_log_name)?),
         streams: service::event::Streams::new(config.event),
         shutdown: shutdown.clone(),
@@ -115,9 +115,9 @@ async fn application(config: Config, store: Store, shutdown: CancellationToken) 
         config: Arc::new(config),
         store,
     };
-    service::account::bootstrap(&app, &app.config.bootstrap).await?;
+    account::bootstrap(&app.identity, &app.config.bootstrap).await?;
     service::event::spawn(app.store.clone(), app.streams.clone(), shutdown.clone());
-    service::upkeep::spawn(app.clone(), shutdown.clone());
+    upkeep::spawn(app.identity.clone(), shutdown.clone());
     service::audit::spawn(app.clone(), shutdown);
     Ok(app)
 }
@@ -130,11 +130,12 @@ fn listener(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
 
 /// The REST API with its documents and layers.
 pub fn rest_router(app: App) -> Router {
-    let (router, document) = openapi::build();
+    let (identity, nouns, document) = openapi::build();
     let metrics = metrics();
-    let operations = openapi::operations(&document);
-    let router = router
-        .with_state(app.clone())
+    let operations = iroko_web::openapi::operations(&document);
+    let router = identity
+        .with_state(app.identity.clone())
+        .merge(nouns.with_state(app.clone()))
         .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
         .route(
             "/metrics",
@@ -145,11 +146,11 @@ pub fn rest_router(app: App) -> Router {
         )
         .fallback(|| async { Problem::new(Kind::NotFound) })
         .method_not_allowed_fallback(|| async { Problem::new(Kind::MethodNotAllowed) });
-    layers::rest(router.layer(DefaultBodyLimit::max(BODY_MAX_BYTES)), &app, operations)
+    layers::rest(router.layer(DefaultBodyLimit::max(BODY_MAX_BYTES)), &app.identity, operations)
 }
 
 fn agent_router(app: App) -> Router {
-    layers::agents(agent_link::routes::router(app.clone()), &app)
+    iroko_web::layers::agents(agent_link::routes::router(app))
 }
 
 /// One recorder per process; tests that start several servers share it.

@@ -113,6 +113,37 @@ fn gone(done: io::Result<()>) -> io::Result<()> {
     }
 }
 
+/// Reads a secret file, or makes it, readable by its owner only. Two processes that make it at once
+/// end with the same one.
+pub fn read_or_make<E>(
+    path: &Path,
+    make: impl FnOnce() -> Result<String, E>,
+    told: impl FnOnce(io::Error) -> E,
+) -> Result<String, E> {
+    match std::fs::read_to_string(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+        read => return read.map_err(told),
+    }
+    let new = path.with_extension(format!("new-{}", std::process::id()));
+    let text = make()?;
+    let written = (|| {
+        if let Some(dir) = path.parent() {
+            directory(dir)?;
+        }
+        let mut file = open(&new_file(), &new)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        // Unlike rename, link does not replace a file that another process has just made.
+        let linked = std::fs::hard_link(&new, path);
+        std::fs::remove_file(&new)?;
+        match linked {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e),
+            _ => std::fs::read_to_string(path),
+        }
+    })();
+    written.map_err(told)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,6 +14,7 @@ pub mod image;
 pub mod instance;
 pub mod label;
 pub mod name;
+pub mod password;
 pub mod permission;
 pub mod port;
 pub mod resources;

@@ -124,7 +124,7 @@ pub async fn authority(conn: &mut Conn, subject: Subject, scope: Scope) -> Resul
 pub type Shown = (SessionId, OffsetDateTime);
 
 /// Whether a person's session counts, and if so what they may do on a scope: all that is asked at every
-/// request, in one statement that is planned once (migration 0033). `None`: the session has ended, or is of
+/// request, in one statement that is planned once (migration 0120). `None`: the session has ended, or is of
 /// an account that is disabled or gone. Idleness is not asked, for it ends later than any access token that
 /// was given before.
 pub async fn admission(

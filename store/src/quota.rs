@@ -3,7 +3,7 @@
 //! Nothing is stored of usage. Whoever adds something asks [`quota_take`] first, in the same transaction:
 //! it locks the limits on the way down, from the top, and counts the rows. Whoever asks at the same
 //! moment waits for the lock and counts what the first one has added. Where no limit is set, no lock is
-//! taken. What can be limited and how it is counted stands in the table `quota_kind` (migration 0013).
+//! taken. What can be limited and how it is counted stands in the table `quota_kind` (migration 0030).
 //! All of it speaks of what the transaction is bound to.
 
 use crate::authority::Scope;

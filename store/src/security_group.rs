@@ -1,4 +1,4 @@
-//! Security groups. Each project has one from the start, its default group (migration 0031).
+//! Security groups. Each project has one from the start, its default group (migration 0260).
 //!
 //! A change that hosts must look at is written to the outbox once, for the group, whatever the number of
 //! its ports; the hub knows which hosts have ports in it.

@@ -1,7 +1,7 @@
 //! Statistics: what hosts counted of ports and of rules of security groups.
 //!
 //! A host may tell only of ports that are bound to it, and of rules of groups that one of those is in;
-//! all else that it tells is passed over. Migration 0037 says how counts are added up.
+//! all else that it tells is passed over. Migration 0340 says how counts are added up.
 
 use crate::error::Result;
 use crate::tx::Conn;
@@ -118,7 +118,7 @@ async fn rules_accept(conn: &mut Conn, host_id: HostId, told: &[RuleCounts]) -> 
 /// What a port has carried since it was made, on all hosts.
 #[derive(Debug, Clone)]
 pub struct PortStatistics {
-    /// The counts, in the order of migration 0037, then records lost, and dropped for want of room for a flow, received
+    /// The counts, in the order of migration 0340, then records lost, and dropped for want of room for a flow, received
     /// and sent; what was never counted is missing at the end.
     pub counts: Vec<i64>,
     /// When its host last told; where it has none, when the last one did.

@@ -7,7 +7,8 @@
 //!
 //! A purge is level-triggered: a pass takes what can be taken now, whatever others did before or died
 //! over, and leaves the rest for the next one. Machines are asked to go as by their owner; what they
-//! hold is taken once their hosts have said that nothing is left of them.
+//! hold is taken once their hosts have said that nothing is left of them. What a project or an organization owns, and in which
+//! order it goes, is registered in the schema (`store/migrations/0030_registration.sql`).
 
 use crate::authority::{Scope, Subject};
 use crate::error::Result;
@@ -91,29 +92,16 @@ pub async fn purge_begin(conn: &mut Conn, scope: Scope) -> Result<bool> {
 /// What still is in an organization or a project, in words with numbers.
 pub async fn left_in(conn: &mut Conn, scope: Scope) -> Result<Vec<String>> {
     let rows = sqlx::query!(
-        r#"SELECT what AS "what!", number AS "number!" FROM (
-               SELECT 'instances' AS what, count(*) AS number FROM instance WHERE project_id = $2 AND deleted_at IS NULL
-               UNION ALL SELECT 'ports', count(*) FROM port WHERE project_id = $2
-               UNION ALL SELECT 'subnets', count(*) FROM subnet WHERE project_id = $2
-               UNION ALL SELECT 'networks', count(*) FROM network WHERE project_id = $2
-               UNION ALL SELECT 'security groups', count(*) FROM security_group WHERE project_id = $2 AND NOT is_default
-               UNION ALL SELECT 'address sets', count(*) FROM address_set WHERE project_id = $2
-               UNION ALL SELECT 'QoS policies', count(*) FROM qos_policy WHERE project_id = $2
-               UNION ALL SELECT 'images', count(*) FROM image WHERE project_id = $2
-               UNION ALL SELECT 'SSH keys', count(*) FROM ssh_key WHERE project_id = $2
-               UNION ALL SELECT 'organizations below it', count(*) FROM organization WHERE parent_id = $1
-               UNION ALL SELECT 'projects', count(*) FROM project WHERE organization_id = $1
-               UNION ALL SELECT 'users', count(*) FROM account WHERE organization_id = $1
-               UNION ALL SELECT 'groups', count(*) FROM account_group WHERE organization_id = $1
-               UNION ALL SELECT 'service accounts', count(*) FROM service_account WHERE organization_id = $1
-               UNION ALL SELECT 'roles', count(*) FROM custom_role WHERE organization_id = $1
+        r#"SELECT plural AS "plural!", number AS "number!" FROM (
+               SELECT 'organizations below it' AS plural, count(*) AS number FROM organization WHERE parent_id = $1
+               UNION ALL SELECT * FROM left_in('organization', $1) UNION ALL SELECT * FROM left_in('project', $2)
            ) AS things WHERE number > 0"#,
         scope.organization(),
         scope.project()
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows.into_iter().map(|row| format!("{} {}", row.number, row.what)).collect())
+    Ok(rows.into_iter().map(|row| format!("{} {}", row.number, row.plural)).collect())
 }
 
 /// A purge reaches everything below it, and asks its machines to go, at most `at_most` in one call.
@@ -174,36 +162,23 @@ pub async fn purge_due(conn: &mut Conn, at_most: i64) -> Result<Vec<Scope>> {
     Ok(projects.chain(organizations.into_iter().map(|id| Scope::Organization(id.into()))).collect())
 }
 
-/// Removes a project with all records of what was in it; its machines are gone. Needs a transaction.
+/// Removes a project with all records of what was in it; its instances are gone. Needs a transaction.
 pub async fn project_remove(conn: &mut Conn, id: Uuid) -> Result<bool> {
-    sqlx::query!("DELETE FROM port WHERE project_id = $1", id).execute(&mut *conn).await?;
-    sqlx::query!("DELETE FROM subnet WHERE project_id = $1", id).execute(&mut *conn).await?;
-    sqlx::query!("DELETE FROM network WHERE project_id = $1", id).execute(&mut *conn).await?;
-    sqlx::query!("DELETE FROM instance WHERE project_id = $1 AND deleted_at IS NOT NULL", id)
-        .execute(&mut *conn)
-        .await?;
-    sqlx::query!("DELETE FROM image WHERE project_id = $1", id).execute(&mut *conn).await?;
-    sqlx::query!("DELETE FROM ssh_key WHERE project_id = $1", id).execute(&mut *conn).await?;
-    sqlx::query!("DELETE FROM security_group_rule WHERE project_id = $1", id).execute(&mut *conn).await?;
-    sqlx::query!("DELETE FROM security_group WHERE project_id = $1", id).execute(&mut *conn).await?;
-    sqlx::query!("DELETE FROM address_set WHERE project_id = $1", id).execute(&mut *conn).await?;
-    sqlx::query!("DELETE FROM qos_policy WHERE project_id = $1", id).execute(&mut *conn).await?;
+    sqlx::query!("SELECT purge_owned('project', $1)", id).execute(&mut *conn).await?;
     let done = sqlx::query!("DELETE FROM project WHERE id = $1", id).execute(conn).await?;
     Ok(done.rows_affected() == 1)
 }
 
 /// Removes an organization with its people and roles; its projects are gone. Needs a transaction.
 pub async fn organization_remove(conn: &mut Conn, id: Uuid) -> Result<bool> {
-    sqlx::query!("DELETE FROM account WHERE organization_id = $1", id).execute(&mut *conn).await?;
-    sqlx::query!("DELETE FROM account_group WHERE organization_id = $1", id).execute(&mut *conn).await?;
-    sqlx::query!("DELETE FROM service_account WHERE organization_id = $1", id).execute(&mut *conn).await?;
+    // Its roles may be bound elsewhere, above it.
     sqlx::query!(
         "DELETE FROM role_binding b USING custom_role r WHERE r.id = b.custom_role_id AND r.organization_id = $1",
         id
     )
     .execute(&mut *conn)
     .await?;
-    sqlx::query!("DELETE FROM custom_role WHERE organization_id = $1", id).execute(&mut *conn).await?;
+    sqlx::query!("SELECT purge_owned('organization', $1)", id).execute(&mut *conn).await?;
     let done = sqlx::query!("DELETE FROM organization WHERE id = $1", id).execute(conn).await?;
     Ok(done.rows_affected() == 1)
 }

@@ -134,7 +134,7 @@ impl Store {
 
     /// Begins a transaction of a tenant, in one round trip: bound to one project or one organization, as a
     /// role that row-level security holds for. Whatever runs in it sees and changes nothing of others
-    /// (migration 0011, docs/adr/0007).
+    /// (migration 0010, docs/adr/0007).
     pub async fn begin_bound(&self, to: impl Into<Bound>) -> Result<Tx> {
         self.begin_with(bound(to.into())).await
     }

@@ -14,7 +14,7 @@ use rcgen::{
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use sha2::{Digest, Sha256};
-use std::io::{self, Write};
+use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 use time::{Duration, OffsetDateTime};
@@ -70,10 +70,11 @@ impl Authority {
             let path = file(name).display().to_string();
             move |e| AuthorityError::File(path, e)
         };
-        let key_pem = read_or_make(&file(KEY_FILE), || Ok(KeyPair::generate()?.serialize_pem()), told(KEY_FILE))?;
+        let key_pem =
+            private::read_or_make(&file(KEY_FILE), || Ok(KeyPair::generate()?.serialize_pem()), told(KEY_FILE))?;
         let key = KeyPair::from_pem(&key_pem)?;
         let make = || Ok::<_, AuthorityError>(authority_params().self_signed(&key)?.pem());
-        let certificate_pem = read_or_make(&file(CERTIFICATE_FILE), make, told(CERTIFICATE_FILE))?;
+        let certificate_pem = private::read_or_make(&file(CERTIFICATE_FILE), make, told(CERTIFICATE_FILE))?;
         let issuer = Issuer::from_ca_cert_pem(&certificate_pem, key)?;
         let der = CertificateDer::from_pem_slice(certificate_pem.as_bytes())
             .map_err(|_| rcgen::Error::CouldNotParseCertificate)?;
@@ -161,37 +162,6 @@ fn authority_params() -> CertificateParams {
     let now = OffsetDateTime::now_utc();
     (params.not_before, params.not_after) = (now - BACKDATE, now + AUTHORITY_LIFE);
     params
-}
-
-/// Reads a secret file, or makes it, readable by its owner only. Two processes that make it at once
-/// end with the same one.
-pub(crate) fn read_or_make<E>(
-    path: &Path,
-    make: impl FnOnce() -> Result<String, E>,
-    told: impl FnOnce(io::Error) -> E,
-) -> Result<String, E> {
-    match std::fs::read_to_string(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-        read => return read.map_err(told),
-    }
-    let new = path.with_extension(format!("new-{}", std::process::id()));
-    let text = make()?;
-    let written = (|| {
-        if let Some(dir) = path.parent() {
-            private::directory(dir)?;
-        }
-        let mut file = private::open(&private::new_file(), &new)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        // Unlike rename, link does not replace a file that another process has just made.
-        let linked = std::fs::hard_link(&new, path);
-        std::fs::remove_file(&new)?;
-        match linked {
-            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e),
-            _ => std::fs::read_to_string(path),
-        }
-    })();
-    written.map_err(told)
 }
 
 #[cfg(test)]

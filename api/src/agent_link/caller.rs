@@ -4,12 +4,12 @@
 use super::authority::{parse_agent_uri, serial_text};
 use super::turns::Turn;
 use crate::App;
-use crate::problem::{Kind, Problem, Result};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum_server::tls::TlsInfo;
 use iroko_agent_wire::AgentKind;
 use iroko_model::HostId;
+use iroko_web::problem::{Kind, Problem, Result};
 use std::sync::Arc;
 use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate};
 

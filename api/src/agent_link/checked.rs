@@ -3,9 +3,9 @@
 //! makes the reports of others fail.
 
 use crate::config::HostCeiling;
-use crate::problem::{Kind, Problem, Result};
 use iroko_agent_wire::{ConsoleLog, REASON_MAX_CHARS, Report, SessionRequest};
 use iroko_model::{HostId, Invalid, Resources};
+use iroko_web::problem::{Kind, Problem, Result};
 use std::collections::HashMap;
 use std::hash::Hash;
 

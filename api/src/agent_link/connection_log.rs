@@ -2,11 +2,11 @@
 
 use super::caller::{Agent, is_itself};
 use crate::App;
-use crate::problem::{Kind, Problem, Result};
 use axum::Json;
 use axum::extract::State;
 use iroko_agent_wire::{AgentKind, ConnectionReply, ConnectionReport};
 use iroko_store::connection_log::connection_records_accept;
+use iroko_web::problem::{Kind, Problem, Result};
 
 /// `POST /agent/v1/connections`.
 pub(super) async fn take(

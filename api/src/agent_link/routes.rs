@@ -5,9 +5,7 @@ use super::caller::{Agent, is_itself};
 use super::checked;
 use super::intake::Reception;
 use crate::App;
-use crate::problem::{Kind, Problem, Result};
 use crate::service::host::token_hash;
-use crate::wire::host::host_name;
 use axum::body::{Body, Bytes};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::response::{IntoResponse, Response};
@@ -20,6 +18,8 @@ use iroko_agent_wire::{
 };
 use iroko_model::{HostId, ImageId};
 use iroko_store::{host, image};
+use iroko_web::problem::{Kind, Problem, Result};
+use iroko_wire::host::host_name;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::io::SeekFrom;

@@ -2,11 +2,11 @@
 
 use super::caller::{Agent, is_itself};
 use crate::App;
-use crate::problem::{Kind, Problem, Result};
 use axum::Json;
 use axum::extract::State;
 use iroko_agent_wire::{AgentKind, StatisticsReply, StatisticsReport};
 use iroko_store::statistics;
+use iroko_web::problem::{Kind, Problem, Result};
 
 /// `POST /agent/v1/statistics`.
 pub(super) async fn take(

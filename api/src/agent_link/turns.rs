@@ -1,9 +1,9 @@
 //! How much one agent may ask at the same time: its long poll, its reports and some images. A host that was broken into
 //! holds no more memory and no more of the queue than that.
 
-use crate::problem::{Kind, Problem, Result};
 use iroko_agent_wire::AgentKind;
 use iroko_model::HostId;
+use iroko_web::problem::{Kind, Problem, Result};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

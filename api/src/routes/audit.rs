@@ -1,19 +1,20 @@
 //! The audit log.
 
 use crate::App;
-use crate::extract::{ApiQuery, Caller, System, Tenant, Within};
-use crate::guarded;
-use crate::problem::Result;
 use crate::service::audit as service;
-use crate::wire::List;
-use crate::wire::audit::{AuditCheckpoint, AuditParams, AuditQuery, AuditRecord, ExportParams};
+use crate::show::audit::AuditQuery;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
+use iroko_identity::extract::{ApiQuery, Caller, System, Tenant, Within};
+use iroko_identity::guarded;
 use iroko_model::permission::perm;
 use iroko_store::audit::Audited;
+use iroko_web::problem::Result;
+use iroko_wire::List;
+use iroko_wire::audit::{AuditCheckpoint, AuditParams, AuditRecord, ExportParams};
 use utoipa_axum::router::OpenApiRouter;
 
 /// The routes.

@@ -1,17 +1,18 @@
 //! Connection logs of ports.
 
 use crate::App;
-use crate::extract::{ApiJson, ApiPath, Tenant};
-use crate::guarded;
-use crate::problem::Result;
 use crate::service::connection_log as service;
-use crate::wire::List;
-use crate::wire::connection_log::{ConnectionLog, ConnectionLogSet, ConnectionRecord, RecordParams, RecordQuery};
+use crate::show::connection_log::RecordQuery;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use iroko_identity::extract::{ApiJson, ApiPath, Tenant};
+use iroko_identity::guarded;
 use iroko_model::permission::perm;
 use iroko_model::{PortId, ProjectId};
+use iroko_web::problem::Result;
+use iroko_wire::List;
+use iroko_wire::connection_log::{ConnectionLog, ConnectionLogSet, ConnectionRecord, RecordParams};
 use utoipa_axum::router::OpenApiRouter;
 
 /// The routes.

@@ -1,16 +1,16 @@
 //! Events of a project.
 
 use crate::App;
-use crate::extract::Tenant;
-use crate::guarded;
-use crate::problem::Result;
 use crate::service::event as service;
-use crate::wire::event::Event;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::IntoResponse;
 use axum::response::sse::{KeepAlive, Sse};
+use iroko_identity::extract::Tenant;
+use iroko_identity::guarded;
 use iroko_model::permission::perm;
+use iroko_web::problem::Result;
+use iroko_wire::event::Event;
 use utoipa_axum::router::OpenApiRouter;
 
 /// The routes.

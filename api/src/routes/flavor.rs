@@ -1,17 +1,17 @@
 //! Flavors: read by everybody who has logged in, made by operators.
 
 use crate::App;
-use crate::extract::{ApiJson, ApiPath, Caller, ListParams, ListQuery, System};
-use crate::guarded;
-use crate::problem::Result;
 use crate::service::flavor as service;
-use crate::wire::List;
-use crate::wire::flavor::{Flavor, FlavorCreate};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use iroko_identity::extract::{ApiJson, ApiPath, Caller, ListParams, ListQuery, System};
+use iroko_identity::guarded;
 use iroko_model::FlavorId;
 use iroko_model::permission::perm;
+use iroko_web::problem::Result;
+use iroko_wire::List;
+use iroko_wire::flavor::{Flavor, FlavorCreate};
 use utoipa_axum::router::OpenApiRouter;
 
 /// The routes.

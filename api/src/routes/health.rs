@@ -1,9 +1,9 @@
 //! For probes and other programs: health, keys, and what kinds of problems mean.
 
 use crate::App;
-use crate::problem::{Kind, Problem, Result};
 use axum::Json;
 use axum::extract::{Path, State};
+use iroko_web::problem::{Kind, Problem, Result};
 use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -38,7 +38,7 @@ async fn readyz(State(app): State<App>) -> Result<&'static str> {
     responses((status = 200, description = "A JWK set (RFC 7517)", body = Value,
         example = json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": "abc", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}))))]
 async fn jwks(State(app): State<App>) -> Json<Value> {
-    Json(app.credentials.ring().jwks())
+    Json(app.identity.credentials.ring().jwks())
 }
 
 /// Explain a kind of problem

@@ -1,17 +1,17 @@
 //! Hosts and enrolment tokens, for operators.
 
 use crate::App;
-use crate::extract::{ApiJson, ApiPath, ListParams, ListQuery, System};
-use crate::guarded;
-use crate::problem::Result;
 use crate::service::host as service;
-use crate::wire::List;
-use crate::wire::host::{EnrolmentToken, EnrolmentTokenCreate, Host, HostDeclareDead, HostDeclaredDead, HostUpdate};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use iroko_identity::extract::{ApiJson, ApiPath, ListParams, ListQuery, System};
+use iroko_identity::guarded;
 use iroko_model::permission::perm;
 use iroko_model::{EnrolmentTokenId, HostId};
+use iroko_web::problem::Result;
+use iroko_wire::List;
+use iroko_wire::host::{EnrolmentToken, EnrolmentTokenCreate, Host, HostDeclareDead, HostDeclaredDead, HostUpdate};
 use utoipa_axum::router::OpenApiRouter;
 
 /// The routes.

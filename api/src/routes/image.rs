@@ -1,19 +1,19 @@
 //! Images.
 
 use crate::App;
-use crate::extract::{ApiJson, ApiPath, ListParams, ListQuery, Tenant};
-use crate::guarded;
-use crate::problem::Result;
 use crate::service::{image as service, image_upload};
-use crate::wire::List;
-use crate::wire::image::{Image, ImageCreate};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header::EXPECT;
 use axum::http::{HeaderMap, StatusCode};
+use iroko_identity::extract::{ApiJson, ApiPath, ListParams, ListQuery, Tenant};
+use iroko_identity::guarded;
 use iroko_model::permission::perm;
 use iroko_model::{ImageId, ProjectId};
+use iroko_web::problem::Result;
+use iroko_wire::List;
+use iroko_wire::image::{Image, ImageCreate};
 use utoipa_axum::router::OpenApiRouter;
 
 /// The routes.

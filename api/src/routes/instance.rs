@@ -1,18 +1,18 @@
 //! Instances.
 
 use crate::App;
-use crate::extract::{ApiJson, ApiPath, ListParams, ListQuery, Tenant};
-use crate::guarded;
-use crate::problem::Result;
 use crate::service::instance as service;
-use crate::wire::List;
-use crate::wire::instance::{ConsoleOutput, Instance, InstanceCreate, InstanceUpdate, UserData};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use iroko_identity::extract::{ApiJson, ApiPath, ListParams, ListQuery, Tenant};
+use iroko_identity::guarded;
 use iroko_model::instance::Power;
 use iroko_model::permission::perm;
 use iroko_model::{InstanceId, ProjectId};
+use iroko_web::problem::Result;
+use iroko_wire::List;
+use iroko_wire::instance::{ConsoleOutput, Instance, InstanceCreate, InstanceUpdate, UserData};
 use utoipa_axum::router::OpenApiRouter;
 
 /// The routes.

@@ -1,18 +1,18 @@
 //! Orphans, for operators.
 
 use crate::App;
-use crate::extract::{ApiJson, ApiPath, ApiQuery, ListParams, ListQuery, System};
-use crate::guarded;
-use crate::problem::Result;
 use crate::service::orphan as service;
-use crate::wire::List;
-use crate::wire::instance::Instance;
-use crate::wire::orphan::{Orphan, OrphanAdopt, OrphanParams};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use iroko_identity::extract::{ApiJson, ApiPath, ApiQuery, ListParams, ListQuery, System};
+use iroko_identity::guarded;
 use iroko_model::permission::perm;
 use iroko_model::{HostId, InstanceId};
+use iroko_web::problem::Result;
+use iroko_wire::List;
+use iroko_wire::instance::Instance;
+use iroko_wire::orphan::{Orphan, OrphanAdopt, OrphanParams};
 use utoipa_axum::router::OpenApiRouter;
 
 /// The routes.

@@ -1,18 +1,18 @@
 //! Ports.
 
 use crate::App;
-use crate::extract::{ApiJson, ApiPath, ApiQuery, ListParams, ListQuery, Tenant};
-use crate::guarded;
-use crate::problem::Result;
 use crate::service::port as service;
-use crate::wire::List;
-use crate::wire::port::{Port, PortCreate, PortUpdate};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use iroko_identity::extract::{ApiJson, ApiPath, ApiQuery, ListParams, ListQuery, Tenant};
+use iroko_identity::guarded;
 use iroko_model::permission::perm;
 use iroko_model::{InstanceId, NetworkId, PortId, ProjectId};
 use iroko_store::port::PortFilter;
+use iroko_web::problem::Result;
+use iroko_wire::List;
+use iroko_wire::port::{Port, PortCreate, PortUpdate};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;

@@ -1,17 +1,17 @@
 //! Security groups.
 
 use crate::App;
-use crate::extract::{ApiJson, ApiPath, ListParams, ListQuery, Tenant};
-use crate::guarded;
-use crate::problem::Result;
 use crate::service::security_group as service;
-use crate::wire::List;
-use crate::wire::security_group::{SecurityGroup, SecurityGroupCreate, SecurityGroupUpdate};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use iroko_identity::extract::{ApiJson, ApiPath, ListParams, ListQuery, Tenant};
+use iroko_identity::guarded;
 use iroko_model::permission::perm;
 use iroko_model::{ProjectId, SecurityGroupId};
+use iroko_web::problem::Result;
+use iroko_wire::List;
+use iroko_wire::security_group::{SecurityGroup, SecurityGroupCreate, SecurityGroupUpdate};
 use utoipa_axum::router::OpenApiRouter;
 
 /// The routes.

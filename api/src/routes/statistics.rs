@@ -1,15 +1,15 @@
 //! Statistics of ports and of rules.
 
 use crate::App;
-use crate::extract::{ApiPath, Tenant};
-use crate::guarded;
-use crate::problem::Result;
 use crate::service::statistics as service;
-use crate::wire::statistics::{PortStatistics, SecurityGroupStatistics};
 use axum::Json;
 use axum::extract::State;
+use iroko_identity::extract::{ApiPath, Tenant};
+use iroko_identity::guarded;
 use iroko_model::permission::perm;
 use iroko_model::{PortId, ProjectId, SecurityGroupId};
+use iroko_web::problem::Result;
+use iroko_wire::statistics::{PortStatistics, SecurityGroupStatistics};
 use utoipa_axum::router::OpenApiRouter;
 
 /// The routes.

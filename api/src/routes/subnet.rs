@@ -1,17 +1,17 @@
 //! Subnets.
 
 use crate::App;
-use crate::extract::{ApiJson, ApiPath, ApiQuery, ListParams, ListQuery, Tenant};
-use crate::guarded;
-use crate::problem::Result;
 use crate::service::subnet as service;
-use crate::wire::List;
-use crate::wire::subnet::{Subnet, SubnetCreate};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use iroko_identity::extract::{ApiJson, ApiPath, ApiQuery, ListParams, ListQuery, Tenant};
+use iroko_identity::guarded;
 use iroko_model::permission::perm;
 use iroko_model::{NetworkId, ProjectId, SubnetId};
+use iroko_web::problem::Result;
+use iroko_wire::List;
+use iroko_wire::subnet::{Subnet, SubnetCreate};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;

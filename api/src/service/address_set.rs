@@ -1,18 +1,19 @@
 //! Address sets.
 
 use crate::App;
-use crate::extract::ListQuery;
-use crate::problem::{Kind, Problem, Result};
-use crate::service::quota;
-use crate::wire::List;
-use crate::wire::address_set::{
-    AddressSet, AddressSetCreate, AddressSetUpdate, CheckedAddressSet, CheckedAddressSetUpdate,
-};
+use crate::show::Show;
+use iroko_identity::extract::ListQuery;
+use iroko_identity::service::quota;
 use iroko_model::{AddressSetId, ProjectId};
 use iroko_store::address_set::{self, AddressSetChange, NewAddressSet};
 use iroko_store::authority::Scope;
 use iroko_store::request::{Noun, check_generation};
 use iroko_store::{Error, Wake};
+use iroko_web::problem::{Kind, Problem, Result};
+use iroko_wire::List;
+use iroko_wire::address_set::{
+    AddressSet, AddressSetCreate, AddressSetUpdate, CheckedAddressSet, CheckedAddressSetUpdate,
+};
 
 /// Makes a set.
 pub async fn create(app: &App, project: ProjectId, request: AddressSetCreate) -> Result<AddressSet> {
@@ -23,7 +24,7 @@ pub async fn create(app: &App, project: ProjectId, request: AddressSetCreate) ->
         NewAddressSet { project_id: project, name: &name, description: &description, cidrs: &cidrs, labels: &labels };
     let row = address_set::address_set_insert(&mut tx, &new).await.map_err(taken)?;
     app.store.commit_for(tx, Wake::Nobody).await?;
-    Ok(row.into())
+    Ok(row.show())
 }
 
 fn taken(error: Error) -> Problem {
@@ -38,14 +39,14 @@ fn taken(error: Error) -> Problem {
 /// A page of sets.
 pub async fn list(app: &App, project: ProjectId, query: ListQuery) -> Result<List<AddressSet>> {
     let mut tx = app.store.begin_bound(project).await?;
-    Ok(List::of(address_set::address_set_list(&mut tx, project, query.page, &query.filter).await?, AddressSet::from))
+    Ok(iroko_web::list(address_set::address_set_list(&mut tx, project, query.page, &query.filter).await?, Show::show))
 }
 
 /// One set.
 pub async fn get(app: &App, project: ProjectId, id: AddressSetId) -> Result<AddressSet> {
     let mut tx = app.store.begin_bound(project).await?;
     let row = address_set::address_set_get(&mut tx, project, id).await?;
-    row.map(AddressSet::from).ok_or(Problem::new(Kind::NotFound))
+    row.map(Show::show).ok_or(Problem::new(Kind::NotFound))
 }
 
 /// Changes a set; the hosts whose rules refer to it follow.
@@ -62,7 +63,7 @@ pub async fn update(app: &App, project: ProjectId, id: AddressSetId, request: Ad
     let row = address_set::address_set_update(&mut tx, project, id, &change).await.map_err(taken)?;
     let row = row.ok_or(Problem::new(Kind::NotFound))?;
     app.store.commit(tx).await?;
-    Ok(row.into())
+    Ok(row.show())
 }
 
 /// Deletes a set that no rule refers to.

@@ -5,9 +5,7 @@
 //! one: whoever rewrites the database finds the sealer standing still and crying.
 
 use crate::App;
-use crate::problem::{Problem, Result};
-use crate::wire::List;
-use crate::wire::audit::{AuditCheckpoint, AuditQuery, AuditRecord};
+use crate::show::audit::AuditQuery;
 use anyhow::{Context, bail, ensure};
 use axum::body::Bytes;
 use futures::Stream;
@@ -15,6 +13,9 @@ use iroko_audit::checkpoint::Signer;
 use iroko_audit::export::Line;
 use iroko_audit::merkle::{Edge, Hash, Run, leaf_hash};
 use iroko_store::audit::{self, Audited, Leaf, Tree};
+use iroko_web::problem::{Problem, Result};
+use iroko_wire::List;
+use iroko_wire::audit::{AuditCheckpoint, AuditRecord};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -49,9 +50,9 @@ impl AuditLog {
         let path = state_dir.join("audit-signing.key");
         let make = || -> anyhow::Result<String> {
             let pkcs8 = Signer::generate().map_err(|_| anyhow::anyhow!("no randomness for the audit log's key"))?;
-            Ok(crate::agent_link::hex(&pkcs8))
+            Ok(iroko_web::hex(&pkcs8))
         };
-        let text = crate::agent_link::authority::read_or_make(&path, make, |error| {
+        let text = iroko_daemon::private::read_or_make(&path, make, |error| {
             anyhow::Error::new(error).context(format!("the audit log's key {}", path.display()))
         })?;
         let text = text.trim();
@@ -171,7 +172,7 @@ pub async fn list(app: &App, whose: Audited, query: AuditQuery) -> Result<List<A
         Audited::Project(id) => app.store.begin_bound(id).await?,
     };
     let page = audit::audit_list(&mut tx, whose, query.page, &query.filter).await?;
-    Ok(List::of(page, AuditRecord::of))
+    Ok(iroko_web::list(page, crate::show::audit::of))
 }
 
 /// The whole log as JSON Lines: what the reader may see as text, the rest as hashes. `boundary`: size of

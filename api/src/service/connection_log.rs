@@ -1,14 +1,14 @@
 //! Connection logs of ports.
 
 use crate::App;
-use crate::problem::{Kind, Problem, Result};
-use crate::wire::List;
-use crate::wire::connection_log::{
-    CheckedConnectionLog, ConnectionLog, ConnectionLogSet, ConnectionRecord, RecordQuery,
-};
+use crate::show::Show;
+use crate::show::connection_log::RecordQuery;
 use iroko_model::{PortId, ProjectId};
 use iroko_store::connection_log::{self as store, NewConnectionLog};
 use iroko_store::port::port_lock;
+use iroko_web::problem::{Kind, Problem, Result};
+use iroko_wire::List;
+use iroko_wire::connection_log::{CheckedConnectionLog, ConnectionLog, ConnectionLogSet, ConnectionRecord};
 
 /// Makes a port's log, or changes the one it has.
 pub async fn set(app: &App, project: ProjectId, id: PortId, request: ConnectionLogSet) -> Result<ConnectionLog> {
@@ -21,14 +21,14 @@ pub async fn set(app: &App, project: ProjectId, id: PortId, request: ConnectionL
     store::connection_log_set(&mut tx, project, id, &new).await?;
     let row = store::connection_log_get(&mut tx, project, id).await?;
     app.store.commit(tx).await?;
-    row.map(ConnectionLog::from).ok_or(Problem::new(Kind::NotFound))
+    row.map(Show::show).ok_or(Problem::new(Kind::NotFound))
 }
 
 /// A port's log.
 pub async fn get(app: &App, project: ProjectId, id: PortId) -> Result<ConnectionLog> {
     let mut tx = app.store.begin_bound(project).await?;
     let row = store::connection_log_get(&mut tx, project, id).await?;
-    row.map(ConnectionLog::from).ok_or(Problem::new(Kind::NotFound))
+    row.map(Show::show).ok_or(Problem::new(Kind::NotFound))
 }
 
 /// Deletes a port's log and its records.
@@ -45,5 +45,5 @@ pub async fn records(app: &App, project: ProjectId, id: PortId, query: RecordQue
     let mut tx = app.store.begin_bound(project).await?;
     store::connection_log_get(&mut tx, project, id).await?.ok_or(Problem::new(Kind::NotFound))?;
     let page = store::connection_record_list(&mut tx, project, id, query.page, query.verdict).await?;
-    Ok(List::of(page, ConnectionRecord::from))
+    Ok(iroko_web::list(page, Show::show))
 }

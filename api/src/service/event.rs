@@ -6,17 +6,17 @@
 //! [`ASK_AGAIN`].
 
 use crate::App;
-use crate::auth::policy;
 use crate::config::EventConfig;
-use crate::extract::Actor;
-use crate::problem::{Kind, Problem, Result};
-use crate::wire::event::{Event, place_of, place_text};
 use axum::response::sse::Event as Sse;
 use futures::Stream;
+use iroko_identity::auth::policy;
+use iroko_identity::extract::Actor;
 use iroko_model::{Permission, ProjectId};
 use iroko_store::authority::Scope;
 use iroko_store::event::{self, Event as Row};
 use iroko_store::{Store, Wake};
+use iroko_web::problem::{Kind, Problem, Result};
+use iroko_wire::event::{place_of, place_text};
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::hash::Hash;
@@ -291,7 +291,9 @@ impl Follower {
 
     /// Asks whether the caller may still follow: what to end with where not, an error where it cannot be said.
     async fn ask(&mut self) -> std::result::Result<Option<Sse>, ()> {
-        match policy::ask_again(&self.app, &self.actor, Scope::Project(self.project), Permission::EventRead).await {
+        match policy::ask_again(&self.app.identity, &self.actor, Scope::Project(self.project), Permission::EventRead)
+            .await
+        {
             Ok(()) => {
                 self.asked_at = Instant::now();
                 Ok(None)
@@ -299,7 +301,7 @@ impl Follower {
             Err(problem) if problem.kind().is_of_service() => Err(()),
             Err(problem) => {
                 tracing::info!(project = %self.turn.project, caller = %self.turn.caller, "an event stream ends: its caller may not follow any more");
-                let detail = serde_json::json!({"detail": "you may not follow this project any more; log in again, or ask for the permission event.read", "status": problem.kind().status().as_u16()});
+                let detail = serde_json::json!({"detail": "you may not follow this project any more; log in again, or ask for the permission event.read", "status": problem.kind().row().1});
                 Ok(Some(Sse::default().event("end").data(detail.to_string())))
             }
         }
@@ -323,7 +325,7 @@ impl Follower {
 /// `None` where nothing that a tenant sees has changed.
 fn sse(row: Row) -> Option<Sse> {
     let id = place_text((row.revision, row.seq));
-    let shown = Event::of(row)?;
+    let shown = crate::show::event::of(row)?;
     let event = Sse::default().id(id).event(format!("{}.{}", shown.noun, shown.verb));
     event.json_data(&shown).ok()
 }

@@ -1,18 +1,19 @@
 //! Hosts and the tokens by which they join.
 
 use crate::App;
-use crate::extract::ListQuery;
-use crate::problem::{Kind, Problem, Result};
-use crate::wire::List;
-use crate::wire::host::{
-    CheckedToken, EnrolmentToken, EnrolmentTokenCreate, Host, HostDeclareDead, HostDeclaredDead, HostUpdate,
-};
+use crate::show::Show;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use iroko_identity::extract::ListQuery;
 use iroko_model::host::HostState;
 use iroko_model::{EnrolmentTokenId, HostId, Invalid};
 use iroko_store::host::Declared;
 use iroko_store::{Wake, host};
+use iroko_web::problem::{Kind, Problem, Result};
+use iroko_wire::List;
+use iroko_wire::host::{
+    CheckedToken, EnrolmentToken, EnrolmentTokenCreate, Host, HostDeclareDead, HostDeclaredDead, HostUpdate,
+};
 use rand::Rng;
 use sha2::{Digest, Sha256};
 use std::time::Duration;
@@ -26,14 +27,14 @@ fn lease(app: &App) -> Duration {
 pub async fn list(app: &App, query: ListQuery) -> Result<List<Host>> {
     let mut conn = app.store.connection().await?;
     let page = host::host_list(&mut conn, query.page, &query.filter).await?;
-    Ok(List::of(page, |row| Host::of(row, lease(app))))
+    Ok(iroko_web::list(page, |row| crate::show::host::of(row, lease(app))))
 }
 
 /// One host.
 pub async fn get(app: &App, id: HostId) -> Result<Host> {
     let mut conn = app.store.connection().await?;
     let row = host::host_get(&mut conn, id).await?;
-    row.map(|row| Host::of(row, lease(app))).ok_or(Problem::new(Kind::NotFound))
+    row.map(|row| crate::show::host::of(row, lease(app))).ok_or(Problem::new(Kind::NotFound))
 }
 
 /// Enables or disables a host.
@@ -102,7 +103,7 @@ pub async fn token_create(app: &App, request: EnrolmentTokenCreate) -> Result<En
     let mut tx = app.store.begin().await?;
     let row = host::enrolment_token_insert(&mut tx, &token_hash(&token), host_name.as_deref(), valid_s.into()).await?;
     app.store.commit_for(tx, Wake::Nobody).await?;
-    Ok(EnrolmentToken { token: Some(token), ..row.into() })
+    Ok(EnrolmentToken { token: Some(token), ..row.show() })
 }
 
 /// What is stored of a token.
@@ -113,7 +114,7 @@ pub fn token_hash(token: &str) -> [u8; 32] {
 /// A page of tokens.
 pub async fn token_list(app: &App, query: ListQuery) -> Result<List<EnrolmentToken>> {
     let mut conn = app.store.connection().await?;
-    Ok(List::of(host::enrolment_token_list(&mut conn, query.page).await?, EnrolmentToken::from))
+    Ok(iroko_web::list(host::enrolment_token_list(&mut conn, query.page).await?, Show::show))
 }
 
 /// Revokes a token.

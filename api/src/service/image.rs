@@ -2,15 +2,16 @@
 //! [image store](super::image_store).
 
 use crate::App;
-use crate::extract::ListQuery;
-use crate::problem::{Kind, Problem, Result};
-use crate::service::quota;
-use crate::wire::List;
-use crate::wire::image::{CheckedImage, Image, ImageCreate};
+use crate::show::Show;
+use iroko_identity::extract::ListQuery;
+use iroko_identity::service::quota;
 use iroko_model::{ImageId, ProjectId};
 use iroko_store::Wake;
 use iroko_store::authority::Scope;
 use iroko_store::image::{self, Image as Row, ImageDeletion, NewImage};
+use iroko_web::problem::{Kind, Problem, Result};
+use iroko_wire::List;
+use iroko_wire::image::{CheckedImage, Image, ImageCreate};
 
 /// Makes an image's record.
 pub async fn create(app: &App, project: ProjectId, request: ImageCreate) -> Result<Image> {
@@ -27,18 +28,18 @@ pub async fn create(app: &App, project: ProjectId, request: ImageCreate) -> Resu
     quota::take(&mut tx, Scope::Project(project), &[("images", 1)]).await?;
     let row = image::image_insert(&mut tx, &new).await?;
     app.store.commit_for(tx, Wake::Nobody).await?;
-    Ok(row.into())
+    Ok(row.show())
 }
 
 /// A page of images.
 pub async fn list(app: &App, project: ProjectId, query: ListQuery) -> Result<List<Image>> {
     let mut tx = app.store.begin_bound(project).await?;
-    Ok(List::of(image::image_list(&mut tx, project, query.page, &query.filter).await?, Image::from))
+    Ok(iroko_web::list(image::image_list(&mut tx, project, query.page, &query.filter).await?, Show::show))
 }
 
 /// One image.
 pub async fn get(app: &App, project: ProjectId, id: ImageId) -> Result<Image> {
-    Ok(row(app, project, id).await?.into())
+    Ok(row(app, project, id).await?.show())
 }
 
 pub(super) async fn row(app: &App, project: ProjectId, id: ImageId) -> Result<Row> {

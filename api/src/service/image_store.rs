@@ -4,13 +4,13 @@
 //! a rename after `fsync`. What belongs to no record (a crash in between, a deletion that did not get
 //! to the file) is swept at the next start.
 
-use crate::agent_link::hex;
 use axum::body::BodyDataStream;
 use futures::StreamExt;
 use iroko_daemon::private;
 use iroko_model::ImageId;
 use iroko_model::image::raw::HEAD_BYTES;
 use iroko_model::image::{self, DiskFormat, Fault, OnDisk};
+use iroko_web::hex;
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::io;

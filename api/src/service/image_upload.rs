@@ -12,18 +12,19 @@
 use super::image::row;
 use super::image_store::{Admission, StoreError};
 use crate::App;
-use crate::auth::policy;
-use crate::extract::{Actor, InProject};
-use crate::problem::{Kind, Problem, Result};
-use crate::service::quota;
-use crate::wire::image::Image;
+use crate::show::Show;
 use axum::body::{Body, BodyDataStream, HttpBody};
 use futures::StreamExt;
+use iroko_identity::auth::policy;
+use iroko_identity::extract::{Actor, InProject};
+use iroko_identity::service::quota;
 use iroko_model::image::{DiskFormat, Fault, qcow2, raw};
 use iroko_model::{ImageId, Invalid, Permission, ProjectId};
 use iroko_store::authority::Scope;
 use iroko_store::image::{self, Image as Row, Uploaded};
 use iroko_store::request;
+use iroko_web::problem::{Kind, Problem, Result};
+use iroko_wire::image::Image;
 use std::time::Duration;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -238,7 +239,7 @@ impl Gate<'_> {
 
     async fn ask(&mut self) -> Result<()> {
         self.asked = Instant::now();
-        policy::ask_again(self.app, self.actor, Scope::Project(self.project), Permission::ImageCreate).await
+        policy::ask_again(&self.app.identity, self.actor, Scope::Project(self.project), Permission::ImageCreate).await
     }
 
     async fn renew(&mut self) -> Result<()> {
@@ -282,7 +283,7 @@ async fn finish(app: &App, project: ProjectId, id: ImageId, upload: Uuid, bytes:
     let row = row.ok_or_else(lost)?;
     app.images.keep(upload, id).await.map_err(|e| Problem::internal(&e))?;
     app.store.commit(tx).await?;
-    Ok(row.into())
+    Ok(row.show())
 }
 
 impl From<StoreError> for Problem {

@@ -1,14 +1,9 @@
 //! Instances. Every use case changes only what is wanted; scheduler and agents do the rest.
 
 use crate::App;
-use crate::extract::{InProject, ListQuery};
-use crate::problem::{Kind, Problem, Result};
-use crate::service::quota;
 use crate::service::security_group::must_know;
-use crate::wire::List;
-use crate::wire::instance::{
-    CheckedInstance, ConsoleOutput, Instance, InstanceCreate, InstanceUpdate, InterfaceSource, UserData,
-};
+use iroko_identity::extract::{InProject, ListQuery};
+use iroko_identity::service::quota;
 use iroko_model::host::Architecture;
 use iroko_model::instance::Power;
 use iroko_model::{InstanceId, NetworkId, Permission, ProjectId};
@@ -18,6 +13,11 @@ use iroko_store::instance::{self, NewInstance, NewNic, Parts};
 use iroko_store::port::{self, PortUse};
 use iroko_store::request::{Noun, check_generation};
 use iroko_store::{Tx, Wake, console};
+use iroko_web::problem::{Kind, Problem, Result};
+use iroko_wire::List;
+use iroko_wire::instance::{
+    CheckedInstance, ConsoleOutput, Instance, InstanceCreate, InstanceUpdate, InterfaceSource, UserData,
+};
 use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
@@ -77,7 +77,7 @@ pub async fn create(app: &App, tenant: &InProject, request: InstanceCreate) -> R
         row = whole.ok_or(Problem::new(Kind::NotFound))?;
     }
     app.store.commit_for(tx, Wake::Scheduler).await?;
-    Ok(Instance::of(row, tenant.held.has(Permission::HostRead)))
+    Ok(crate::show::instance::of(row, tenant.held.has(Permission::HostRead)))
 }
 
 /// The size and architecture, where flavor and image are there and go together.
@@ -167,14 +167,15 @@ fn lease_s(app: &App) -> f64 {
 pub async fn list(app: &App, tenant: &InProject, query: ListQuery) -> Result<List<Instance>> {
     let mut tx = app.store.begin_bound(tenant.project).await?;
     let page = instance::instance_list(&mut tx, tenant.project, query.page, &query.filter, lease_s(app)).await?;
-    Ok(List::of(page, |row| Instance::of(row, tenant.held.has(Permission::HostRead))))
+    Ok(iroko_web::list(page, |row| crate::show::instance::of(row, tenant.held.has(Permission::HostRead))))
 }
 
 /// One instance, also one that was deleted.
 pub async fn get(app: &App, tenant: &InProject, id: InstanceId) -> Result<Instance> {
     let mut tx = app.store.begin_bound_planned(tenant.project).await?;
     let row = instance::instance_get(&mut tx, tenant.project, id, lease_s(app)).await?;
-    row.map(|row| Instance::of(row, tenant.held.has(Permission::HostRead))).ok_or(Problem::new(Kind::NotFound))
+    row.map(|row| crate::show::instance::of(row, tenant.held.has(Permission::HostRead)))
+        .ok_or(Problem::new(Kind::NotFound))
 }
 
 /// The user data it was made with.
@@ -236,7 +237,7 @@ async fn changed(
         return Err(Problem::with(Kind::Conflict, refusal));
     }
     app.store.commit(tx).await?;
-    Ok(Instance::of(row, tenant.held.has(Permission::HostRead)))
+    Ok(crate::show::instance::of(row, tenant.held.has(Permission::HostRead)))
 }
 
 /// Wants it gone.

@@ -1,16 +1,17 @@
 //! Networks.
 
 use crate::App;
-use crate::extract::ListQuery;
-use crate::problem::{Kind, Problem, Result};
-use crate::service::quota;
-use crate::wire::List;
-use crate::wire::network::{Network, NetworkCreate};
+use crate::show::Show;
+use iroko_identity::extract::ListQuery;
+use iroko_identity::service::quota;
 use iroko_model::{Labels, Name, NetworkId, ProjectId};
 use iroko_store::Wake;
 use iroko_store::authority::Scope;
 use iroko_store::network::{self, NewNetwork};
 use iroko_store::request::{Noun, check_generation};
+use iroko_web::problem::{Kind, Problem, Result};
+use iroko_wire::List;
+use iroko_wire::network::{Network, NetworkCreate};
 
 /// Octets of the VXLAN headers over IPv4 (RFC 7348): Ethernet 14, IP 20, UDP 8, VXLAN 8.
 const VXLAN_OVERHEAD: i32 = 50;
@@ -30,20 +31,20 @@ pub async fn create(app: &App, project: ProjectId, request: NetworkCreate) -> Re
     quota::take(&mut tx, Scope::Project(project), &[("networks", 1)]).await?;
     let row = network::network_insert(&mut tx, &new).await?;
     app.store.commit(tx).await?;
-    Ok(row.into())
+    Ok(row.show())
 }
 
 /// A page of networks.
 pub async fn list(app: &App, project: ProjectId, query: ListQuery) -> Result<List<Network>> {
     let mut tx = app.store.begin_bound(project).await?;
-    Ok(List::of(network::network_list(&mut tx, project, query.page, &query.filter).await?, Network::from))
+    Ok(iroko_web::list(network::network_list(&mut tx, project, query.page, &query.filter).await?, Show::show))
 }
 
 /// One network.
 pub async fn get(app: &App, project: ProjectId, id: NetworkId) -> Result<Network> {
     let mut tx = app.store.begin_bound(project).await?;
     let row = network::network_get(&mut tx, project, id).await?;
-    row.map(Network::from).ok_or(Problem::new(Kind::NotFound))
+    row.map(Show::show).ok_or(Problem::new(Kind::NotFound))
 }
 
 /// Deletes a network without subnets and ports.

@@ -1,19 +1,21 @@
 //! Orphans: seen, adopted or removed by an operator. Nothing else removes them.
 
 use crate::App;
-use crate::extract::ListQuery;
-use crate::problem::{Kind, Problem, Result};
-use crate::wire::List;
-use crate::wire::instance::Instance;
-use crate::wire::orphan::{Orphan, OrphanAdopt, spec};
+use crate::show::Show;
+use crate::show::orphan::spec;
+use iroko_identity::extract::ListQuery;
 use iroko_model::{HostId, InstanceId, Invalid, Name};
 use iroko_store::orphan::{self, Adoption, AdoptionRefusal};
 use iroko_store::{Error, Wake};
+use iroko_web::problem::{Kind, Problem, Result};
+use iroko_wire::List;
+use iroko_wire::instance::Instance;
+use iroko_wire::orphan::{Orphan, OrphanAdopt};
 
 /// A page of orphans.
 pub async fn list(app: &App, host: Option<HostId>, query: ListQuery) -> Result<List<Orphan>> {
     let mut conn = app.store.connection().await?;
-    Ok(List::of(orphan::orphan_list(&mut conn, host, query.page).await?, Orphan::from))
+    Ok(iroko_web::list(orphan::orphan_list(&mut conn, host, query.page).await?, Show::show))
 }
 
 /// Has the host remove an instance that it keeps, with its disk.
@@ -54,7 +56,7 @@ pub async fn adopt(app: &App, host: HostId, id: InstanceId, request: OrphanAdopt
     app.store.commit_for(tx, Wake::Outbox).await?;
     let mut conn = app.store.connection().await?;
     let row = iroko_store::instance::instance_get(&mut conn, project, id, app.config.agent_link.lease_s as f64).await?;
-    row.map(|row| Instance::of(row, true)).ok_or(Problem::new(Kind::NotFound))
+    row.map(|row| crate::show::instance::of(row, true)).ok_or(Problem::new(Kind::NotFound))
 }
 
 fn refusal(refusal: AdoptionRefusal) -> Problem {

@@ -1,14 +1,12 @@
 //! Ports: those that stand alone, and what any may send and get.
 
 use crate::App;
-use crate::auth::policy::forbidden;
-use crate::extract::InProject;
-use crate::problem::{Kind, Problem, Result};
 use crate::service::qos_policy::known;
-use crate::service::quota;
 use crate::service::security_group::{must_know, of_port};
-use crate::wire::List;
-use crate::wire::port::{CheckedPort, CheckedPortUpdate, Port, PortCreate, PortUpdate};
+use crate::show::Show;
+use iroko_identity::auth::policy::forbidden;
+use iroko_identity::extract::InProject;
+use iroko_identity::service::quota;
 use iroko_model::{Permission, PortId, ProjectId};
 use iroko_store::authority::Scope;
 use iroko_store::port::{self, NewPort, PortChange, PortDeletion, PortFilter};
@@ -16,6 +14,9 @@ use iroko_store::request::{Noun, check_generation};
 use iroko_store::security_group::security_groups_known;
 use iroko_store::subnet::subnets_of_networks;
 use iroko_store::{PageQuery, Wake};
+use iroko_web::problem::{Kind, Problem, Result};
+use iroko_wire::List;
+use iroko_wire::port::{CheckedPort, CheckedPortUpdate, Port, PortCreate, PortUpdate};
 
 /// Makes a port with addresses of its network.
 pub async fn create(app: &App, project: ProjectId, request: PortCreate) -> Result<Port> {
@@ -40,20 +41,20 @@ pub async fn create(app: &App, project: ProjectId, request: PortCreate) -> Resul
     port::port_insert(&mut tx, &new, subnets).await?;
     let row = port::port_get(&mut tx, project, id).await?;
     app.store.commit(tx).await?;
-    row.map(Port::from).ok_or(Problem::new(Kind::NotFound))
+    row.map(Show::show).ok_or(Problem::new(Kind::NotFound))
 }
 
 /// A page of ports.
 pub async fn list(app: &App, project: ProjectId, page: PageQuery, filter: &PortFilter) -> Result<List<Port>> {
     let mut tx = app.store.begin_bound(project).await?;
-    Ok(List::of(port::port_list(&mut tx, project, page, filter).await?, Port::from))
+    Ok(iroko_web::list(port::port_list(&mut tx, project, page, filter).await?, Show::show))
 }
 
 /// One port.
 pub async fn get(app: &App, project: ProjectId, id: PortId) -> Result<Port> {
     let mut tx = app.store.begin_bound(project).await?;
     let row = port::port_get(&mut tx, project, id).await?;
-    row.map(Port::from).ok_or(Problem::new(Kind::NotFound))
+    row.map(Show::show).ok_or(Problem::new(Kind::NotFound))
 }
 
 /// Changes what a port may send and get, and how much. To let it send what it likes takes a permission of its own.
@@ -81,7 +82,7 @@ pub async fn update(app: &App, tenant: &InProject, id: PortId, request: PortUpda
     port::port_update(&mut tx, tenant.project, id, &change).await?;
     let row = port::port_get(&mut tx, tenant.project, id).await?;
     app.store.commit(tx).await?;
-    row.map(Port::from).ok_or(Problem::new(Kind::NotFound))
+    row.map(Show::show).ok_or(Problem::new(Kind::NotFound))
 }
 
 /// Deletes a port that no instance uses.

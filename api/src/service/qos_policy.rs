@@ -1,16 +1,17 @@
 //! QoS policies.
 
 use crate::App;
-use crate::extract::ListQuery;
-use crate::problem::{Kind, Problem, Result};
-use crate::service::quota;
-use crate::wire::List;
-use crate::wire::qos_policy::{CheckedQosPolicy, CheckedQosPolicyUpdate, QosPolicy, QosPolicyCreate, QosPolicyUpdate};
+use crate::show::Show;
+use iroko_identity::extract::ListQuery;
+use iroko_identity::service::quota;
 use iroko_model::{ProjectId, QosPolicyId};
 use iroko_store::authority::Scope;
 use iroko_store::qos_policy::{self, NewQosPolicy, QosPolicyChange};
 use iroko_store::request::{Noun, check_generation};
 use iroko_store::{Error, Tx, Wake};
+use iroko_web::problem::{Kind, Problem, Result};
+use iroko_wire::List;
+use iroko_wire::qos_policy::{CheckedQosPolicy, CheckedQosPolicyUpdate, QosPolicy, QosPolicyCreate, QosPolicyUpdate};
 
 /// Makes a policy.
 pub async fn create(app: &App, project: ProjectId, request: QosPolicyCreate) -> Result<QosPolicy> {
@@ -20,7 +21,7 @@ pub async fn create(app: &App, project: ProjectId, request: QosPolicyCreate) -> 
     let new = NewQosPolicy { project_id: project, name: &name, description: &description, limits, labels: &labels };
     let row = qos_policy::qos_policy_insert(&mut tx, &new).await.map_err(taken)?;
     app.store.commit_for(tx, Wake::Nobody).await?;
-    Ok(row.into())
+    Ok(row.show())
 }
 
 fn taken(error: Error) -> Problem {
@@ -35,14 +36,14 @@ fn taken(error: Error) -> Problem {
 /// A page of policies.
 pub async fn list(app: &App, project: ProjectId, query: ListQuery) -> Result<List<QosPolicy>> {
     let mut tx = app.store.begin_bound(project).await?;
-    Ok(List::of(qos_policy::qos_policy_list(&mut tx, project, query.page, &query.filter).await?, QosPolicy::from))
+    Ok(iroko_web::list(qos_policy::qos_policy_list(&mut tx, project, query.page, &query.filter).await?, Show::show))
 }
 
 /// One policy.
 pub async fn get(app: &App, project: ProjectId, id: QosPolicyId) -> Result<QosPolicy> {
     let mut tx = app.store.begin_bound(project).await?;
     let row = qos_policy::qos_policy_get(&mut tx, project, id).await?;
-    row.map(QosPolicy::from).ok_or(Problem::new(Kind::NotFound))
+    row.map(Show::show).ok_or(Problem::new(Kind::NotFound))
 }
 
 /// Changes a policy; the hosts of its ports follow.
@@ -59,7 +60,7 @@ pub async fn update(app: &App, project: ProjectId, id: QosPolicyId, request: Qos
     let row = qos_policy::qos_policy_update(&mut tx, project, id, &change).await.map_err(taken)?;
     let row = row.ok_or(Problem::new(Kind::NotFound))?;
     app.store.commit(tx).await?;
-    Ok(row.into())
+    Ok(row.show())
 }
 
 /// Deletes a policy that no port has.

@@ -1,18 +1,19 @@
 //! Security groups.
 
 use crate::App;
-use crate::extract::ListQuery;
-use crate::problem::{Kind, Problem, Result};
-use crate::service::quota;
-use crate::wire::List;
-use crate::wire::security_group::{
-    CheckedSecurityGroup, CheckedSecurityGroupUpdate, SecurityGroup, SecurityGroupCreate, SecurityGroupUpdate,
-};
+use crate::show::Show;
+use iroko_identity::extract::ListQuery;
+use iroko_identity::service::quota;
 use iroko_model::{Invalid, ProjectId, SecurityGroupId};
 use iroko_store::authority::Scope;
 use iroko_store::request::{Noun, check_generation};
 use iroko_store::security_group::{self, GroupUse, NewSecurityGroup, SecurityGroupChange};
 use iroko_store::{Error, Tx, Wake};
+use iroko_web::problem::{Kind, Problem, Result};
+use iroko_wire::List;
+use iroko_wire::security_group::{
+    CheckedSecurityGroup, CheckedSecurityGroupUpdate, SecurityGroup, SecurityGroupCreate, SecurityGroupUpdate,
+};
 use uuid::Uuid;
 
 /// Makes a group without rules.
@@ -24,7 +25,7 @@ pub async fn create(app: &App, project: ProjectId, request: SecurityGroupCreate)
         NewSecurityGroup { project_id: project, name: &name, description: &description, stateful, labels: &labels };
     let row = security_group::security_group_insert(&mut tx, &new).await.map_err(taken)?;
     app.store.commit_for(tx, Wake::Nobody).await?;
-    Ok(row.into())
+    Ok(row.show())
 }
 
 fn taken(error: Error) -> Problem {
@@ -40,14 +41,14 @@ fn taken(error: Error) -> Problem {
 pub async fn list(app: &App, project: ProjectId, query: ListQuery) -> Result<List<SecurityGroup>> {
     let mut tx = app.store.begin_bound(project).await?;
     let page = security_group::security_group_list(&mut tx, project, query.page, &query.filter).await?;
-    Ok(List::of(page, SecurityGroup::from))
+    Ok(iroko_web::list(page, Show::show))
 }
 
 /// One group.
 pub async fn get(app: &App, project: ProjectId, id: SecurityGroupId) -> Result<SecurityGroup> {
     let mut tx = app.store.begin_bound(project).await?;
     let row = security_group::security_group_get(&mut tx, project, id).await?;
-    row.map(SecurityGroup::from).ok_or(Problem::new(Kind::NotFound))
+    row.map(Show::show).ok_or(Problem::new(Kind::NotFound))
 }
 
 /// Changes a group; its hosts follow.
@@ -74,7 +75,7 @@ pub async fn update(
     let row = security_group::security_group_update(&mut tx, project, id, &change).await.map_err(taken)?;
     let row = row.ok_or(Problem::new(Kind::NotFound))?;
     app.store.commit(tx).await?;
-    Ok(row.into())
+    Ok(row.show())
 }
 
 /// Deletes a group that nobody uses.

@@ -1,16 +1,17 @@
 //! Rules of security groups. Each change of a group's rules takes its turn on the group's row.
 
 use crate::App;
-use crate::extract::ListQuery;
-use crate::problem::{Kind, Problem, Result};
-use crate::service::quota;
-use crate::wire::List;
-use crate::wire::security_group_rule::{CheckedRule, SecurityGroupRule, SecurityGroupRuleCreate};
+use crate::show::Show;
+use iroko_identity::extract::ListQuery;
+use iroko_identity::service::quota;
 use iroko_model::{ProjectId, SecurityGroupId, SecurityGroupRuleId};
 use iroko_store::Error;
 use iroko_store::authority::Scope;
 use iroko_store::security_group::security_group_get;
 use iroko_store::security_group_rule::{self as rule, NewSecurityGroupRule, refs, security_group_touch};
+use iroko_web::problem::{Kind, Problem, Result};
+use iroko_wire::List;
+use iroko_wire::security_group_rule::{CheckedRule, SecurityGroupRule, SecurityGroupRuleCreate};
 
 /// Most rules of a group: a host walks through them for each packet that begins a conversation.
 pub const RULES_OF_GROUP_MAX: i64 = 200;
@@ -41,7 +42,7 @@ pub async fn create(
     };
     let row = rule::security_group_rule_insert(&mut tx, &new).await.map_err(refused)?;
     app.store.commit(tx).await?;
-    Ok(row.into())
+    Ok(row.show())
 }
 
 fn refused(error: Error) -> Problem {
@@ -69,7 +70,7 @@ pub async fn list(
     let mut tx = app.store.begin_bound(project).await?;
     security_group_get(&mut tx, project, group).await?.ok_or(Problem::new(Kind::NotFound))?;
     let page = rule::security_group_rule_list(&mut tx, project, group, query.page, &query.filter).await?;
-    Ok(List::of(page, SecurityGroupRule::from))
+    Ok(iroko_web::list(page, Show::show))
 }
 
 /// One rule.
@@ -81,7 +82,7 @@ pub async fn get(
 ) -> Result<SecurityGroupRule> {
     let mut tx = app.store.begin_bound(project).await?;
     let row = rule::security_group_rule_get(&mut tx, project, group, id).await?;
-    row.map(SecurityGroupRule::from).ok_or(Problem::new(Kind::NotFound))
+    row.map(Show::show).ok_or(Problem::new(Kind::NotFound))
 }
 
 /// Deletes a rule; flows that only it allowed are cut.

@@ -1,17 +1,18 @@
 //! SSH keys.
 
 use crate::App;
-use crate::extract::ListQuery;
-use crate::problem::{Kind, Problem, Result};
-use crate::service::quota;
-use crate::wire::List;
-use crate::wire::ssh_key::{SshKey, SshKeyCreate};
+use crate::show::Show;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD_NO_PAD;
+use iroko_identity::extract::ListQuery;
+use iroko_identity::service::quota;
 use iroko_model::ssh_key::blob;
 use iroko_model::{Labels, Name, ProjectId, SshKeyId};
 use iroko_store::authority::Scope;
 use iroko_store::{Wake, ssh_key};
+use iroko_web::problem::{Kind, Problem, Result};
+use iroko_wire::List;
+use iroko_wire::ssh_key::{SshKey, SshKeyCreate};
 use sha2::{Digest, Sha256};
 
 /// Makes a key's record.
@@ -21,7 +22,7 @@ pub async fn create(app: &App, project: ProjectId, request: SshKeyCreate) -> Res
     quota::take(&mut tx, Scope::Project(project), &[("ssh_keys", 1)]).await?;
     let row = ssh_key::ssh_key_insert(&mut tx, project, &name, &line, &fingerprint(&line), &labels).await?;
     app.store.commit_for(tx, Wake::Nobody).await?;
-    Ok(row.into())
+    Ok(row.show())
 }
 
 /// `SHA256:` and the unpadded base64 of the blob's SHA-256, as ssh-keygen prints it.
@@ -33,14 +34,14 @@ fn fingerprint(line: &str) -> String {
 /// A page of keys.
 pub async fn list(app: &App, project: ProjectId, query: ListQuery) -> Result<List<SshKey>> {
     let mut tx = app.store.begin_bound(project).await?;
-    Ok(List::of(ssh_key::ssh_key_list(&mut tx, project, query.page, &query.filter).await?, SshKey::from))
+    Ok(iroko_web::list(ssh_key::ssh_key_list(&mut tx, project, query.page, &query.filter).await?, Show::show))
 }
 
 /// One key.
 pub async fn get(app: &App, project: ProjectId, id: SshKeyId) -> Result<SshKey> {
     let mut tx = app.store.begin_bound(project).await?;
     let row = ssh_key::ssh_key_get(&mut tx, project, id).await?;
-    row.map(SshKey::from).ok_or(Problem::new(Kind::NotFound))
+    row.map(Show::show).ok_or(Problem::new(Kind::NotFound))
 }
 
 /// Deletes a key's record. Machines made with it keep accepting it.

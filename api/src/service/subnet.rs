@@ -1,14 +1,15 @@
 //! Subnets.
 
 use crate::App;
-use crate::extract::ListQuery;
-use crate::problem::{Kind, Problem, Result};
-use crate::service::quota;
-use crate::wire::List;
-use crate::wire::subnet::{CheckedSubnet, Subnet, SubnetCreate};
+use crate::show::Show;
+use iroko_identity::extract::ListQuery;
+use iroko_identity::service::quota;
 use iroko_model::{NetworkId, ProjectId, SubnetId};
 use iroko_store::authority::Scope;
 use iroko_store::subnet::{self, NewSubnet};
+use iroko_web::problem::{Kind, Problem, Result};
+use iroko_wire::List;
+use iroko_wire::subnet::{CheckedSubnet, Subnet, SubnetCreate};
 
 /// Makes a subnet; the hosts of its network learn of it.
 pub async fn create(app: &App, project: ProjectId, request: SubnetCreate) -> Result<Subnet> {
@@ -25,20 +26,20 @@ pub async fn create(app: &App, project: ProjectId, request: SubnetCreate) -> Res
     })?;
     let row = row.ok_or_else(|| Problem::missing("/network_id", "network"))?;
     app.store.commit(tx).await?;
-    Ok(row.into())
+    Ok(row.show())
 }
 
 /// A page of subnets.
 pub async fn list(app: &App, project: ProjectId, network: Option<NetworkId>, query: ListQuery) -> Result<List<Subnet>> {
     let mut tx = app.store.begin_bound(project).await?;
-    Ok(List::of(subnet::subnet_list(&mut tx, project, network, query.page, &query.filter).await?, Subnet::from))
+    Ok(iroko_web::list(subnet::subnet_list(&mut tx, project, network, query.page, &query.filter).await?, Show::show))
 }
 
 /// One subnet.
 pub async fn get(app: &App, project: ProjectId, id: SubnetId) -> Result<Subnet> {
     let mut tx = app.store.begin_bound(project).await?;
     let row = subnet::subnet_get(&mut tx, project, id).await?;
-    row.map(Subnet::from).ok_or(Problem::new(Kind::NotFound))
+    row.map(Show::show).ok_or(Problem::new(Kind::NotFound))
 }
 
 /// Deletes a subnet without ports; the hosts of its network learn of it.

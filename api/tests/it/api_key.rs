@@ -74,7 +74,7 @@ async fn a_key_is_shown_once_and_stops_at_once(_: PgPoolOptions, connect: PgConn
 #[sqlx::test(migrations = "../store/migrations")]
 async fn a_key_ends_by_time_and_by_its_owner(_: PgPoolOptions, connect: PgConnectOptions) {
     let api = Api::start(&connect).await;
-    let (robot, clock) = (service_account(&api).await, api.app().credentials.clock.clone());
+    let (robot, clock) = (service_account(&api).await, api.app().identity.credentials.clock.clone());
     let in_an_hour = (clock.now() + Duration::hours(1)).format(&time::format_description::well_known::Rfc3339).unwrap();
     let made =
         call(&api, robot, Method::POST, "", Some(json!({"name": "a", "expires_at": in_an_hour}))).await.must(201);

@@ -60,7 +60,7 @@ async fn a_stored_answer_is_for_who_asked_and_still_may(_: PgPoolOptions, connec
 async fn what_a_key_makes_ends_with_it(_: PgPoolOptions, connect: PgConnectOptions) {
     let api = Api::start(&connect).await;
     let (keys, full) = robot(&api).await;
-    let clock = api.app().credentials.clock.clone();
+    let clock = api.app().identity.credentials.clock.clone();
     let at = |hours| (clock.now() + Duration::hours(hours)).format(&Rfc3339).unwrap();
     let make = async |key: &str, name: &str, expires_at: Option<String>| {
         let body = json!({"name": name, "expires_at": expires_at});

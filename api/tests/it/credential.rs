@@ -90,7 +90,7 @@ async fn an_administrator_resets_a_password(_: PgPoolOptions, connect: PgConnect
 #[sqlx::test(migrations = "../store/migrations")]
 async fn failures_cost_time_whoever_is_tried(_: PgPoolOptions, connect: PgConnectOptions) {
     let api = Api::start(&connect).await;
-    let clock = api.app().credentials.clock.clone();
+    let clock = api.app().identity.credentials.clock.clone();
     for username in ["admin", "nobody"] {
         for _ in 0..5 {
             attempt(&api, username, "wrong").await.problem("unauthorized", 401);
@@ -110,7 +110,7 @@ async fn failures_cost_time_whoever_is_tried(_: PgPoolOptions, connect: PgConnec
     // After a day all is forgotten.
     clock.advance(Duration::hours(25));
     attempt(&api, "admin", "wrong").await.problem("unauthorized", 401);
-    iroko_api::service::upkeep::purge(api.app()).await.unwrap();
+    iroko_identity::service::upkeep::purge(&api.app().identity).await.unwrap();
     let left: i64 = sqlx::query_scalar("SELECT count(*) FROM login_attempt").fetch_one(api.store.pool()).await.unwrap();
     assert_eq!(left, 1);
 }

@@ -20,7 +20,7 @@ fn qcow2(change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    iroko_api::agent_link::hex(&Sha256::digest(bytes))
+    iroko_web::hex(&Sha256::digest(bytes))
 }
 
 async fn make(api: &Api, format: &str) -> String {

@@ -269,7 +269,7 @@ async fn what_was_not_begun_here_is_refused(_: PgPoolOptions, connect: PgConnect
     // Too late.
     let (location, cookie) = world.begin().await;
     let body = world.log_in_at(&location).await;
-    world.api.app().credentials.clock.advance(time::Duration::minutes(10));
+    world.api.app().identity.credentials.clock.advance(time::Duration::minutes(10));
     world.post("callback", Some(&cookie), Some(body)).await.problem("unauthorized", 401);
     // A page that the owner has not named.
     let path = format!("/v1/auth/oidc/{}/start?redirect_uri=https://evil.example/", world.id);

@@ -89,7 +89,7 @@ async fn documents_need_nothing_from_elsewhere(_: PgPoolOptions, connect: PgConn
 #[sqlx::test(migrations = "../store/migrations")]
 async fn every_kind_of_problem_is_explained(_: PgPoolOptions, connect: PgConnectOptions) {
     let api = Api::start(&connect).await;
-    for kind in iroko_api::problem::Kind::ALL {
+    for kind in iroko_web::problem::Kind::ALL {
         let (slug, status, english, french) = kind.row();
         let text = open(&api, &format!("/problems/{slug}")).await.must(200);
         assert_eq!((text["status"].as_u64(), text["title"]["en"].as_str()), (Some(status.into()), Some(english)));

@@ -30,7 +30,7 @@ async fn a_refresh_brings_the_next_tokens(_: PgPoolOptions, connect: PgConnectOp
     let api = Api::start(&connect).await;
     let first = log_in(&api).await;
     assert_eq!(first["refresh_expires_in_s"], 7 * 24 * 3600);
-    api.app().credentials.clock.advance(Duration::minutes(16));
+    api.app().identity.credentials.clock.advance(Duration::minutes(16));
     assert_eq!(holds(&api, &first).await, 401, "fifteen minutes are over");
     let second = refresh(&api, text(&first, "refresh_token")).await.must(200);
     assert_eq!(holds(&api, &second).await, 200);
@@ -65,7 +65,7 @@ async fn a_stolen_token_ends_the_session(_: PgPoolOptions, connect: PgConnectOpt
     // Late, though nobody used the successor.
     let late = log_in(&api).await;
     let next = refresh(&api, text(&late, "refresh_token")).await.must(200);
-    api.app().credentials.clock.advance(Duration::seconds(32));
+    api.app().identity.credentials.clock.advance(Duration::seconds(32));
     refresh(&api, text(&late, "refresh_token")).await.problem("unauthorized", 401);
     assert_eq!(holds(&api, &next).await, 401);
     // In time, but the successor was used.
@@ -94,7 +94,7 @@ async fn of_many_at_once_two_get_the_same_answer(_: PgPoolOptions, connect: PgCo
 #[sqlx::test(migrations = "../store/migrations")]
 async fn sessions_end_by_idleness_and_by_age(_: PgPoolOptions, connect: PgConnectOptions) {
     let api = Api::start(&connect).await;
-    let clock = api.app().credentials.clock.clone();
+    let clock = api.app().identity.credentials.clock.clone();
     let idle = log_in(&api).await;
     clock.advance(Duration::days(7) + Duration::seconds(1));
     refresh(&api, text(&idle, "refresh_token")).await.problem("unauthorized", 401);
@@ -114,7 +114,7 @@ async fn sessions_end_by_idleness_and_by_age(_: PgPoolOptions, connect: PgConnec
     clock.advance(Duration::days(6));
     let fresh = refresh(&api, text(&fresh, "refresh_token")).await.must(200);
     clock.advance(Duration::days(2));
-    iroko_api::service::upkeep::purge(api.app()).await.unwrap();
+    iroko_identity::service::upkeep::purge(&api.app().identity).await.unwrap();
     let left: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM session s JOIN account a ON a.id = account_id WHERE username = 'admin'",
     )

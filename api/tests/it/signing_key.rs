@@ -2,7 +2,7 @@
 
 use crate::session::{holds, log_in, text};
 use crate::world::Api;
-use iroko_api::service::signing_key::renew;
+use iroko_identity::service::signing_key::renew;
 use reqwest::Method;
 use serde_json::Value;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -30,7 +30,7 @@ fn signed_with(tokens: &Value) -> String {
 #[sqlx::test(migrations = "../store/migrations")]
 async fn keys_change_by_schedule_and_nobody_is_logged_out(_: PgPoolOptions, connect: PgConnectOptions) {
     let api = Api::start(&connect).await;
-    let clock = api.app().credentials.clock.clone();
+    let clock = api.app().identity.credentials.clock.clone();
     let before = keys(&api).await;
     assert_eq!(states(&before), ["active", "next"]);
     assert_eq!(published(&api).await, [before[0].1.clone(), before[1].1.clone()], "published before it signs");
@@ -39,14 +39,14 @@ async fn keys_change_by_schedule_and_nobody_is_logged_out(_: PgPoolOptions, conn
     let early = log_in(&api).await;
     assert_eq!(signed_with(&early), before[0].1);
     clock.advance(Duration::minutes(6));
-    renew(api.app()).await.unwrap();
+    renew(&api.app().identity).await.unwrap();
     let late = log_in(&api).await;
     assert_eq!(signed_with(&late), before[1].1);
     assert_eq!((holds(&api, &early).await, holds(&api, &late).await), (200, 200));
     assert_eq!(published(&api).await.len(), 3);
     // When the last token of the old key has ended, the key goes.
     clock.advance(Duration::minutes(18));
-    renew(api.app()).await.unwrap();
+    renew(&api.app().identity).await.unwrap();
     assert_eq!(holds(&api, &early).await, 401);
     let after = published(&api).await;
     assert!(after.len() == 2 && after[0] == before[1].1, "{after:?}");
@@ -92,7 +92,7 @@ async fn several_processes_agree(_: PgPoolOptions, connect: PgConnectOptions) {
         first.system(Method::POST, "signing-keys/rotate", None).await.must(200);
         let tokens = log_in(&first).await;
         // It looks for unknown keys at most once a second.
-        second.app().credentials.clock.advance(Duration::seconds(1));
+        second.app().identity.credentials.clock.advance(Duration::seconds(1));
         assert_eq!(holds(&second, &tokens).await, 200);
         assert_eq!(holds(&first, &log_in(&second).await).await, 200);
     }
@@ -106,7 +106,7 @@ async fn several_processes_agree(_: PgPoolOptions, connect: PgConnectOptions) {
 async fn many_that_start_at_once_make_one_pair_of_keys(_: PgPoolOptions, connect: PgConnectOptions) {
     let api = Api::start(&connect).await;
     sqlx::query("DELETE FROM signing_key").execute(api.store.pool()).await.unwrap();
-    let done = futures::future::join_all((0..8).map(|_| renew(api.app()))).await;
+    let done = futures::future::join_all((0..8).map(|_| renew(&api.app().identity))).await;
     assert!(done.iter().all(Result::is_ok), "{done:?}");
     let left: i64 = sqlx::query_scalar("SELECT count(*) FROM signing_key").fetch_one(api.store.pool()).await.unwrap();
     assert_eq!(left, 2);

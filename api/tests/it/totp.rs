@@ -11,7 +11,7 @@ use totp_rs::{Builder, Secret};
 /// The code that an authenticator shows now.
 fn code(api: &Api, secret: &str) -> String {
     let totp = Builder::new().with_secret(Secret::try_from_base32(secret).unwrap()).build_noncompliant();
-    totp.generate(api.app().credentials.clock.now().unix_timestamp().unsigned_abs()).to_string()
+    totp.generate(api.app().identity.credentials.clock.now().unix_timestamp().unsigned_abs()).to_string()
 }
 
 async fn call(api: &Api, tokens: &Value, method: Method, path: &str, body: Option<Value>) -> Answer {
@@ -48,7 +48,7 @@ async fn set_up(api: &Api) -> (Value, String, Vec<String>) {
 #[sqlx::test(migrations = "../store/migrations")]
 async fn a_log_in_takes_two_steps(_: PgPoolOptions, connect: PgConnectOptions) {
     let api = Api::start(&connect).await;
-    let clock = api.app().credentials.clock.clone();
+    let clock = api.app().identity.credentials.clock.clone();
     let (tokens, secret, recovery) = set_up(&api).await;
     assert_eq!(recovery.len(), 10);
     let challenge = challenge(&api).await;
@@ -104,7 +104,7 @@ async fn nothing_is_asked_before_a_first_code_was_right(_: PgPoolOptions, connec
 async fn wrong_codes_count_as_failed_log_ins(_: PgPoolOptions, connect: PgConnectOptions) {
     let api = Api::start(&connect).await;
     let (_, secret, _) = set_up(&api).await;
-    api.app().credentials.clock.advance(Duration::minutes(1));
+    api.app().identity.credentials.clock.advance(Duration::minutes(1));
     let challenge = challenge(&api).await;
     for _ in 0..3 {
         second_step(&api, &challenge, "nonsense").await.problem("unauthorized", 401);
@@ -117,7 +117,7 @@ async fn wrong_codes_count_as_failed_log_ins(_: PgPoolOptions, connect: PgConnec
     let right = code(&api, &secret);
     second_step(&api, &challenge, &right).await.problem("too-many-requests", 429);
     first_step(&api).await.problem("too-many-requests", 429);
-    api.app().credentials.clock.advance(Duration::seconds(1));
+    api.app().identity.credentials.clock.advance(Duration::seconds(1));
     second_step(&api, &challenge, &right).await.must(200);
     first_step(&api).await.problem("second-factor-required", 401);
 }
@@ -126,7 +126,7 @@ async fn wrong_codes_count_as_failed_log_ins(_: PgPoolOptions, connect: PgConnec
 async fn one_code_at_many_places_is_accepted_once(_: PgPoolOptions, connect: PgConnectOptions) {
     let api = Api::start(&connect).await;
     let (_, secret, _) = set_up(&api).await;
-    api.app().credentials.clock.advance(Duration::minutes(1));
+    api.app().identity.credentials.clock.advance(Duration::minutes(1));
     let code = code(&api, &secret);
     let challenges = futures::future::join_all((0..4).map(|_| challenge(&api))).await;
     let answers =
@@ -184,7 +184,7 @@ async fn wrong_codes_are_forgiven_by_a_right_one_only(_: PgPoolOptions, connect:
         .await
         .problem("too-many-requests", 429);
     // A right code forgives all.
-    api.app().credentials.clock.advance(Duration::minutes(2));
+    api.app().identity.credentials.clock.advance(Duration::minutes(2));
     let body = json!({"code": code(&api, &secret)});
     call(&api, &tokens, Method::POST, "totp/recovery-codes", Some(body)).await.must(200);
     let left: i64 = sqlx::query_scalar("SELECT count(*) FROM login_attempt").fetch_one(api.store.pool()).await.unwrap();

@@ -1,18 +1,17 @@
 //! What the tests stand on: an API that listens, people who have logged in, and short words for calls.
 
-use iroko_api::auth::config::AuthConfig;
-use iroko_api::auth::token::{Claims, ISSUER};
-use iroko_api::config::{
-    AgentLinkConfig, BootstrapConfig, Config, ConnectionConfig, EventConfig, HostCeiling, ImageConfig, NetworkConfig,
-};
-use iroko_api::layers::rate::RateConfig;
+use iroko_api::config::{AgentLinkConfig, Config, EventConfig, HostCeiling, ImageConfig, NetworkConfig};
 use iroko_api::server::{Listening, serve};
+use iroko_identity::auth::config::{AuthConfig, BootstrapConfig};
+use iroko_identity::auth::token::{Claims, ISSUER};
+use iroko_identity::layers::rate::RateConfig;
 use iroko_model::{InstanceId, Labels, Name, OrganizationId, ProjectId, Role, Username};
 use iroko_store::account::{self, Account};
 use iroko_store::authority::{Scope, Subject};
 use iroko_store::role_binding::{Holder, RoleRef, role_binding_insert};
 use iroko_store::session::{NewSession, session_begin};
 use iroko_store::{Filter, PageQuery, Store, Tx, organization, project, user};
+use iroko_web::connection::ConnectionConfig;
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -91,7 +90,7 @@ impl Answer {
         let body = self.json();
         let faults = body["errors"].as_array().into_iter().flatten();
         for english in faults.map(|fault| &fault["detail"]).chain([&body["detail"]]).filter_map(Value::as_str) {
-            assert!(iroko_api::locale::french(english).is_some(), "api/src/locale/fr.po has no French for: {english}");
+            assert!(iroko_web::locale::french(english).is_some(), "web/src/locale/fr.po has no French for: {english}");
         }
     }
 
@@ -430,7 +429,7 @@ pub async fn person(tx: &mut Tx, username: &str, organization_id: OrganizationId
 
 /// An access token of a new session, without the time that a password takes, as of `ago`.
 pub async fn issue(app: &iroko_api::App, tx: &mut Tx, account: &Account, ago: Duration) -> String {
-    let now = app.credentials.clock.now();
+    let now = app.identity.credentials.clock.now();
     let session = NewSession {
         account_id: account.id,
         method: "password",
@@ -444,7 +443,7 @@ pub async fn issue(app: &iroko_api::App, tx: &mut Tx, account: &Account, ago: Du
     let iat = (now - ago).unix_timestamp();
     let (iss, username) = (ISSUER.to_owned(), account.username.clone());
     let claims = Claims { iss, sub: account.id, sid, username, org: account.organization_id, iat, exp: iat + 900 };
-    app.credentials.ring().issue(&claims).unwrap()
+    app.identity.credentials.ring().issue(&claims).unwrap()
 }
 
 /// Gives somebody a role.

@@ -12,6 +12,7 @@ mod migration;
 mod outbox;
 mod placement;
 mod qos_policy;
+mod registration;
 mod report;
 mod security_group;
 mod statistics;

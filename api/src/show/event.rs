@@ -1,0 +1,19 @@
+//! Events as they are shown.
+
+use iroko_store::event::Event as Row;
+use iroko_wire::event::*;
+
+/// Which host a machine is on is the operator's business.
+const HIDDEN: [&str; 1] = ["host_id"];
+
+/// `None` where nothing that a tenant sees has changed.
+pub fn of(row: Row) -> Option<Event> {
+    let changed = row.verb == "changed";
+    let keys = row.after.as_ref().filter(|_| changed).and_then(|after| after.as_object());
+    let fields: Vec<String> =
+        keys.into_iter().flatten().map(|(key, _)| key.clone()).filter(|key| !HIDDEN.contains(&key.as_str())).collect();
+    if changed && fields.is_empty() {
+        return None;
+    }
+    Some(Event { noun: row.noun, object_id: row.object_id, verb: row.verb, fields, created_at: row.created_at })
+}

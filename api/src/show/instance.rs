@@ -1,0 +1,38 @@
+//! Instances.
+
+use crate::show::Show;
+use iroko_store::instance::{Instance as Row, Interface as InterfaceRow};
+use iroko_wire::instance::*;
+use iroko_wire::label_map;
+
+impl Show<Interface> for InterfaceRow {
+    fn show(self) -> Interface {
+        let row = self;
+        let ip_addresses = row.addresses.into_iter().map(|a| a.address.to_string()).collect();
+        Interface { port_id: row.port_id, network_id: row.network_id, mac_address: row.mac, ip_addresses }
+    }
+}
+
+/// Shows a row; the host only to an operator.
+pub fn of(row: Row, to_operator: bool) -> Instance {
+    Instance {
+        status: row.status().as_str().to_owned(),
+        status_reason: row.status_reason(),
+        labels: label_map(&row.labels),
+        host_id: row.host_id.filter(|_| to_operator),
+        id: row.id,
+        name: row.name,
+        hostname: row.hostname,
+        flavor_id: row.flavor_id,
+        vcpus: row.vcpus,
+        memory_mib: row.memory_mib,
+        disk_gib: row.disk_gib,
+        network_limits: row.limits.0.into(),
+        image_id: row.image_id,
+        interfaces: row.interfaces.0.into_iter().map(Show::show).collect(),
+        on_guest_shutdown: row.on_guest_shutdown,
+        guest_shutdown_at: row.guest_shutdown_at,
+        generation: row.generation,
+        created_at: row.created_at,
+    }
+}

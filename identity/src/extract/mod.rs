@@ -1,0 +1,12 @@
+//! Taking requests apart: the actor and the guards; the rest is [`iroko_web::extract`].
+
+mod actor;
+mod guard;
+
+pub use actor::{Actor, Admission};
+pub use guard::{
+    AboveOrganization, AboveProject, Asks, Caller, Guard, Guarded, InOrganization, InProject, OnSystem, System, Tenant,
+    Within, gate, guard_of, guarded_by,
+};
+pub use iroko_web::extract::*;
+pub use iroko_wire::page::ListParams;

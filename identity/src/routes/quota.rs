@@ -1,0 +1,70 @@
+//! Quotas of organizations and projects.
+
+use crate::Identity;
+use crate::extract::{AboveOrganization, AboveProject, ApiJson, Tenant, Within};
+use crate::guarded;
+use crate::service::quota as service;
+use axum::Json;
+use axum::extract::State;
+use iroko_model::permission::perm;
+use iroko_store::authority::Scope;
+use iroko_web::problem::Result;
+use iroko_wire::quota::{Quotas, QuotasUpdate};
+use utoipa_axum::router::OpenApiRouter;
+
+/// The routes.
+pub fn router() -> OpenApiRouter<Identity> {
+    OpenApiRouter::new().merge(guarded!(organization_get, organization_set)).merge(guarded!(project_get, project_set))
+}
+
+/// Show the quotas of an organization
+///
+/// Limits, and what it and everything below it use, counted now.
+#[utoipa::path(get, path = "/v1/organizations/{organization_id}/quotas", operation_id = "organization_quota_get", tag = "Quotas",
+    params(("organization_id" = uuid::Uuid, Path, description = "The organization")),
+    responses((status = 200, description = "The quotas", body = Quotas)))]
+async fn organization_get(State(app): State<Identity>, within: Within<perm::QuotaRead>) -> Result<Json<Quotas>> {
+    Ok(Json(service::get(&app, Scope::Organization(within.organization)).await?))
+}
+
+/// Set the quotas of an organization
+///
+/// All at once: what is absent is unlimited, but by what is above. Nobody gets more than what they are part of. A limit below
+/// what is used takes nothing away. Asks for the permission above it.
+#[utoipa::path(put, path = "/v1/organizations/{organization_id}/quotas", operation_id = "organization_quota_set", tag = "Quotas",
+    params(("organization_id" = uuid::Uuid, Path, description = "The organization")),
+    request_body = QuotasUpdate,
+    responses((status = 200, description = "The quotas", body = Quotas)))]
+async fn organization_set(
+    State(app): State<Identity>,
+    above: AboveOrganization<perm::QuotaUpdate>,
+    ApiJson(body): ApiJson<QuotasUpdate>,
+) -> Result<Json<Quotas>> {
+    Ok(Json(service::set(&app, Scope::Organization(above.organization), body).await?))
+}
+
+/// Show the quotas of a project
+///
+/// Limits, and what it uses, counted now.
+#[utoipa::path(get, path = "/v1/projects/{project_id}/quotas", operation_id = "project_quota_get", tag = "Quotas",
+    params(("project_id" = uuid::Uuid, Path, description = "The project")),
+    responses((status = 200, description = "The quotas", body = Quotas)))]
+async fn project_get(State(app): State<Identity>, tenant: Tenant<perm::QuotaRead>) -> Result<Json<Quotas>> {
+    Ok(Json(service::get(&app, Scope::Project(tenant.project)).await?))
+}
+
+/// Set the quotas of a project
+///
+/// All at once: what is absent is unlimited, but by what is above. Nobody gets more than what they are part of. A limit below
+/// what is used takes nothing away. Asks for the permission above it.
+#[utoipa::path(put, path = "/v1/projects/{project_id}/quotas", operation_id = "project_quota_set", tag = "Quotas",
+    params(("project_id" = uuid::Uuid, Path, description = "The project")),
+    request_body = QuotasUpdate,
+    responses((status = 200, description = "The quotas", body = Quotas)))]
+async fn project_set(
+    State(app): State<Identity>,
+    above: AboveProject<perm::QuotaUpdate>,
+    ApiJson(body): ApiJson<QuotasUpdate>,
+) -> Result<Json<Quotas>> {
+    Ok(Json(service::set(&app, Scope::Project(above.project), body).await?))
+}

@@ -1,0 +1,80 @@
+//! Sessions: refresh, log-out, and the list of one's own.
+
+use crate::Identity;
+use crate::extract::{Actor, ApiJson, ApiPath, ApiQuery, ListParams, ListQuery, Source};
+use crate::service::session as service;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use iroko_model::SessionId;
+use iroko_web::problem::Result;
+use iroko_wire::List;
+use iroko_wire::auth::TokenResponse;
+use iroko_wire::session::{RefreshRequest, Session, SessionsEnd};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The routes.
+pub fn router() -> OpenApiRouter<Identity> {
+    let router = OpenApiRouter::new().routes(routes!(refresh)).routes(routes!(log_out));
+    router.routes(routes!(list, delete_all)).routes(routes!(delete))
+}
+
+/// Get the next access token
+///
+/// A refresh token is good for one exchange; keep the one in the answer. If an answer is lost, the same request
+/// gives it again once, within 30 seconds. A token that was used before ends the session.
+#[utoipa::path(post, path = "/v1/auth/refresh", operation_id = "token_refresh", tag = "Log-in",
+    request_body = RefreshRequest, security(()), responses((status = 200, description = "Tokens", body = TokenResponse)))]
+async fn refresh(
+    State(app): State<Identity>,
+    source: Source,
+    ApiJson(body): ApiJson<RefreshRequest>,
+) -> Result<Json<TokenResponse>> {
+    Ok(Json(service::refresh(&app, &source, body).await?))
+}
+
+/// Log out
+///
+/// Ends the session of this request: its access tokens and its refresh token stop at once.
+#[utoipa::path(post, path = "/v1/auth/logout", operation_id = "session_log_out", tag = "Log-in",
+    responses((status = 204, description = "Logged out")))]
+async fn log_out(State(app): State<Identity>, actor: Actor) -> Result<StatusCode> {
+    service::revoke(&app, actor.user()?, actor.session()?, "log_out").await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// List my sessions
+///
+/// Those that have not ended, oldest first, in pages.
+#[utoipa::path(get, path = "/v1/auth/sessions", operation_id = "session_list", tag = "Log-in",
+    params(ListParams), responses((status = 200, description = "A page", body = List<Session>)))]
+async fn list(State(app): State<Identity>, actor: Actor, query: ListQuery) -> Result<Json<List<Session>>> {
+    Ok(Json(service::list(&app, actor.user()?, actor.session().ok(), query).await?))
+}
+
+/// End one of my sessions
+///
+/// Its access tokens and its refresh token stop at once.
+#[utoipa::path(delete, path = "/v1/auth/sessions/{session_id}", operation_id = "session_delete", tag = "Log-in",
+    params(("session_id" = uuid::Uuid, Path, description = "The session")),
+    responses((status = 204, description = "Ended")))]
+async fn delete(State(app): State<Identity>, actor: Actor, ApiPath(id): ApiPath<SessionId>) -> Result<StatusCode> {
+    service::revoke(&app, actor.user()?, id, "revoked").await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// End all my sessions
+///
+/// Also the one of this request, unless `keep_current` is set.
+#[utoipa::path(delete, path = "/v1/auth/sessions", operation_id = "session_delete_all", tag = "Log-in",
+    params(SessionsEnd), responses((status = 204, description = "Ended")))]
+async fn delete_all(
+    State(app): State<Identity>,
+    actor: Actor,
+    ApiQuery(query): ApiQuery<SessionsEnd>,
+) -> Result<StatusCode> {
+    let except = if query.keep_current { Some(actor.session()?) } else { None };
+    service::revoke_all(&app, actor.user()?, except).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

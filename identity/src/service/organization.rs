@@ -1,0 +1,113 @@
+//! Organizations.
+
+use crate::Identity;
+use crate::extract::{Actor, ListQuery};
+use crate::service::suspension;
+use crate::service::user;
+use crate::show::Show;
+use axum::http::StatusCode;
+use iroko_model::{Labels, Name, OrganizationId, Role};
+use iroko_store::authority::Scope;
+use iroko_store::request::{Noun, check_generation};
+use iroko_store::role_binding::{Holder, RoleRef, role_binding_insert};
+use iroko_store::{bind_below, organization};
+use iroko_web::problem::{Kind, Problem, Result};
+use iroko_wire::List;
+use iroko_wire::organization::{CheckedOrganization, Organization, OrganizationCreate, OrganizationUpdate};
+
+/// Makes an organization, with its first user where one is asked for.
+pub async fn create(
+    app: &Identity,
+    parent: Option<OrganizationId>,
+    request: OrganizationCreate,
+) -> Result<Organization> {
+    let CheckedOrganization { name, owner, labels } = request.try_into()?;
+    let hash = match &owner {
+        Some(owner) => Some(user::hash(app, owner, name.as_str().to_owned(), "/owner").await?),
+        None => None,
+    };
+    let mut tx = match parent {
+        Some(parent) => app.store.begin_bound(parent).await?,
+        // At the top, by an operator.
+        None => app.store.begin().await?,
+    };
+    if let Some(parent) = parent {
+        let depth = organization::organization_depth(&mut tx, parent).await?.ok_or(Problem::new(Kind::NotFound))?;
+        if depth >= organization::DEPTH_MAX {
+            let text = format!("at most {} organizations stand above each other", organization::DEPTH_MAX);
+            return Err(Problem::with(Kind::Conflict, text));
+        }
+    }
+    let row = organization::organization_insert(&mut tx, parent, &name, &labels).await.map_err(taken)?;
+    if let (Some(owner), Some(hash)) = (owner, hash) {
+        bind_below(&mut tx, row.id.into()).await?;
+        let owner = user::insert(&mut tx, row.id.into(), &owner, &hash, "/owner").await?;
+        let scope = Scope::Organization(row.id.into());
+        role_binding_insert(&mut tx, Holder::User(owner.id), RoleRef::BuiltIn(Role::Owner), scope).await?;
+    }
+    app.store.commit(tx).await?;
+    Ok(row.show())
+}
+
+fn taken(error: iroko_store::Error) -> Problem {
+    match error {
+        iroko_store::Error::Taken(_) => {
+            Problem::with(Kind::Conflict, "another organization right below the same one has this name; choose another")
+        }
+        error => error.into(),
+    }
+}
+
+/// A page of the organizations that the caller may see.
+pub async fn list(app: &Identity, actor: &Actor, query: ListQuery) -> Result<List<Organization>> {
+    let mut conn = app.store.connection().await?;
+    let page = organization::organization_list(&mut conn, actor.subject, query.page, &query.filter).await?;
+    Ok(iroko_web::list(page, Show::show))
+}
+
+/// A page of the organizations right below one.
+pub async fn children(app: &Identity, parent: OrganizationId, query: ListQuery) -> Result<List<Organization>> {
+    let mut tx = app.store.begin_bound(parent).await?;
+    let page = organization::organization_children(&mut tx, parent, query.page, &query.filter).await?;
+    Ok(iroko_web::list(page, Show::show))
+}
+
+/// One organization.
+pub async fn get(app: &Identity, id: OrganizationId) -> Result<Organization> {
+    let mut tx = app.store.begin_bound(id).await?;
+    let row = organization::organization_get(&mut tx, id).await?;
+    row.map(Show::show).ok_or(Problem::new(Kind::NotFound))
+}
+
+/// Renames or labels an organization.
+pub async fn update(app: &Identity, id: OrganizationId, request: OrganizationUpdate) -> Result<Organization> {
+    let (name, labels): (Option<Name>, Option<Labels>) = request.try_into()?;
+    let mut tx = app.store.begin_bound(id).await?;
+    check_generation(&mut tx, Noun::Organization, id.as_uuid()).await?;
+    let row = organization::organization_update(&mut tx, id, name.as_ref(), labels.as_ref()).await.map_err(taken)?;
+    let row = row.ok_or(Problem::new(Kind::NotFound))?;
+    app.store.commit(tx).await?;
+    Ok(row.show())
+}
+
+/// Deletes an organization in which nothing is left, or begins to purge it.
+pub async fn delete(app: &Identity, actor: &Actor, id: OrganizationId, purge: bool) -> Result<StatusCode> {
+    let scope = Scope::Organization(id);
+    if purge {
+        suspension::purge(app, actor, scope).await?;
+        return Ok(StatusCode::ACCEPTED);
+    }
+    suspension::not_empty(app, scope).await?;
+    let mut tx = app.store.begin_bound(id).await?;
+    check_generation(&mut tx, Noun::Organization, id.as_uuid()).await?;
+    match organization::organization_delete(&mut tx, id).await {
+        Ok(true) => app.store.commit(tx).await?,
+        Ok(false) => return Err(Problem::new(Kind::NotFound)),
+        // Made since it was looked at.
+        Err(iroko_store::Error::InUse(_)) => {
+            return Err(Problem::with(Kind::Conflict, "something was made in it meanwhile; look again"));
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,86 @@
+//! Projects.
+
+use crate::Identity;
+use crate::extract::{Actor, ListQuery};
+use crate::service::{quota, suspension};
+use crate::show::Show;
+use axum::http::StatusCode;
+use iroko_model::{Labels, Name, OrganizationId, ProjectId};
+use iroko_store::authority::Scope;
+use iroko_store::project;
+use iroko_store::request::{Noun, check_generation};
+use iroko_web::problem::{Kind, Problem, Result};
+use iroko_wire::List;
+use iroko_wire::project::{Project, ProjectCreate, ProjectUpdate};
+
+/// Makes a project.
+pub async fn create(app: &Identity, organization: OrganizationId, request: ProjectCreate) -> Result<Project> {
+    let (name, labels): (Name, Labels) = request.try_into()?;
+    let mut tx = app.store.begin_bound(organization).await?;
+    quota::take(&mut tx, Scope::Organization(organization), &[("projects", 1)]).await?;
+    let row = project::project_insert(&mut tx, organization, &name, &labels).await.map_err(taken)?;
+    app.store.commit(tx).await?;
+    Ok(row.show())
+}
+
+fn taken(error: iroko_store::Error) -> Problem {
+    match error {
+        iroko_store::Error::Taken(_) => {
+            Problem::with(Kind::Conflict, "another project of the organization has this name; choose another")
+        }
+        error => error.into(),
+    }
+}
+
+/// A page of the caller's projects.
+pub async fn list_of(app: &Identity, actor: &Actor, query: ListQuery) -> Result<List<Project>> {
+    let mut conn = app.store.connection().await?;
+    let page = project::project_list_of(&mut conn, actor.subject, query.page, &query.filter).await?;
+    Ok(iroko_web::list(page, Show::show))
+}
+
+/// A page of an organization's projects.
+pub async fn list(app: &Identity, organization: OrganizationId, query: ListQuery) -> Result<List<Project>> {
+    let mut tx = app.store.begin_bound(organization).await?;
+    let page = project::project_list(&mut tx, organization, query.page, &query.filter).await?;
+    Ok(iroko_web::list(page, Show::show))
+}
+
+/// One project.
+pub async fn get(app: &Identity, id: ProjectId) -> Result<Project> {
+    let mut tx = app.store.begin_bound(id).await?;
+    project::project_get(&mut tx, id).await?.map(Show::show).ok_or(Problem::new(Kind::NotFound))
+}
+
+/// Renames or labels a project.
+pub async fn update(app: &Identity, id: ProjectId, request: ProjectUpdate) -> Result<Project> {
+    let (name, labels): (Option<Name>, Option<Labels>) = request.try_into()?;
+    let mut tx = app.store.begin_bound(id).await?;
+    check_generation(&mut tx, Noun::Project, id.as_uuid()).await?;
+    let row = project::project_update(&mut tx, id, name.as_ref(), labels.as_ref()).await.map_err(taken)?;
+    let row = row.ok_or(Problem::new(Kind::NotFound))?;
+    app.store.commit(tx).await?;
+    Ok(row.show())
+}
+
+/// Deletes a project in which nothing is left, or begins to purge it.
+pub async fn delete(app: &Identity, actor: &Actor, id: ProjectId, purge: bool) -> Result<StatusCode> {
+    let scope = Scope::Project(id);
+    if purge {
+        suspension::purge(app, actor, scope).await?;
+        return Ok(StatusCode::ACCEPTED);
+    }
+    suspension::not_empty(app, scope).await?;
+    let mut tx = app.store.begin_bound(id).await?;
+    check_generation(&mut tx, Noun::Project, id.as_uuid()).await?;
+    match project::project_delete(&mut tx, id).await {
+        Ok(true) => app.store.commit(tx).await?,
+        Ok(false) => return Err(Problem::new(Kind::NotFound)),
+        // Made since it was looked at.
+        Err(iroko_store::Error::InUse(_)) => {
+            return Err(Problem::with(Kind::Conflict, "something was made in it meanwhile; look again"));
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,21 @@
+//! Rows of the store as the API shows them.
+
+pub mod api_key;
+pub mod group;
+pub mod identity_provider;
+pub mod me;
+pub mod organization;
+pub mod project;
+pub mod quota;
+pub mod role;
+pub mod role_binding;
+pub mod service_account;
+pub mod session;
+pub mod signing_key;
+pub mod user;
+
+/// A row that can be shown.
+pub trait Show<T> {
+    /// As the API shows it.
+    fn show(self) -> T;
+}

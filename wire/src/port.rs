@@ -1,0 +1,212 @@
+//! Ports.
+
+use crate::fault::Faults;
+use crate::flavor::NetworkLimits;
+use crate::security_group::group_ids;
+use crate::{LabelMap, labels, nullable, range};
+use iroko_model::port::AddressPair;
+use iroko_model::{Invalid, Labels, Name, NetworkId, QosPolicyId};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// Asks for a port that stands alone: its addresses are kept until it is deleted, and an instance
+/// can be made with it.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"network_id": "0198c0de-0000-7000-8000-000000000005", "name": "database"}))]
+pub struct PortCreate {
+    /// Its network.
+    pub network_id: Uuid,
+    /// Name; need not be unique.
+    #[schema(min_length = 1, max_length = 128)]
+    pub name: String,
+    /// The security groups it is in, at most 16; the project's default group unless given.
+    #[serde(default)]
+    #[schema(max_items = 16)]
+    pub security_group_ids: Option<Vec<Uuid>>,
+    /// Further addresses its machine may use, at most 16.
+    #[serde(default)]
+    #[schema(max_items = 16)]
+    pub allowed_address_pairs: Option<Vec<AllowedAddressPair>>,
+    /// The QoS policy that says how much it may carry; none unless given.
+    #[serde(default)]
+    pub qos_policy_id: Option<Uuid>,
+    /// Labels.
+    #[serde(default)]
+    pub labels: Option<LabelMap>,
+}
+
+/// A checked request.
+#[derive(Debug)]
+pub struct CheckedPort {
+    /// Its network.
+    pub network_id: NetworkId,
+    /// Name.
+    pub name: Name,
+    /// The groups asked for.
+    pub security_group_ids: Option<Vec<Uuid>>,
+    /// Further addresses.
+    pub allowed_address_pairs: Vec<AddressPair>,
+    /// Its QoS policy.
+    pub qos_policy_id: Option<QosPolicyId>,
+    /// Labels.
+    pub labels: Labels,
+}
+
+impl TryFrom<PortCreate> for CheckedPort {
+    type Error = Faults;
+
+    fn try_from(wire: PortCreate) -> Result<Self, Faults> {
+        let mut faults = Faults::default();
+        let name = faults.take("/name", Name::try_from(wire.name));
+        let groups = faults.take("/security_group_ids", wire.security_group_ids.map(group_ids).transpose());
+        let pairs = address_pairs(wire.allowed_address_pairs.unwrap_or_default(), &mut faults);
+        let labels = faults.take("/labels", labels(wire.labels));
+        let checked = name.zip(groups).zip(pairs).zip(labels);
+        let (network_id, qos_policy_id) = (wire.network_id.into(), wire.qos_policy_id.map(QosPolicyId::from));
+        faults.finish_with(checked.map(|(((name, security_group_ids), allowed_address_pairs), labels)| Self {
+            network_id,
+            name,
+            security_group_ids,
+            allowed_address_pairs,
+            qos_policy_id,
+            labels,
+        }))
+    }
+}
+
+/// Most allowed address pairs of a port.
+pub const ADDRESS_PAIRS_MAX: usize = 16;
+
+/// Further addresses that a port's machine may send from and is sent to, for machines that share one.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"cidr": "10.20.0.100/32"}))]
+pub struct AllowedAddressPair {
+    /// The Ethernet address that goes with them; the port's own unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac_address: Option<String>,
+    /// The addresses; the widest are /16 and, of IPv6, /48.
+    pub cidr: String,
+}
+
+impl TryFrom<AllowedAddressPair> for AddressPair {
+    type Error = Invalid;
+
+    fn try_from(wire: AllowedAddressPair) -> Result<Self, Invalid> {
+        let mac = wire.mac_address.map(|text| text.parse()).transpose()?;
+        Self::new(mac, range(&wire.cidr)?)
+    }
+}
+
+impl From<AddressPair> for AllowedAddressPair {
+    fn from(pair: AddressPair) -> Self {
+        Self { mac_address: pair.mac.map(|mac| mac.to_string()), cidr: pair.cidr.to_string() }
+    }
+}
+
+/// `None` where one is at fault.
+fn address_pairs(asked: Vec<AllowedAddressPair>, faults: &mut Faults) -> Option<Vec<AddressPair>> {
+    if asked.len() > ADDRESS_PAIRS_MAX {
+        let text = format!("a port has at most {ADDRESS_PAIRS_MAX} allowed address pairs; put ranges together");
+        faults.note("/allowed_address_pairs", Invalid::new("address_pairs_too_many", text));
+        return None;
+    }
+    let pairs = asked.into_iter().enumerate();
+    pairs.map(|(index, pair)| faults.take(&format!("/allowed_address_pairs/{index}"), pair.try_into())).collect()
+}
+
+/// Changes what a port may send and get; what is absent stays.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"security_group_ids": ["0198c0de-0000-7000-8000-000000000020"]}))]
+pub struct PortUpdate {
+    /// The security groups it is in, at most 16; they take the place of all it was in. With none it sends and gets nothing.
+    #[serde(default)]
+    #[schema(max_items = 16)]
+    pub security_group_ids: Option<Vec<Uuid>>,
+    /// Further addresses its machine may use, at most 16; they take the place of all there were.
+    #[serde(default)]
+    #[schema(max_items = 16)]
+    pub allowed_address_pairs: Option<Vec<AllowedAddressPair>>,
+    /// False: neither its addresses nor its groups are enforced. To switch it off needs `port.disable_security`.
+    #[serde(default)]
+    pub port_security_enabled: Option<bool>,
+    /// The QoS policy that says how much it may carry; null takes it off.
+    #[serde(default, deserialize_with = "nullable")]
+    #[schema(value_type = Option<Uuid>)]
+    pub qos_policy_id: Option<Option<Uuid>>,
+}
+
+/// A checked change.
+#[derive(Debug)]
+pub struct CheckedPortUpdate {
+    /// The groups asked for.
+    pub security_group_ids: Option<Vec<Uuid>>,
+    /// Further addresses.
+    pub allowed_address_pairs: Option<Vec<AddressPair>>,
+    /// Its addresses and its groups are enforced.
+    pub port_security_enabled: Option<bool>,
+    /// Its QoS policy; `Some(None)`: none any more.
+    pub qos_policy_id: Option<Option<QosPolicyId>>,
+}
+
+impl TryFrom<PortUpdate> for CheckedPortUpdate {
+    type Error = Faults;
+
+    fn try_from(wire: PortUpdate) -> Result<Self, Faults> {
+        let mut faults = Faults::default();
+        let groups = faults.take("/security_group_ids", wire.security_group_ids.map(group_ids).transpose());
+        let allowed_address_pairs = wire.allowed_address_pairs.and_then(|pairs| address_pairs(pairs, &mut faults));
+        faults.finish()?;
+        let port_security_enabled = wire.port_security_enabled;
+        let qos_policy_id = wire.qos_policy_id.map(|asked| asked.map(QosPolicyId::from));
+        Ok(Self { security_group_ids: groups.flatten(), allowed_address_pairs, port_security_enabled, qos_policy_id })
+    }
+}
+
+/// A place on a network.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({"id": "0198c0de-0000-7000-8000-000000000007", "network_id": "0198c0de-0000-7000-8000-000000000005",
+    "name": "database", "instance_id": null, "mac_address": "02:7c:11:22:33:44", "ip_addresses": ["10.20.0.17"],
+    "status": "pending", "security_group_ids": ["0198c0de-0000-7000-8000-000000000020"], "port_security_enabled": true,
+    "allowed_address_pairs": [], "qos_policy_id": "0198c0de-0000-7000-8000-000000000023", "network_limits": {"egress_kbit_s": 20000}, "labels": {}, "generation": 1, "created_at": "2026-11-23T08:00:00Z"}))]
+pub struct Port {
+    /// Its id.
+    pub id: Uuid,
+    /// Its network.
+    pub network_id: Uuid,
+    /// Its name; empty for ports made with an instance.
+    pub name: String,
+    /// The instance it is plugged into.
+    pub instance_id: Option<Uuid>,
+    /// Ethernet address.
+    pub mac_address: String,
+    /// IP addresses, IPv4 first.
+    pub ip_addresses: Vec<String>,
+    /// `pending` (no host yet), `building`, `active` or `error`.
+    pub status: String,
+    /// Why, where there is something to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_reason: Option<String>,
+    /// The security groups it is in.
+    pub security_group_ids: Vec<Uuid>,
+    /// Its addresses and its groups are enforced.
+    pub port_security_enabled: bool,
+    /// Further addresses its machine may use.
+    pub allowed_address_pairs: Vec<AllowedAddressPair>,
+    /// Its QoS policy.
+    pub qos_policy_id: Option<Uuid>,
+    /// How much it may carry: value by value the smaller of its policy's and its instance's limit.
+    pub network_limits: NetworkLimits,
+    /// Labels.
+    pub labels: LabelMap,
+    /// Grows with each change.
+    pub generation: i64,
+    /// When it was made.
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: OffsetDateTime,
+}
