@@ -1,8 +1,10 @@
 //! What is desired, in the agents' own types: of changed objects, and of a whole host.
 
-mod security;
+mod network;
+mod security_group;
 
-pub use security::{HostNeed, Need, address_set_specs, hosts_with_ports, member_specs, needs, security_group_specs};
+pub use network::{hosts_with_ports, network_needs, ports_of_host};
+pub use security_group::{HostNeed, address_set_specs, member_specs, needs, security_group_specs};
 
 use crate::connection_log;
 use crate::error::{Error, Result};
@@ -11,7 +13,7 @@ use crate::tx::Conn;
 use ipnetwork::IpNetwork;
 use iroko_agent_wire::{ImageSpec, InstanceSpec, NetworkSpec, NicAddress, NicSpec, PeerSpec, PortSpec, SubnetSpec};
 use iroko_model::port::{AddressPair, PortLimits};
-use iroko_model::{HostId, Hostname, MacAddress, NetworkId, Resources, Vni};
+use iroko_model::{HostId, Hostname, MacAddress, Resources, Vni};
 use mac_address::MacAddress as SqlMac;
 use serde::Deserialize;
 use serde_json::Value;
@@ -20,7 +22,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// Which machines to read.
+/// Which instances to read.
 #[derive(Debug, Clone, Copy)]
 pub enum Instances<'a> {
     /// These.
@@ -55,7 +57,7 @@ struct NicAddressRow {
     service: IpAddr,
 }
 
-/// Machines that have a host, each with that host.
+/// Instances that have a host, each with that host.
 pub async fn instance_specs(conn: &mut Conn, which: Instances<'_>) -> Result<Vec<(HostId, Arc<InstanceSpec>)>> {
     let (ids, host) = match which {
         Instances::Ids(ids) => (Some(ids), None),
@@ -248,40 +250,4 @@ const DOMAIN: &str = "internal";
 fn subnet(row: SubnetRow) -> SubnetSpec {
     // As for interfaces: the gateway is told to guests once routers exist.
     SubnetSpec { id: row.id.into(), cidr: row.cidr, gateway: None, service: row.service, dns_servers: row.dns_servers }
-}
-
-/// Networks that have a port on a host.
-pub async fn networks_of_host(conn: &mut Conn, host_id: HostId) -> Result<Vec<Uuid>> {
-    Ok(sqlx::query_scalar!("SELECT DISTINCT network_id FROM port_host WHERE host_id = $1", host_id.as_uuid())
-        .fetch_all(conn)
-        .await?)
-}
-
-/// All pairs of host and network that a port joins.
-pub async fn memberships(conn: &mut Conn) -> Result<Vec<(HostId, NetworkId)>> {
-    let rows = sqlx::query!("SELECT DISTINCT host_id, network_id FROM port_host").fetch_all(conn).await?;
-    Ok(rows.into_iter().map(|row| (row.host_id.into(), row.network_id.into())).collect())
-}
-
-/// Of these pairs of host and network, those that a port joins; and whether one does of which the outbox
-/// holds no change from revision `from` on, not even one too new for the reader.
-pub async fn memberships_among(
-    conn: &mut Conn,
-    pairs: &[(HostId, NetworkId)],
-    from: i64,
-) -> Result<Vec<(HostId, NetworkId, bool)>> {
-    let (hosts, networks): (Vec<Uuid>, Vec<Uuid>) = pairs.iter().map(|(h, n)| (h.as_uuid(), n.as_uuid())).unzip();
-    let rows = sqlx::query!(
-        r#"SELECT w.host AS "host!", w.network AS "network!", bool_or(b.port_id NOT IN (
-                      SELECT c.object_id FROM change c WHERE c.kind = 'port' AND c.revision >= $3)) AS "steady!"
-           FROM unnest($1::uuid[], $2::uuid[]) AS w (host, network)
-           JOIN port_host b ON b.host_id = w.host AND b.network_id = w.network
-           GROUP BY w.host, w.network"#,
-        &hosts,
-        &networks,
-        from
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.host.into(), row.network.into(), row.steady)).collect())
 }

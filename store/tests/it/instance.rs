@@ -52,7 +52,7 @@ async fn deletion_frees_its_own_ports_and_keeps_standalone_ones() {
     assert_eq!(world.get(id).await.status(), Status::Deleted);
     assert!(!delete(&world, id).await, "gone is gone");
     let mut conn = world.store.connection().await.unwrap();
-    assert!(desired::networks_of_host(&mut conn, host).await.unwrap().is_empty());
+    assert!(desired::ports_of_host(&mut conn, host).await.unwrap().is_empty());
     drop(conn);
     // The freed address and the freed port can be used again.
     let mut tx = world.begin().await;

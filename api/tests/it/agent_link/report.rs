@@ -165,6 +165,6 @@ async fn images_go_to_the_hosts_that_need_them() {
         let pieces: Vec<_> = here.link.image(image, offset).await.unwrap().try_collect().await.unwrap();
         assert_eq!(pieces.concat(), vec![7u8; length]);
     }
-    assert!(there.link.image(image, 0).await.is_err(), "no machine of it is there");
+    assert!(there.link.image(image, 0).await.is_err(), "no instance of it is there");
     assert!(net.link.image(image, 0).await.is_err(), "a net-agent needs no images");
 }

@@ -6,23 +6,12 @@ use crate::number::unsigned;
 use crate::security_group_rule::columns;
 use crate::tx::Conn;
 use ipnetwork::IpNetwork;
-use iroko_agent_wire::{AddressSetSpec, MemberSpec, RuleSpec, SecurityGroupSpec};
-use iroko_model::{AddressSetId, HostId, MacAddress, NetworkId, SecurityGroupId};
+use iroko_agent_wire::{AddressSetSpec, MemberSpec, Need, RuleSpec, SecurityGroupSpec};
+use iroko_model::{HostId, MacAddress, NetworkId, SecurityGroupId};
 use mac_address::MacAddress as SqlMac;
 use std::collections::HashMap;
 use std::sync::Arc;
 use uuid::Uuid;
-
-/// Something that a host needs because of its ports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Need {
-    /// A group that one of its ports is in: the rules.
-    Group(SecurityGroupId),
-    /// A group that a rule of those refers to: the members on the network of that port.
-    Members(SecurityGroupId, NetworkId),
-    /// An address set that a rule of those refers to.
-    AddressSet(AddressSetId),
-}
 
 /// That a host needs something.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +25,7 @@ pub struct HostNeed {
     pub steady: bool,
 }
 
-/// All that these hosts, and those with a port in one of these groups, need.
+/// What these hosts, and those with a port in one of these groups, need of security groups.
 pub async fn needs(conn: &mut Conn, hosts: &[Uuid], groups: &[Uuid], from: i64) -> Result<Vec<HostNeed>> {
     let rows = sqlx::query!(
         r#"WITH touched AS (
@@ -71,7 +60,7 @@ pub async fn needs(conn: &mut Conn, hosts: &[Uuid], groups: &[Uuid], from: i64) 
     .await?;
     let need = |kind: &str, id: Uuid, network: Option<Uuid>| match (kind, network) {
         ("members", Some(network)) => Need::Members(id.into(), network.into()),
-        ("group", _) => Need::Group(id.into()),
+        ("group", _) => Need::SecurityGroup(id.into()),
         _ => Need::AddressSet(id.into()),
     };
     Ok(rows
@@ -82,11 +71,6 @@ pub async fn needs(conn: &mut Conn, hosts: &[Uuid], groups: &[Uuid], from: i64) 
             steady: row.steady,
         })
         .collect())
-}
-
-/// Hosts that have a port.
-pub async fn hosts_with_ports(conn: &mut Conn) -> Result<Vec<Uuid>> {
-    Ok(sqlx::query_scalar!("SELECT DISTINCT host_id FROM port_host").fetch_all(conn).await?)
 }
 
 /// Groups with their rules.

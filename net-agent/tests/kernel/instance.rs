@@ -1,4 +1,4 @@
-//! Machines with a kernel: a network namespace whose device is what a tap's guest sees. Frames are
+//! Instances with a kernel: a network namespace whose device is what a tap's guest sees. Frames are
 //! carried between the two by hand, as QEMU does.
 
 use crate::lab::Host;
@@ -17,15 +17,15 @@ use std::thread::JoinHandle;
 
 type Work = Box<dyn FnOnce() + Send>;
 
-pub struct Machine {
+pub struct Instance {
     ended: Arc<AtomicBool>,
     tap: File,
     work: Option<mpsc::Sender<Work>>,
     threads: Vec<JoinHandle<()>>,
 }
 
-impl Machine {
-    /// Boots a machine with the port's addresses on its device `eth0`.
+impl Instance {
+    /// Boots an instance with the port's addresses on its device `eth0`.
     pub fn boot(host: &Host, port: &PortSpec) -> Self {
         let name = port.tap.clone();
         let outside = ready(host.on(move |_, _| tap::open(&name)).unwrap());
@@ -43,24 +43,24 @@ impl Machine {
             std::thread::spawn(move || carry(from, to, &ended))
         };
         let threads = vec![kernel, carry(&outside, &inside), carry(&inside, &outside)];
-        let machine = Self { ended, tap: outside, work: Some(work), threads };
-        machine.sh("ip link set lo up");
-        machine.sh(&format!("ip link set eth0 address {} mtu 1450 up", port.mac));
+        let instance = Self { ended, tap: outside, work: Some(work), threads };
+        instance.sh("ip link set lo up");
+        instance.sh(&format!("ip link set eth0 address {} mtu 1450 up", port.mac));
         for ip in &port.addresses {
             let prefix = if ip.is_ipv4() { "/24" } else { "/64 nodad" };
-            machine.sh(&format!("ip address add {ip}{prefix} dev eth0"));
+            instance.sh(&format!("ip address add {ip}{prefix} dev eth0"));
         }
-        machine
+        instance
     }
 
-    /// Begins work inside the machine; its outcome comes later.
+    /// Begins work inside the instance; its outcome comes later.
     pub fn begin<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> mpsc::Receiver<T> {
         let (answer, outcome) = mpsc::channel();
         self.work.as_ref().unwrap().send(Box::new(move || drop(answer.send(work())))).unwrap();
         outcome
     }
 
-    /// Runs work inside the machine.
+    /// Runs work inside the instance.
     pub fn on<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
         self.begin(work).recv().expect("the work did not panic")
     }
@@ -85,7 +85,7 @@ impl Machine {
     }
 }
 
-impl Drop for Machine {
+impl Drop for Instance {
     fn drop(&mut self) {
         self.ended.store(true, Ordering::Relaxed);
         drop(self.work.take());
