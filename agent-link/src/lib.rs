@@ -21,6 +21,8 @@
 mod backoff;
 mod config;
 mod desired;
+mod dirty;
+mod handle;
 mod identity;
 mod images;
 mod link;
@@ -29,11 +31,14 @@ mod persist;
 mod ready;
 mod reporter;
 mod run;
+mod table;
 mod tls;
 
 pub use backoff::Backoff;
 pub use config::LinkConfig;
-pub use desired::{Desired, DesiredHandle, Dirty, Subscription};
+pub use desired::Desired;
+pub use dirty::Dirty;
+pub use handle::{DesiredHandle, Subscription};
 pub use identity::{Identity, IdentityError};
 pub use images::{ImageError, ImageSource, ImageStream};
 pub use link::{Link, LinkError};

@@ -5,7 +5,7 @@
 //! older revision and asks for what came after. The journal is folded into a new snapshot when it has
 //! grown past a bound. Both hold tenants' user data: nobody else of the host reads them.
 
-use crate::desired::DesiredHandle;
+use crate::handle::DesiredHandle;
 use iroko_agent_wire::DesiredReply;
 use iroko_daemon::private;
 use std::fs::File;
@@ -59,8 +59,10 @@ impl Persist {
         done.map_err(|source| PersistError { path: self.dir.display().to_string(), source })
     }
 
+    /// What this release does not know is not written: one that knows it asks for everything again.
     fn append(&mut self, reply: &DesiredReply) -> io::Result<()> {
-        let mut line = serde_json::to_vec(reply)?;
+        let known = reply.changes.iter().filter(|change| change.is_known()).cloned().collect();
+        let mut line = serde_json::to_vec(&DesiredReply { changes: known, ..reply.clone() })?;
         line.push(b'\n');
         self.journal.write_all(&line)?;
         self.journal_bytes = self.journal_bytes.saturating_add(octets(&line));
@@ -156,6 +158,35 @@ mod tests {
         desired.apply(&last);
         persist.keep(&last, &desired).unwrap();
         assert_eq!(reopened(dir.path()).0.read().revision, "4");
+    }
+
+    /// What an agent passed over must not be missing for ever: one of another release asks for everything.
+    #[test]
+    fn an_agent_of_another_release_asks_for_everything() {
+        let dir = tempfile::tempdir().unwrap();
+        let (desired, mut persist) = reopened(dir.path());
+        let unknown = r#"{"revision":"2","full":false,"changes":[{"set":{"kind":"router","spec":{"legs":[]}}}]}"#;
+        let unknown: DesiredReply = serde_json::from_str(unknown).unwrap();
+        for reply in [DesiredReply { full: true, ..delta("1") }, unknown] {
+            desired.apply(&reply);
+            persist.keep(&reply, &desired).unwrap();
+        }
+        let (same, _) = reopened(dir.path());
+        assert!(!same.read().is_of_other_release && same.read().revision == "2", "nothing new is known");
+        let snapshot = dir.path().join(SNAPSHOT);
+        let older = std::fs::read_to_string(&snapshot).unwrap().replace(",port,", ",");
+        std::fs::write(&snapshot, older).unwrap();
+        for _ in 0..2 {
+            let (newer, mut persist) = reopened(dir.path());
+            assert!(newer.read().is_of_other_release && newer.read().known, "it works with what there is");
+            // A restart before the control plane has answered does not end it.
+            persist.fold(&newer).unwrap();
+        }
+        let (newer, mut persist) = reopened(dir.path());
+        let whole = DesiredReply { full: true, ..delta("3") };
+        newer.apply(&whole);
+        persist.keep(&whole, &newer).unwrap();
+        assert!(!newer.read().is_of_other_release && !reopened(dir.path()).0.read().is_of_other_release);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! What the two agents of one host tell each other: which ports are plugged.
 //!
 //! The net-agent marks a port once its filter, forwarding and tap are in place; the compute-agent
-//! starts a machine when all its ports are marked. The marks live under `/run`, so they vanish with
-//! the devices at a reboot, and machines start without any control plane (docs/adr/0002).
+//! starts an instance when all its ports are marked. The marks live under `/run`, so they vanish with
+//! the devices at a reboot, and instances start without any control plane (docs/adr/0002).
 
 use iroko_model::PortId;
 use std::collections::HashSet;
@@ -82,7 +82,7 @@ impl ReadyPorts {
     }
 
     /// Waits until all of `ports` are marked. Has no bound of its own: the caller drops it when
-    /// the machine is no longer wanted or its patience ends.
+    /// the instance is no longer wanted or its patience ends.
     pub async fn wait(&self, ports: &[PortId]) {
         while !ports.iter().all(|port| self.is_ready(*port)) {
             tokio::time::sleep(LOOK_EVERY).await;

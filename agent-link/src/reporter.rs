@@ -56,7 +56,7 @@ pub struct Reporter(Arc<Shared>);
 /// What one report carries.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
-    /// Machines.
+    /// Instances.
     pub instances: Vec<InstanceObservation>,
     /// Ports.
     pub ports: Vec<PortObservation>,
@@ -101,7 +101,7 @@ impl Reporter {
         self.0.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes what was seen of a machine. Saying the same again costs nothing on the wire.
+    /// Notes what was seen of an instance. Saying the same again costs nothing on the wire.
     pub fn instance(&self, mut observation: InstanceObservation) {
         observation.reason = observation.reason.map(short);
         let mut seen = self.seen();
@@ -176,12 +176,12 @@ impl Reporter {
         self.0.wake.notify_one();
     }
 
-    /// Machines whose console somebody waits for, as last told by the control plane.
+    /// Instances whose console somebody waits for, as last told by the control plane.
     pub fn consoles_wanted(&self) -> watch::Receiver<HashSet<InstanceId>> {
         self.0.consoles_wanted.subscribe()
     }
 
-    /// What was last noted of a machine.
+    /// What was last noted of an instance.
     pub fn last_instance(&self, id: InstanceId) -> Option<InstanceObservation> {
         self.seen().instances.get(&id).cloned()
     }
@@ -238,7 +238,7 @@ impl Reporter {
         self.0.wake.notify_one();
     }
 
-    /// For the link: the batch has arrived. What changed since it was taken stays unsent; a machine
+    /// For the link: the batch has arrived. What changed since it was taken stays unsent; an instance
     /// whose absence was told is forgotten.
     pub fn sent(&self, batch: &Batch) {
         let mut seen = self.seen();

@@ -13,12 +13,12 @@
 
 use crate::backoff::Backoff;
 use crate::config::LinkConfig;
-use crate::desired::DesiredHandle;
+use crate::handle::DesiredHandle;
 use crate::identity::{Identity, IdentityError};
 use crate::link::{Link, LinkError};
 use crate::persist::{Persist, PersistError};
 use crate::reporter::Reporter;
-use iroko_agent_wire::{OrphanObservation, PortSpec, Report, SessionReply, SessionRequest};
+use iroko_agent_wire::{DesiredReply, OrphanObservation, PortSpec, Report, SessionReply, SessionRequest};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -168,17 +168,21 @@ impl Life {
     /// The revision to ask from; none where something is missing, so that everything is told again.
     fn after(&self, was_full: bool) -> String {
         let desired = self.desired.read();
+        if desired.is_of_other_release {
+            tracing::info!("what is known was written by another release; asking for everything");
+            return String::new();
+        }
         if desired.is_whole() || was_full {
             return desired.revision.clone();
         }
         tracing::error!(
             revision = desired.revision,
-            "a port is wanted on a network that was not told; asking for everything"
+            "a port is wanted on a network that did not arrive; asking for everything"
         );
         String::new()
     }
 
-    /// Tells what ports the agent keeps though nobody named them. Machines are told by whoever looks at them.
+    /// Tells what ports the agent keeps though nobody named them. Instances are told by whoever looks at them.
     fn tell_orphan_ports(&self) {
         let desired = self.desired.read();
         let port = |port: &Arc<PortSpec>| OrphanObservation {
@@ -193,7 +197,7 @@ impl Life {
         self.reporter.orphan_ports(ports);
     }
 
-    fn take(&self, reply: &iroko_agent_wire::DesiredReply, persist: &mut Option<Persist>) {
+    fn take(&self, reply: &DesiredReply, persist: &mut Option<Persist>) {
         self.desired.apply(reply);
         self.tell_orphan_ports();
         if reply.full {

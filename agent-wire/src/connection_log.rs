@@ -27,7 +27,7 @@ pub struct ConnectionRecord {
     /// When, by the host's clock.
     #[serde(with = "time::serde::rfc3339")]
     pub occurred_at: OffsetDateTime,
-    /// As seen from the machine.
+    /// As seen from the instance.
     pub direction: Direction,
     /// What became of it on the port's host.
     pub verdict: Verdict,

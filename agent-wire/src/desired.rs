@@ -1,12 +1,11 @@
 //! The watch: what changed since a revision.
 
-use crate::{AddressSetSpec, AgentKind, InstanceSpec, MemberSpec, NetworkSpec, PeerSpec, PortSpec, SecurityGroupSpec};
-use iroko_model::{AddressSetId, InstanceId, NetworkId, PortId, SecurityGroupId};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::value::RawValue;
-use std::borrow::Cow;
-use std::sync::Arc;
+use crate::agent::AgentKind;
+use crate::key::ObjectKey;
+use crate::need::Need;
+use crate::object::Object;
+use iroko_model::InstanceId;
+use serde::{Deserialize, Serialize};
 
 /// Query of `GET /agent/v1/desired`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -32,16 +31,20 @@ pub struct DesiredReply {
     pub full: bool,
     /// The changes, in order.
     pub changes: Vec<Change>,
-    /// Machines whose console log somebody is waiting for; to be answered once.
+    /// Instances whose console log somebody is waiting for; to be answered once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub consoles_wanted: Vec<InstanceId>,
     /// In an agent's own file only: what it keeps though a full answer did not name it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept: Vec<Object>,
+    /// In an agent's own file only: the release of the agent that wrote it, and the kinds of objects that it knew.
+    /// An agent of another release may know what that one passed over.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub written_by: String,
 }
 
-/// One change. On the wire `{"set": {"kind": "port", "spec": {...}}}` or
-/// `{"gone": {"kind": "port", "id": "..."}}`.
+/// One change. On the wire `{"set": {"kind": "port", "spec": {...}}}`, `{"gone": {"kind": "port", "id": "..."}}` or
+/// `{"anew": {"kind": "members", "id": ["...", "..."]}}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
@@ -49,157 +52,76 @@ pub enum Change {
     Set(Object),
     /// The object is no longer wanted here.
     Gone(ObjectKey),
-}
-
-/// A desired object.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "kind", content = "spec", rename_all = "snake_case")]
-pub enum Object {
-    /// For the compute-agent: a machine.
-    Instance(Arc<InstanceSpec>),
-    /// For the net-agent: a network that is new here or has changed. Its peers are objects of their
-    /// own; those already held stay.
-    Network(Arc<NetworkSpec>),
-    /// For the net-agent: a port on this host.
-    Port(Arc<PortSpec>),
-    /// For the net-agent: a port of one of its networks on another host.
-    Peer(Arc<PeerSpec>),
-    /// For the net-agent: a security group that one of its ports is in.
-    SecurityGroup(Arc<SecurityGroupSpec>),
-    /// For the net-agent: a member of a group that a rule on this host refers to.
-    Member(Arc<MemberSpec>),
-    /// For the net-agent: an address set that a rule on this host refers to.
-    AddressSet(Arc<AddressSetSpec>),
-    /// A kind that a newer control plane knows; ignored.
-    Unknown,
-}
-
-/// Names a desired object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-#[serde(tag = "kind", content = "id", rename_all = "snake_case")]
-pub enum ObjectKey {
-    /// A machine.
-    Instance(InstanceId),
-    /// A network; its ports and peers on this host go with it.
-    Network(NetworkId),
-    /// A port on this host.
-    Port(PortId),
-    /// A port elsewhere.
-    Peer(NetworkId, PortId),
-    /// A security group.
-    SecurityGroup(SecurityGroupId),
-    /// A member of a group.
-    Member(SecurityGroupId, PortId),
-    /// All members of a group that are on a network; what is told of them afterwards is all.
-    Members(SecurityGroupId, NetworkId),
-    /// An address set.
-    AddressSet(AddressSetId),
-    /// A kind that a newer control plane knows; ignored.
-    Unknown,
-}
-
-impl Object {
-    /// The key of this object.
-    pub fn key(&self) -> ObjectKey {
-        match self {
-            Self::Instance(spec) => ObjectKey::Instance(spec.id),
-            Self::Network(spec) => ObjectKey::Network(spec.id),
-            Self::Port(spec) => ObjectKey::Port(spec.id),
-            Self::Peer(spec) => ObjectKey::Peer(spec.network_id, spec.port_id),
-            Self::SecurityGroup(spec) => ObjectKey::SecurityGroup(spec.id),
-            Self::Member(spec) => ObjectKey::Member(spec.group_id, spec.port_id),
-            Self::AddressSet(spec) => ObjectKey::AddressSet(spec.id),
-            Self::Unknown => ObjectKey::Unknown,
-        }
-    }
+    /// The host starts to need this: all objects of it follow. Those held before are forgotten.
+    Anew(Need),
 }
 
 impl Change {
-    /// The key of the object that changed.
-    pub fn key(&self) -> ObjectKey {
+    /// Name of the object that changed; `None` where it may be several.
+    pub fn key(&self) -> Option<ObjectKey> {
         match self {
-            Self::Set(object) => object.key(),
-            Self::Gone(key) => *key,
+            Self::Set(object) => Some(object.key()),
+            Self::Gone(key) => Some(*key),
+            Self::Anew(_) => None,
         }
     }
-}
 
-/// A tagged object whose body is read only once its kind is known.
-#[derive(Deserialize)]
-struct Tagged<'a> {
-    #[serde(borrow)]
-    kind: Cow<'a, str>,
-    #[serde(borrow, alias = "id")]
-    spec: &'a RawValue,
-}
+    /// False for what this release passes over.
+    pub fn is_known(&self) -> bool {
+        !matches!(self, Self::Set(Object::Unknown) | Self::Gone(ObjectKey::Unknown) | Self::Anew(Need::Unknown))
+    }
 
-impl<'de> Deserialize<'de> for Object {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Tagged { kind, spec } = Tagged::deserialize(deserializer)?;
-        match kind.as_ref() {
-            "instance" => body(spec).map(Self::Instance),
-            "network" => body(spec).map(Self::Network),
-            "port" => body(spec).map(Self::Port),
-            "peer" => body(spec).map(Self::Peer),
-            "security_group" => body(spec).map(Self::SecurityGroup),
-            "member" => body(spec).map(Self::Member),
-            "address_set" => body(spec).map(Self::AddressSet),
-            _ => Ok(Self::Unknown),
+    /// The agent that it is for.
+    pub fn agent(&self) -> AgentKind {
+        match self {
+            Self::Set(object) => object.key().agent(),
+            Self::Gone(key) => key.agent(),
+            Self::Anew(need) => need.agent(),
         }
     }
-}
-
-impl<'de> Deserialize<'de> for ObjectKey {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Tagged { kind, spec } = Tagged::deserialize(deserializer)?;
-        match kind.as_ref() {
-            "instance" => body(spec).map(Self::Instance),
-            "network" => body(spec).map(Self::Network),
-            "port" => body(spec).map(Self::Port),
-            "peer" => body(spec).map(|(network, port)| Self::Peer(network, port)),
-            "security_group" => body(spec).map(Self::SecurityGroup),
-            "member" => body(spec).map(|(group, port)| Self::Member(group, port)),
-            "members" => body(spec).map(|(group, network)| Self::Members(group, network)),
-            "address_set" => body(spec).map(Self::AddressSet),
-            _ => Ok(Self::Unknown),
-        }
-    }
-}
-
-fn body<T: DeserializeOwned, E: serde::de::Error>(raw: &RawValue) -> Result<T, E> {
-    serde_json::from_str(raw.get()).map_err(E::custom)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::port::PortSpec;
+    use iroko_model::{AddressSetId, NetworkId, PortId, SecurityGroupId};
 
     #[test]
-    fn kinds_of_a_newer_release_are_ignored() {
+    fn kinds_of_a_newer_release_are_read_as_unknown() {
         let text = r#"{"revision":"r2","full":false,"new_field":1,"changes":[
             {"set":{"kind":"router","spec":{"id":"x","legs":[1,2]}}},
             {"gone":{"kind":"volume","id":"y"}},
+            {"anew":{"kind":"router","id":["x"]}},
             {"gone":{"kind":"port","id":"0198c0de-0000-7000-8000-000000000001"}}]}"#;
         let reply: DesiredReply = serde_json::from_str(text).unwrap();
-        assert_eq!(reply.changes[0].key(), ObjectKey::Unknown);
-        assert_eq!(reply.changes[1].key(), ObjectKey::Unknown);
-        assert!(matches!(reply.changes[2].key(), ObjectKey::Port(_)));
+        let known: Vec<bool> = reply.changes.iter().map(Change::is_known).collect();
+        assert_eq!(known, [false, false, false, true]);
+        assert!(matches!(reply.changes[3].key(), Some(ObjectKey::Port(_))));
     }
 
     #[test]
-    fn keys_round_trip() {
-        for key in [
+    fn keys_and_needs_round_trip() {
+        let gone = [
             ObjectKey::Instance(InstanceId::new()),
             ObjectKey::Network(NetworkId::new()),
             ObjectKey::Port(PortId::new()),
             ObjectKey::Peer(NetworkId::new(), PortId::new()),
             ObjectKey::SecurityGroup(SecurityGroupId::new()),
             ObjectKey::Member(SecurityGroupId::new(), PortId::new()),
-            ObjectKey::Members(SecurityGroupId::new(), NetworkId::new()),
             ObjectKey::AddressSet(AddressSetId::new()),
-        ] {
-            let text = serde_json::to_string(&Change::Gone(key)).unwrap();
-            assert_eq!(serde_json::from_str::<Change>(&text).unwrap().key(), key, "{text}");
+        ]
+        .map(Change::Gone);
+        let anew = [
+            Need::Network(NetworkId::new()),
+            Need::SecurityGroup(SecurityGroupId::new()),
+            Need::Members(SecurityGroupId::new(), NetworkId::new()),
+            Need::AddressSet(AddressSetId::new()),
+        ]
+        .map(Change::Anew);
+        for change in gone.into_iter().chain(anew) {
+            let text = serde_json::to_string(&change).unwrap();
+            assert_eq!(serde_json::from_str::<Change>(&text).unwrap(), change, "{text}");
         }
     }
 

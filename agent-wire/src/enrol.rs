@@ -1,6 +1,6 @@
 //! Enrolment and sessions.
 
-use crate::AgentKind;
+use crate::agent::AgentKind;
 use iroko_model::host::Architecture;
 use iroko_model::{HostId, Resources};
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,7 @@
 //! Reports: what an agent saw.
 
-use crate::{AgentKind, InstanceSpec};
+use crate::agent::AgentKind;
+use crate::instance::InstanceSpec;
 use iroko_model::instance::ObservedState;
 use iroko_model::port::PortState;
 use iroko_model::{InstanceId, NetworkId, PortId};
@@ -20,7 +21,7 @@ pub struct Report {
     pub incarnation: i64,
     /// Grows by one with every report of the session.
     pub sequence: i64,
-    /// Machines, by the compute-agent.
+    /// Instances, by the compute-agent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub instances: Vec<InstanceObservation>,
     /// Ports, by the net-agent.
@@ -74,7 +75,7 @@ pub struct OrphanObservation {
     pub spec: Option<Arc<InstanceSpec>>,
 }
 
-/// What the compute-agent saw of a machine.
+/// What the compute-agent saw of an instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InstanceObservation {
     /// The instance.
@@ -93,7 +94,7 @@ pub struct InstanceObservation {
     pub condition: Option<Condition>,
 }
 
-/// What is particular about a machine.
+/// What is particular about an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
@@ -138,7 +139,7 @@ pub struct PortObservation {
     pub reason: Option<String>,
 }
 
-/// The tail of a machine's serial console.
+/// The tail of an instance's serial console.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConsoleLog {
     /// The instance.

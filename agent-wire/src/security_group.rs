@@ -1,10 +1,11 @@
-//! Security groups as a host needs them: rules, members of groups that rules refer to, address sets.
+//! Security groups: their rules.
 
-use ipnetwork::IpNetwork;
-use iroko_model::security_group::Rule;
-use iroko_model::{AddressSetId, MacAddress, NetworkId, PortId, SecurityGroupId, SecurityGroupRuleId};
+use crate::key::ObjectKey;
+use crate::kind::{Kind, Reference};
+use crate::need::Need;
+use iroko_model::security_group::{Remote, Rule};
+use iroko_model::{NetworkId, SecurityGroupId, SecurityGroupRuleId};
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
 
 /// A security group, for hosts with a port in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,29 +29,21 @@ pub struct RuleSpec {
     pub rule: Rule,
 }
 
-/// A port as a member of a group, for hosts with a port in a group with a rule whose remote is the
-/// member's group. Where the host does not have the member's network, it does nothing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MemberSpec {
-    /// The group.
-    pub group_id: SecurityGroupId,
-    /// The port, on whatever host.
-    pub port_id: PortId,
-    /// Its network.
-    pub network_id: NetworkId,
-    /// Its Ethernet address, from which its link-local address follows.
-    pub mac: MacAddress,
-    /// Its own IP addresses; not those of its allowed address pairs.
-    pub addresses: Vec<IpAddr>,
-}
+impl Kind for SecurityGroupSpec {
+    fn key(&self) -> ObjectKey {
+        ObjectKey::SecurityGroup(self.id)
+    }
 
-/// An address set, for hosts with a port in a group with a rule that refers to it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AddressSetSpec {
-    /// The set.
-    pub id: AddressSetId,
-    /// Grows with every change.
-    pub generation: u64,
-    /// Its ranges, of both families; they may overlap.
-    pub cidrs: Vec<IpNetwork>,
+    fn part_of(&self) -> Option<Need> {
+        Some(Need::SecurityGroup(self.id))
+    }
+
+    fn needs(&self, on: Option<NetworkId>) -> Vec<Reference> {
+        let need = |spec: &RuleSpec| match spec.rule.as_ref().remote {
+            Remote::Group(group) => on.map(|network| Need::Members(group, network)),
+            Remote::AddressSet(set) => Some(Need::AddressSet(set)),
+            Remote::Any | Remote::Cidr(_) => None,
+        };
+        self.rules.iter().filter_map(need).map(|need| (need, on)).collect()
+    }
 }

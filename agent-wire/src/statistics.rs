@@ -27,47 +27,47 @@ impl StatisticsReport {
     pub const MAX: usize = 1000;
 }
 
-/// What was counted of a port. Received and sent are meant as its machine sees it.
+/// What was counted of a port. Received and sent are meant as its instance sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PortCounts {
     /// The port.
     pub id: PortId,
     /// Names a row of counts that only grow. With another one they begin at zero.
     pub epoch: i64,
-    /// Frames that the machine was given.
+    /// Frames that the instance was given.
     #[serde(default)]
     pub rx_packets: u64,
     /// Their octets.
     #[serde(default)]
     pub rx_bytes: u64,
-    /// Frames that the machine sent, whatever became of them.
+    /// Frames that the instance sent, whatever became of them.
     #[serde(default)]
     pub tx_packets: u64,
     /// Their octets.
     #[serde(default)]
     pub tx_bytes: u64,
-    /// Packets to the machine that no rule of its groups allowed.
+    /// Packets to the instance that no rule of its groups allowed.
     #[serde(default)]
     pub rx_dropped_groups: u64,
-    /// Frames to the machine over a limit.
+    /// Frames to the instance over a limit.
     #[serde(default)]
     pub rx_dropped_limits: u64,
-    /// Frames from the machine that port security refused.
+    /// Frames from the instance that port security refused.
     #[serde(default)]
     pub tx_dropped_security: u64,
-    /// Packets from the machine that no rule of its groups allowed.
+    /// Packets from the instance that no rule of its groups allowed.
     #[serde(default)]
     pub tx_dropped_groups: u64,
-    /// Frames from the machine over a limit.
+    /// Frames from the instance over a limit.
     #[serde(default)]
     pub tx_dropped_limits: u64,
     /// Packets that its connection log should have recorded and did not.
     #[serde(default)]
     pub records_lost: u64,
-    /// Packets to the machine that would have begun a flow, for which the port has no room.
+    /// Packets to the instance that would have begun a flow, for which the port has no room.
     #[serde(default)]
     pub rx_dropped_flows: u64,
-    /// Packets from the machine that would have begun a flow, for which the port has no room.
+    /// Packets from the instance that would have begun a flow, for which the port has no room.
     #[serde(default)]
     pub tx_dropped_flows: u64,
 }

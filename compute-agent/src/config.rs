@@ -74,11 +74,11 @@ impl Default for CapacityConfig {
 pub struct Config {
     /// Where disks, images and records live. One file system, so that renames are atomic.
     pub state_dir: PathBuf,
-    /// The libvirt daemon that owns this host's machines.
+    /// The libvirt daemon that owns this host's instances.
     pub libvirt_uri: String,
     /// How guests are executed.
     pub virt_type: VirtType,
-    /// Machine type of new definitions. Unset: `q35` on x86_64, `virt` on aarch64.
+    /// Machine type (a word of QEMU) of new definitions. Unset: `q35` on x86_64, `virt` on aarch64.
     pub machine: Option<String>,
     /// Emulator binary. Unset: the one libvirt chooses.
     pub emulator: Option<PathBuf>,
@@ -93,7 +93,7 @@ pub struct Config {
     pub poll_period_s: u64,
     /// Seconds a guest gets to shut down before it is switched off.
     pub stop_timeout_s: u64,
-    /// Seconds a new machine waits for its ports before it is given up.
+    /// Seconds a new instance waits for its ports before it is given up.
     pub ports_timeout_s: u64,
     /// Seconds the bytes of an image may take to arrive.
     pub image_timeout_s: u64,
@@ -101,15 +101,15 @@ pub struct Config {
     pub disk_timeout_s: u64,
     /// Seconds after which a call to the hypervisor is late; its outcome is then unknown.
     pub hypervisor_timeout_s: u64,
-    /// Longest wait in seconds before a machine that switched itself off is started again, and
+    /// Longest wait in seconds before an instance that switched itself off is started again, and
     /// between two attempts to start one that does not start.
     pub restart_wait_max_s: u64,
 
-    /// Attempts at building a machine before it is given up on this host.
+    /// Attempts at building an instance before it is given up on this host.
     pub build_attempts: u32,
     /// Disks made at the same time.
     pub concurrent_builds: usize,
-    /// Machines started at the same time.
+    /// Instances started at the same time.
     pub concurrent_starts: usize,
     /// Images downloaded at the same time.
     pub concurrent_downloads: usize,
@@ -124,7 +124,7 @@ pub struct Config {
     /// Free space on the file system of `state_dir`, in MiB, below which nothing is built any more and operators
     /// are told that the host's disk is full.
     pub keep_free_mib: u64,
-    /// Size at which a machine's console log is cut to its tail, in KiB.
+    /// Size at which an instance's console log is cut to its tail, in KiB.
     pub console_max_kib: u64,
 }
 

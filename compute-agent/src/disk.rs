@@ -1,4 +1,4 @@
-//! A machine's disk: a qcow2 overlay over a cached image, made by `qemu-img` in a bounded child.
+//! An instance's disk: a qcow2 overlay over a cached image, made by `qemu-img` in a bounded child.
 //!
 //! Formats are always explicit; the image's own header never chooses one.
 

@@ -1,4 +1,4 @@
-//! A machine's definition: spec and host -> libvirt domain XML. Pure.
+//! An instance's definition: spec and host -> libvirt domain XML. Pure.
 //!
 //! Formats of disks are always written out, for every layer, so that no header a guest wrote can
 //! choose one. Interfaces use the taps the net-agent made; libvirt does not manage them. The
@@ -7,7 +7,7 @@
 
 use crate::config::{Config, DiskCache, VirtType};
 use crate::hypervisor::domain_name;
-use crate::storage::MachineFiles;
+use crate::storage::InstanceFiles;
 use iroko_agent_wire::{InstanceSpec, NicSpec};
 use iroko_model::host::Architecture;
 use iroko_model::image::DiskFormat;
@@ -33,7 +33,7 @@ pub struct DomainHost {
     pub architecture: Architecture,
     /// How they are executed.
     pub virt_type: VirtType,
-    /// Machine type.
+    /// Machine type (a word of QEMU).
     pub machine: String,
     /// Emulator binary, where the operator chose one.
     pub emulator: Option<PathBuf>,
@@ -67,13 +67,13 @@ impl DomainHost {
 }
 
 /// Renders the definition of `spec`.
-pub fn render(spec: &InstanceSpec, files: &MachineFiles, host: &DomainHost) -> String {
+pub fn render(spec: &InstanceSpec, files: &InstanceFiles, host: &DomainHost) -> String {
     let mut xml = Writer::new_with_indent(Vec::new(), b' ', 2);
     domain(&mut xml, spec, files, host).expect("a Vec takes every write");
     String::from_utf8(xml.into_inner()).expect("text was written to it")
 }
 
-fn domain(xml: &mut Xml, spec: &InstanceSpec, files: &MachineFiles, host: &DomainHost) -> io::Result<()> {
+fn domain(xml: &mut Xml, spec: &InstanceSpec, files: &InstanceFiles, host: &DomainHost) -> io::Result<()> {
     inside(xml, "domain", &[("type", host.virt_type.as_str())], |xml| {
         text(xml, "name", &[], &domain_name(spec.id))?;
         text(xml, "uuid", &[], &spec.id.to_string())?;
@@ -115,7 +115,7 @@ fn firmware(xml: &mut Xml, host: &DomainHost) -> io::Result<()> {
     })
 }
 
-fn devices(xml: &mut Xml, spec: &InstanceSpec, files: &MachineFiles, host: &DomainHost) -> io::Result<()> {
+fn devices(xml: &mut Xml, spec: &InstanceSpec, files: &InstanceFiles, host: &DomainHost) -> io::Result<()> {
     if let Some(emulator) = &host.emulator {
         text(xml, "emulator", &[], path(emulator).as_ref())?;
     }
@@ -133,7 +133,7 @@ fn devices(xml: &mut Xml, spec: &InstanceSpec, files: &MachineFiles, host: &Doma
     empty(xml, "controller", &[("type", "usb"), ("model", "none")])
 }
 
-fn disk(xml: &mut Xml, files: &MachineFiles, host: &DomainHost) -> io::Result<()> {
+fn disk(xml: &mut Xml, files: &InstanceFiles, host: &DomainHost) -> io::Result<()> {
     inside(xml, "disk", &[("type", "file"), ("device", "disk")], |xml| {
         let cache = host.disk_cache.as_str();
         empty(xml, "driver", &[("name", "qemu"), ("type", "qcow2"), ("cache", cache), ("discard", "unmap")])?;
@@ -147,7 +147,7 @@ fn disk(xml: &mut Xml, files: &MachineFiles, host: &DomainHost) -> io::Result<()
     })
 }
 
-fn seed(xml: &mut Xml, files: &MachineFiles) -> io::Result<()> {
+fn seed(xml: &mut Xml, files: &InstanceFiles) -> io::Result<()> {
     inside(xml, "disk", &[("type", "file"), ("device", "disk")], |xml| {
         empty(xml, "driver", &[("name", "qemu"), ("type", DiskFormat::Raw.as_str())])?;
         empty(xml, "source", &[("file", path(&files.seed).as_ref())])?;

@@ -44,9 +44,9 @@ fn spec(nics: Vec<NicSpec>, vcpus: u64) -> InstanceSpec {
     }
 }
 
-fn files(directory: &str) -> MachineFiles {
+fn files(directory: &str) -> InstanceFiles {
     let path = |name: &str| PathBuf::from(format!("{directory}/{name}"));
-    MachineFiles {
+    InstanceFiles {
         disk: path("disk.qcow2"),
         backing: path("image.raw"),
         backing_format: DiskFormat::Raw,

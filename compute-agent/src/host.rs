@@ -21,7 +21,7 @@ pub(crate) struct Host {
     pub starts: Semaphore,
 }
 
-/// What is known of a machine's being wanted.
+/// What is known of an instance's being wanted.
 #[derive(Debug, Clone)]
 pub(crate) enum Wanted {
     /// Nothing is known yet: leave everything as it is.

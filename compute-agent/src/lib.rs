@@ -1,13 +1,13 @@
-//! `iroko-compute-agent`: keeps the virtual machines of one host as they are desired.
+//! `iroko-compute-agent`: keeps the instances of one host as they are desired.
 //!
 //! ```text
-//!  DesiredHandle ──Dirty──> supervisor ──wake──> one task a machine ──> Hypervisor (libvirt | fake)
+//!  DesiredHandle ──Dirty──> supervisor ──wake──> one task an instance ──> Hypervisor (libvirt | fake)
 //!  hypervisor hints ──────────^   ^                 look, decide,  ───> Storage    (local   | fake)
 //!  periodic list of all ──────────┘                 act, report    ───> Reporter
 //! ```
 //!
-//! Invariants: never two acts on one machine at once; nothing on the host is touched that does not
-//! carry our mark, nor before anything is known of what is desired; a machine is reported `failed`
+//! Invariants: never two acts on one instance at once; nothing on the host is touched that does not
+//! carry our mark, nor before anything is known of what is desired; an instance is reported `failed`
 //! while building only when no trace of it is left, and `running` only after that is on disk.
 //!
 //! [`run`] is the agent of a real host, [`run_with`] the same over any storage: simulated hosts use
@@ -51,7 +51,7 @@ pub enum StartError {
 }
 
 /// Runs the agent of a real host until `shutdown`. Steps under way are finished, within a bound;
-/// machines keep running.
+/// instances keep running.
 pub async fn run(
     config: Config,
     desired: DesiredHandle,

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 struct File {
     /// The control plane.
     link: LinkConfig,
-    /// The machines.
+    /// The instances.
     #[serde(default)]
     compute: Config,
     /// Where the net-agent marks the ports that are plugged; its `ready_ports_dir`.

@@ -1,4 +1,4 @@
-//! Keeps one task a machine and wakes those that have something to do.
+//! Keeps one task an instance and wakes those that have something to do.
 //!
 //! Signals (a change of what is desired, a hint of the hypervisor) only say "look"; the periodic
 //! pass, which compares *one* list of all domains with what the tasks last saw, is what makes sure.
@@ -7,7 +7,7 @@
 use crate::host::{Host, Wanted};
 use crate::hypervisor::DomainState;
 use crate::instance::failure::chain;
-use crate::instance::task::{Machine, Mailbox};
+use crate::instance::task::{InstanceTask, Mailbox};
 use iroko_agent_link::Dirty;
 use iroko_agent_wire::{ConsoleLog, ObjectKey};
 use iroko_model::InstanceId;
@@ -29,14 +29,14 @@ struct Census {
 
 pub(crate) struct Supervisor {
     host: Arc<Host>,
-    machines: HashMap<InstanceId, Arc<Mailbox>>,
+    instances: HashMap<InstanceId, Arc<Mailbox>>,
     tasks: JoinSet<InstanceId>,
     shutdown: CancellationToken,
 }
 
 impl Supervisor {
     pub(crate) fn new(host: Arc<Host>, shutdown: CancellationToken) -> Self {
-        Self { host, machines: HashMap::new(), tasks: JoinSet::new(), shutdown }
+        Self { host, instances: HashMap::new(), tasks: JoinSet::new(), shutdown }
     }
 
     pub(crate) async fn run(mut self) {
@@ -75,7 +75,7 @@ impl Supervisor {
             return;
         }
         let desired: HashSet<_> = self.host.desired.read().instances.keys().copied().collect();
-        let ids: HashSet<_> = self.machines.keys().copied().chain(desired).collect();
+        let ids: HashSet<_> = self.instances.keys().copied().chain(desired).collect();
         for id in ids {
             if self.is_news(id) {
                 self.ensure(id);
@@ -83,9 +83,9 @@ impl Supervisor {
         }
     }
 
-    /// False where the machine rests with the very spec that is desired now.
+    /// False where the instance rests with the very spec that is desired now.
     fn is_news(&self, id: InstanceId) -> bool {
-        let Some(rested) = self.machines.get(&id).and_then(|mailbox| mailbox.rested()) else { return true };
+        let Some(rested) = self.instances.get(&id).and_then(|mailbox| mailbox.rested()) else { return true };
         match (self.host.wanted(id), rested.spec) {
             (Wanted::Spec(now), Some(then)) => now != then,
             _ => true,
@@ -97,11 +97,11 @@ impl Supervisor {
             return;
         }
         for id in census.domains.keys().chain(&census.kept) {
-            if !self.machines.contains_key(id) {
+            if !self.instances.contains_key(id) {
                 self.ensure(*id);
             }
         }
-        for (id, mailbox) in &self.machines {
+        for (id, mailbox) in &self.instances {
             if mailbox
                 .rested()
                 .is_none_or(|rested| rested.domain.map(DomainState::without_reason) != census.domains.get(id).copied())
@@ -111,18 +111,18 @@ impl Supervisor {
         }
     }
 
-    /// Wakes the machine's task, which is made where there is none.
+    /// Wakes the instance's task, which is made where there is none.
     fn ensure(&mut self, id: InstanceId) {
-        if let Some(mailbox) = self.machines.get(&id) {
+        if let Some(mailbox) = self.instances.get(&id) {
             return mailbox.wake();
         }
         let mailbox = Arc::new(Mailbox::default());
-        self.machines.insert(id, mailbox.clone());
-        self.tasks.spawn(Machine::new(id, self.host.clone(), mailbox).run(self.shutdown.clone()));
+        self.instances.insert(id, mailbox.clone());
+        self.tasks.spawn(InstanceTask::new(id, self.host.clone(), mailbox).run(self.shutdown.clone()));
     }
 
     fn wake(&self, id: InstanceId) {
-        if let Some(mailbox) = self.machines.get(&id) {
+        if let Some(mailbox) = self.instances.get(&id) {
             mailbox.wake();
         }
     }
@@ -130,10 +130,10 @@ impl Supervisor {
     fn ended(&mut self, ended: Result<InstanceId, tokio::task::JoinError>) {
         match ended {
             Ok(id) => self.forget(id),
-            // The next census or change finds machines without a task.
+            // The next census or change finds instances without a task.
             Err(error) => {
-                tracing::error!(error = chain(&error), "a machine's task died; it is started anew");
-                let orphans: Vec<_> = self.machines.keys().copied().filter(|id| self.is_orphan(*id)).collect();
+                tracing::error!(error = chain(&error), "an instance's task died; it is started anew");
+                let orphans: Vec<_> = self.instances.keys().copied().filter(|id| self.is_orphan(*id)).collect();
                 orphans.into_iter().for_each(|id| self.forget(id));
             }
         }
@@ -141,12 +141,12 @@ impl Supervisor {
 
     /// True where no task holds the mailbox any more.
     fn is_orphan(&self, id: InstanceId) -> bool {
-        self.machines.get(&id).is_some_and(|mailbox| Arc::strong_count(mailbox) == 1)
+        self.instances.get(&id).is_some_and(|mailbox| Arc::strong_count(mailbox) == 1)
     }
 
-    /// The task has ended; a machine that is wanted again meanwhile gets a new one.
+    /// The task has ended; an instance that is wanted again meanwhile gets a new one.
     fn forget(&mut self, id: InstanceId) {
-        self.machines.remove(&id);
+        self.instances.remove(&id);
         let again =
             matches!(self.host.wanted(id), Wanted::Spec(spec) if spec.power != iroko_model::instance::Power::Deleted);
         if again && !self.shutdown.is_cancelled() {

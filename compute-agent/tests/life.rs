@@ -1,4 +1,4 @@
-//! The life of machines on a simulated host: building, stopping, rebooting, deleting, adopting.
+//! The life of instances on a simulated host: building, stopping, rebooting, deleting, adopting.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
@@ -24,7 +24,7 @@ async fn running() -> (World, iroko_agent_wire::InstanceSpec) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_machine_waits_for_its_ports_and_runs() {
+async fn an_instance_waits_for_its_ports_and_runs() {
     let mut world = World::new();
     let spec = spec(InstanceId::new());
     world.want(&spec);
@@ -115,7 +115,7 @@ async fn a_stop_is_asked_for_and_then_forced() {
     world.until_seen(&spec, ObservedState::Stopped).await;
     assert_eq!(world.faults.count_of("destroy"), 1);
     assert!(world.faults.count_of("shutdown") > 2, "a deaf guest is asked again");
-    assert!(world.storage.held(spec.id).disk, "a stopped machine keeps its disk");
+    assert!(world.storage.held(spec.id).disk, "a stopped instance keeps its disk");
 }
 
 #[tokio::test(start_paused = true)]
@@ -132,7 +132,7 @@ async fn a_reboot_happens_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_machine_that_is_off_is_not_rebooted() {
+async fn an_instance_that_is_off_is_not_rebooted() {
     let (world, mut spec) = running().await;
     (spec.generation, spec.power) = (2, Power::Stopped);
     world.want(&spec);
@@ -147,7 +147,7 @@ async fn a_machine_that_is_off_is_not_rebooted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn deleted_and_forgotten_machines_leave_nothing() {
+async fn deleted_and_forgotten_instances_leave_nothing() {
     let (world, mut spec) = running().await;
     (spec.generation, spec.power) = (2, Power::Deleted);
     world.want(&spec);
@@ -161,7 +161,7 @@ async fn deleted_and_forgotten_machines_leave_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn running_machines_are_adopted_without_a_change() {
+async fn running_instances_are_adopted_without_a_change() {
     let (mut world, spec) = running().await;
     let changes = world.hypervisor.changes();
     world.kill().await;
@@ -173,7 +173,7 @@ async fn running_machines_are_adopted_without_a_change() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn machines_come_back_after_the_host_restarts() {
+async fn instances_come_back_after_the_host_restarts() {
     let (mut world, spec) = running().await;
     world.kill().await;
     world.hypervisor.reboot_host();
@@ -246,7 +246,7 @@ async fn a_guest_that_obeys_late_has_no_will_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_machine_that_is_held_for_room_says_so_and_goes_on_by_itself() {
+async fn an_instance_that_is_held_for_room_says_so_and_goes_on_by_itself() {
     let (world, mut spec) = running().await;
     world.storage.full(true);
     world.hypervisor.happen(spec.id, Some(DomainState::NoRoom), true);
@@ -288,7 +288,7 @@ async fn a_full_disk_is_told_and_not_built_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_machine_that_was_killed_is_started_again() {
+async fn an_instance_that_was_killed_is_started_again() {
     for hint in [true, false] {
         let (world, spec) = running().await;
         world.hypervisor.happen(spec.id, Some(DomainState::Off), hint);
@@ -363,7 +363,7 @@ async fn reasons_tell_the_tenant_what_to_do() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_machine_that_ran_keeps_its_disk_when_it_does_not_start() {
+async fn an_instance_that_ran_keeps_its_disk_when_it_does_not_start() {
     let (world, mut spec) = running().await;
     world.hypervisor.refuse_start(spec.id, true);
     (spec.generation, spec.power) = (2, Power::Stopped);
@@ -389,7 +389,7 @@ async fn a_lost_disk_is_never_made_anew() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_paused_machine_goes_on() {
+async fn a_paused_instance_goes_on() {
     let (world, spec) = running().await;
     world.hypervisor.happen(spec.id, Some(DomainState::Paused), false);
     let runs = |world: &World| world.hypervisor.peek(spec.id) == Some(DomainState::Running);
@@ -398,7 +398,7 @@ async fn a_paused_machine_goes_on() {
 
 /// As libvirt leaves it when it is killed in the middle of a start: it answers, and never goes on.
 #[tokio::test(start_paused = true)]
-async fn a_half_started_machine_is_started_anew_after_its_time() {
+async fn a_half_started_instance_is_started_anew_after_its_time() {
     let (world, spec) = running().await;
     let began = tokio::time::Instant::now();
     world.hypervisor.happen(spec.id, Some(DomainState::Starting), true);
@@ -410,7 +410,7 @@ async fn a_half_started_machine_is_started_anew_after_its_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_machine_can_be_stopped_before_it_was_ever_started() {
+async fn an_instance_can_be_stopped_before_it_was_ever_started() {
     let mut world = World::new();
     let mut spec = spec(InstanceId::new());
     spec.power = Power::Stopped;
@@ -433,7 +433,7 @@ async fn wanted_consoles_are_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_thousand_machines_at_rest_cost_no_change() {
+async fn a_thousand_instances_at_rest_cost_no_change() {
     let mut world = World::new();
     let specs: Vec<_> = (0..1000).map(|_| spec(InstanceId::new())).collect();
     for spec in &specs {
@@ -469,9 +469,9 @@ async fn a_hundred_hosts_fit_in_one_process() {
     }
 }
 
-/// As where the database is one of yesterday and knows a machine that was deleted since, or a host lost its disks.
+/// As where the database is one of yesterday and knows an instance that was deleted since, or a host lost its disks.
 #[tokio::test(start_paused = true)]
-async fn a_machine_that_ran_and_left_no_trace_is_not_made_anew() {
+async fn an_instance_that_ran_and_left_no_trace_is_not_made_anew() {
     let mut world = World::new();
     let mut spec = spec(InstanceId::new());
     spec.has_run = true;

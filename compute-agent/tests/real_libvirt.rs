@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// A guest boots in seconds; a busy machine may take much longer.
+/// A guest boots in seconds; a busy instance may take much longer.
 const BOUND: Duration = Duration::from_secs(120);
 
 struct Host {
@@ -176,7 +176,7 @@ async fn a_real_guest_lives_through_everything() {
     host.until_seen(&spec, ObservedState::Running).await;
     host.until("the second boot", &spec, || host.boots(&spec) == 2).await;
 
-    // The whole host restarts: nothing starts before the taps are back, then the machine does.
+    // The whole host restarts: nothing starts before the taps are back, then the instance does.
     host.kill_agent().await;
     host.daemon.reboot();
     spec.nics.iter().for_each(|nic| host.ready.clear(nic.port_id).unwrap());

@@ -108,7 +108,7 @@ impl World {
         }));
         assert_eq!(lines[3].actions, 0, "a restart changes nothing: {}", host.outstanding());
         let newcomer = port(&self.nets[0], 30_000, None);
-        lines.push(self.change("a machine elsewhere joins the group", vec![self.member(&newcomer)]));
+        lines.push(self.change("an instance elsewhere joins the group", vec![self.member(&newcomer)]));
         let mut group = self.group.clone();
         group.rules.push(rule(Direction::Ingress, Some(443), Remote::Any));
         lines.push(self.change(
@@ -177,7 +177,7 @@ fn rule(direction: Direction, port: Option<u16>, remote: Remote) -> RuleSpec {
     RuleSpec { id: SecurityGroupRuleId::new(), rule: Rule::try_from(parts).unwrap() }
 }
 
-/// The n-th machine, `10.0.HIGH.LOW`.
+/// The n-th instance, `10.0.HIGH.LOW`.
 fn port(net: &Net, n: u16, group: Option<SecurityGroupId>) -> PortSpec {
     let mut port = net.port(0);
     let [high, low] = n.to_be_bytes();

@@ -74,7 +74,7 @@ fn micros(took: Duration) -> f64 {
     took.as_secs_f64() * 1e6 / f64::from(EXCHANGES)
 }
 
-/// Two machines on two hosts.
+/// Two instances on two hosts.
 struct Path {
     _hosts: (Host, Host),
     guests: (Guest, Guest),

@@ -1,11 +1,11 @@
-//! Addresses that pass to another machine, told to the local machines that may know the one before. Pure.
+//! Addresses that pass to another instance, told to the local instances that may know the one before. Pure.
 //!
-//! A machine keeps the MAC address of a neighbour for half a minute after the neighbour is gone. What is sent to it
-//! meanwhile is lost, also where the address has another machine by then. So each host tells its own machines of the
+//! An instance keeps the MAC address of a neighbour for half a minute after the neighbour is gone. What is sent to it
+//! meanwhile is lost, also where the address has another instance by then. So each host tells its own instances of the
 //! network, and its service, what the new one would say of itself: a gratuitous ARP (RFC 5227), an unsolicited neighbour
 //! advertisement that overrides (RFC 4861). Nothing of that crosses hosts: each host hears of the change itself.
 //!
-//! Only addresses that were with another machine lately are told: a new one is known to nobody.
+//! Only addresses that were with another instance lately are told: a new one is known to nobody.
 
 use crate::object::{Element, Key, State, Value, service_port};
 use crate::plan::Action;
@@ -66,7 +66,7 @@ pub struct Announcer {
 }
 
 impl Announcer {
-    /// What these actions give to another machine. `observed`: what was there before them.
+    /// What these actions give to another instance. `observed`: what was there before them.
     pub fn after(
         &mut self,
         actions: &[Action],
@@ -98,7 +98,7 @@ impl Announcer {
     }
 }
 
-/// The address that an action takes from a machine.
+/// The address that an action takes from an instance.
 fn let_go(action: &Action, observed: &State) -> Option<(Vni, IpAddr)> {
     match action {
         Action::Remove(Key::Neighbour(vni, ip), _) => Some((*vni, *ip)),
@@ -119,13 +119,13 @@ fn announcement(vni: Vni, ip: IpAddr, mac: MacAddress, desired: &Desired) -> Opt
     Some(Announcement { address: (vni, ip), frame: frame(ip, mac), devices })
 }
 
-/// Local taps of the network but the machine's own.
+/// Local taps of the network but the instance's own.
 fn taps(network: NetworkId, mac: MacAddress, desired: &Desired) -> Vec<String> {
     let others = desired.ports.values().filter(|port| port.network_id == network && port.mac != mac);
     others.map(|port| port.tap.clone()).collect()
 }
 
-/// What a machine says of an address that it has now.
+/// What an instance says of an address that it has now.
 pub fn frame(ip: IpAddr, mac: MacAddress) -> Vec<u8> {
     match ip {
         IpAddr::V4(v4) => gratuitous_arp(v4, mac),

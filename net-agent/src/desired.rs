@@ -180,7 +180,7 @@ impl Wanted {
                 ObjectKey::SecurityGroup(group) => all.extend(self.ports_that_turn(*group, desired, facts)),
                 ObjectKey::AddressSet(set) => all.extend(address_set::referring_to(*set, desired)),
                 ObjectKey::Member(..) => {}
-                ObjectKey::Instance(_) | ObjectKey::Members(..) | ObjectKey::Unknown => {}
+                ObjectKey::Instance(_) | ObjectKey::Unknown => {}
             }
         }
         all
@@ -318,6 +318,6 @@ fn contribution(
             Some((Some(member.network_id), member::entries(member, network.map(|network| network.vni))))
         }
         ObjectKey::AddressSet(id) => desired.address_sets.get(&id).map(|set| (None, address_set::entries(set))),
-        ObjectKey::Instance(_) | ObjectKey::Members(..) | ObjectKey::Unknown => None,
+        ObjectKey::Instance(_) | ObjectKey::Unknown => None,
     }
 }

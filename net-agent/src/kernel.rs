@@ -29,8 +29,8 @@ pub enum KernelError {
     /// The table of flows.
     #[error("the table of flows could not be read or marked")]
     Flows(#[source] io::Error),
-    /// Addresses that pass to other machines.
-    #[error("local machines could not be told who has an address now")]
+    /// Addresses that pass to other instances.
+    #[error("local instances could not be told who has an address now")]
     Announce(#[source] io::Error),
     /// The counters of ports and rules.
     #[error("the counters could not be read")]
@@ -91,7 +91,7 @@ pub trait Kernel: Send + Sync {
         Ok(())
     }
 
-    /// Tells local machines of addresses that have passed to others. A kernel without machines tells nobody.
+    /// Tells local instances of addresses that have passed to others. A kernel without instances tells nobody.
     async fn announce(&self, _announcements: Vec<Announcement>) -> Result<(), KernelError> {
         Ok(())
     }

@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// When an address that has passed to another machine is announced again.
+/// When an address that has passed to another instance is announced again.
 const ANNOUNCED_AGAIN: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(3)];
 /// Off, so that only bridges that ask for it themselves (ours) pass the host's IP filter.
 const SYSCTLS: [&str; 3] = ["bridge-nf-call-iptables", "bridge-nf-call-ip6tables", "bridge-nf-call-arptables"];
@@ -203,7 +203,7 @@ impl Kernel for Linux {
         blocking(outcomes).await.map_err(KernelError::Flows)
     }
 
-    /// Now, and again in case that what is on its way of the old machine comes after it.
+    /// Now, and again in case that what is on its way of the old instance comes after it.
     async fn announce(&self, announcements: Vec<Announcement>) -> Result<(), KernelError> {
         let outcome = send_all(&self.packets, announcements.iter());
         let (packets, latest) = (self.packets.clone(), self.announced.clone());

@@ -33,7 +33,7 @@ pub enum Key {
     Service(Vni),
     /// The tap of a port.
     Tap(String),
-    /// What holds a tap to a rate, towards its machine or from it.
+    /// What holds a tap to a rate, towards its instance or from it.
     Shape(String, Direction),
     /// On the VXLAN device: behind which VTEP a MAC address is.
     Tunnel(Vni, MacAddress),
@@ -43,9 +43,9 @@ pub enum Key {
     Forward(Vni, MacAddress),
     /// On the bridge: the MAC address of an IP address, for ARP and ND suppression.
     Neighbour(Vni, IpAddr),
-    /// A line of the DHCP server: the addresses of a local machine.
+    /// A line of the DHCP server: the addresses of a local instance.
     Reservation(Vni, PortId),
-    /// A line of the DNS server: the name of any machine of the network.
+    /// A line of the DNS server: the name of any instance of the network.
     HostRecord(Vni, PortId),
     /// The DHCP and DNS server of a network, running.
     Dnsmasq(Vni),
@@ -60,7 +60,7 @@ pub enum Chain {
     Port(String, Direction),
     /// What a tap may send or get: passes what is plain, and names the chain that asks at length.
     Tap(String, Direction),
-    /// How much a tap may carry towards its machine or from it.
+    /// How much a tap may carry towards its instance or from it.
     Limit(String, Direction),
     /// Logs what of a tap's port ends with a verdict.
     Log(String, Direction, Verdict),
@@ -93,7 +93,7 @@ pub enum Element {
     Shared(Vni, IpNetwork),
     /// The same as targets of neighbour discovery, first and last.
     SharedNd(Vni, Ipv6Addr, Ipv6Addr),
-    /// Where frames from a tap's machine are judged, or those to it.
+    /// Where frames from a tap's instance are judged, or those to it.
     Tap(String, Direction),
     /// Where what port security refuses of a tap is logged.
     LogRefused(String),
@@ -185,7 +185,7 @@ pub enum Value {
     },
 }
 
-/// What of a port, or of a network, may move from host to host by the word of the machines alone
+/// What of a port, or of a network, may move from host to host by the word of the instances alone
 /// (allowed address pairs). The kernel's devices say it by their flags.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Sharing {
@@ -301,8 +301,8 @@ impl fmt::Display for Key {
             Self::Vxlan(vni) => write!(f, "VXLAN device {}", vni.vxlan()),
             Self::Service(vni) => write!(f, "service namespace {}", namespace(*vni)),
             Self::Tap(tap) => write!(f, "tap {tap}"),
-            Self::Shape(tap, Direction::Ingress) => write!(f, "queue to the machine of {tap}"),
-            Self::Shape(tap, Direction::Egress) => write!(f, "queue from the machine of {tap}"),
+            Self::Shape(tap, Direction::Ingress) => write!(f, "queue to the instance of {tap}"),
+            Self::Shape(tap, Direction::Egress) => write!(f, "queue from the instance of {tap}"),
             Self::Tunnel(vni, mac) => write!(f, "tunnel of {mac} on {}", vni.vxlan()),
             Self::Flood(vni, vtep) => write!(f, "flooding to {vtep} on {}", vni.vxlan()),
             Self::Forward(vni, mac) => write!(f, "forwarding of {mac} on {}", vni.bridge()),

@@ -146,8 +146,8 @@ fn compare(key: &Key, wanted: &State, observed: &State, lost: &HashSet<&Key>) ->
     }
 }
 
-/// Servers whose records change read them again, or start anew where a machine's reservation was
-/// taken away: dnsmasq would otherwise keep the address leased to the machine that is gone.
+/// Servers whose records change read them again, or start anew where an instance's reservation was
+/// taken away: dnsmasq would otherwise keep the address leased to the instance that is gone.
 fn reloads(wanted: &State, observed: &State, actions: &[Action]) -> Vec<Action> {
     let started: HashSet<Key> = actions.iter().map(Action::key).filter(|key| matches!(key, Key::Dnsmasq(_))).collect();
     let mut restart: BTreeMap<Vni, bool> = BTreeMap::new();

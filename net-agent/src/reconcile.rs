@@ -245,13 +245,13 @@ impl Reconciler {
 
     /// Plans, applies and reads again until nothing differs, a round changes nothing for the
     /// better, or the rounds are used up.
-    /// A machine that was not told finds out by itself, later.
+    /// An instance that was not told finds out by itself, later.
     async fn announce(&self, moved: Vec<Announcement>) {
         if moved.is_empty() {
             return;
         }
         if let Err(error) = self.kernel.announce(moved).await {
-            tracing::debug!(error = error.chain(), "an address has passed to another machine");
+            tracing::debug!(error = error.chain(), "an address has passed to another instance");
         }
     }
 

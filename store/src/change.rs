@@ -13,7 +13,7 @@ use uuid::Uuid;
 /// What a change says to look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangeKind {
-    /// A machine, for its host.
+    /// An instance, for its host.
     Instance,
     /// A port, for its host and for the other hosts of its network.
     Port,
@@ -21,7 +21,7 @@ pub enum ChangeKind {
     PortLimits,
     /// A network, for its hosts.
     Network,
-    /// The console log of a machine is wanted, from its host.
+    /// The console log of an instance is wanted, from its host.
     Console,
     /// A security group, for hosts with a port in it.
     SecurityGroup,
@@ -29,19 +29,37 @@ pub enum ChangeKind {
     AddressSet,
 }
 
+impl ChangeKind {
+    /// All kinds that this release knows.
+    pub const ALL: [Self; 7] = [
+        Self::Instance,
+        Self::Port,
+        Self::PortLimits,
+        Self::Network,
+        Self::Console,
+        Self::SecurityGroup,
+        Self::AddressSet,
+    ];
+
+    /// The word in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Instance => "instance",
+            Self::Port => "port",
+            Self::PortLimits => "port_limits",
+            Self::Network => "network",
+            Self::Console => "console",
+            Self::SecurityGroup => "security_group",
+            Self::AddressSet => "address_set",
+        }
+    }
+}
+
 impl FromStr for ChangeKind {
     type Err = iroko_model::Invalid;
     fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
-        match text {
-            "instance" => Ok(Self::Instance),
-            "port" => Ok(Self::Port),
-            "port_limits" => Ok(Self::PortLimits),
-            "network" => Ok(Self::Network),
-            "console" => Ok(Self::Console),
-            "security_group" => Ok(Self::SecurityGroup),
-            "address_set" => Ok(Self::AddressSet),
-            _ => Err(iroko_model::Invalid::new("change_kind_unknown", format!("{text:?} is not a kind of change"))),
-        }
+        let unknown = || iroko_model::Invalid::new("change_kind_unknown", format!("{text:?} is not a kind of change"));
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(unknown)
     }
 }
 
@@ -75,6 +93,9 @@ pub struct Tail {
     pub more_soon: bool,
     /// The changes from the asked revision up to the watermark, in order.
     pub changes: Vec<Change>,
+    /// Kinds among them that a newer release writes and this one does not know. Their changes are not in `changes`:
+    /// a reader must say to those who follow it that it knows no more than [`ChangeKind::ALL`].
+    pub unknown: Vec<String>,
 }
 
 /// Takes the changes from revision `from` on.
@@ -89,20 +110,24 @@ pub async fn change_tail(conn: &mut Conn, from: i64) -> Result<Tail> {
     .fetch_all(conn)
     .await?;
     let last = rows.last().map(|row| row.revision);
-    let changes = rows.into_iter().filter_map(|row| {
-        let kind = row.kind.parse().ok()?;
-        Some(Change {
-            revision: row.revision,
+    let (mut changes, mut unknown) = (Vec::with_capacity(rows.len()), Vec::new());
+    for row in rows {
+        let Ok(kind) = row.kind.parse() else {
+            unknown.push(row.kind);
+            continue;
+        };
+        let (revision, object_id) = (row.revision, row.object_id);
+        changes.push(Change {
+            revision,
             kind,
-            object_id: row.object_id,
+            object_id,
             host_id: row.host_id,
             network_id: row.network_id,
             refs: row.refs,
-        })
-    });
-    let changes: Vec<Change> = changes.collect();
+        });
+    }
     let next = last.map_or(from, |last| last + 1);
-    Ok(Tail { watermark: mark.xmin, next, more_soon: mark.xmin < mark.xmax, changes })
+    Ok(Tail { watermark: mark.xmin, next, more_soon: mark.xmin < mark.xmax, changes, unknown })
 }
 
 struct Mark {

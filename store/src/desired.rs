@@ -1,8 +1,10 @@
 //! What is desired, in the agents' own types: of changed objects, and of a whole host.
 
-mod security;
+mod network;
+mod security_group;
 
-pub use security::{HostNeed, Need, address_set_specs, hosts_with_ports, member_specs, needs, security_group_specs};
+pub use network::{hosts_with_ports, network_needs, ports_of_host};
+pub use security_group::{HostNeed, address_set_specs, member_specs, needs, security_group_specs};
 
 use crate::connection_log;
 use crate::error::{Error, Result};
@@ -11,7 +13,7 @@ use crate::tx::Conn;
 use ipnetwork::IpNetwork;
 use iroko_agent_wire::{ImageSpec, InstanceSpec, NetworkSpec, NicAddress, NicSpec, PeerSpec, PortSpec, SubnetSpec};
 use iroko_model::port::{AddressPair, PortLimits};
-use iroko_model::{HostId, Hostname, MacAddress, NetworkId, Resources, Vni};
+use iroko_model::{HostId, Hostname, MacAddress, Resources, Vni};
 use mac_address::MacAddress as SqlMac;
 use serde::Deserialize;
 use serde_json::Value;
@@ -20,7 +22,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// Which machines to read.
+/// Which instances to read.
 #[derive(Debug, Clone, Copy)]
 pub enum Instances<'a> {
     /// These.
@@ -55,24 +57,24 @@ struct NicAddressRow {
     service: IpAddr,
 }
 
-/// Machines that have a host, each with that host.
+/// Instances that have a host, each with that host.
 pub async fn instance_specs(conn: &mut Conn, which: Instances<'_>) -> Result<Vec<(HostId, Arc<InstanceSpec>)>> {
     let (ids, host) = match which {
         Instances::Ids(ids) => (Some(ids), None),
         Instances::OfHost(host) => (None, Some(host.as_uuid())),
     };
     let rows = sqlx::query!(
-        r#"SELECT i.id, i.host_id AS "host_id!", i.generation,
+        r#"SELECT i.id, w.host_id, i.generation,
                   CASE WHEN i.power = 'running' AND project_is_suspended(i.project_id) THEN 'stopped' ELSE i.power END AS "power!", i.reboots, i.hostname, i.vcpus, i.memory_mib, i.disk_gib,
-                  i.ssh_keys, i.user_data, i.user_data_is_base64, i.on_guest_shutdown, (i.ran_at IS NOT NULL) AS "has_run!", i.image_id, m.disk_format, m.sha256 AS "sha256!", m.size_bytes AS "size_bytes!",
+                  i.ssh_keys, i.user_data, i.user_data_is_base64, i.on_guest_shutdown, (w.ran_at IS NOT NULL) AS "has_run!", i.image_id, m.disk_format, m.sha256 AS "sha256!", m.size_bytes AS "size_bytes!",
                   m.virtual_size_bytes AS "virtual_size_bytes!",
                   (SELECT coalesce(json_agg(json_build_object('port_id', p.id, 'network_id', n.id, 'tap', p.tap, 'mac', p.mac, 'mtu', n.mtu,
                       'addresses', (SELECT coalesce(json_agg(json_build_object('address', host(a.address), 'prefix', masklen(s.cidr),
                               'service', host(s.service)) ORDER BY family(a.address)), '[]')
                           FROM ip_allocation a JOIN subnet s ON s.id = a.subnet_id WHERE a.port_id = p.id)) ORDER BY p.nic_index), '[]')
                    FROM port p JOIN network n ON n.id = p.network_id WHERE p.instance_id = i.id) AS "nics!: Json<Vec<NicRow>>"
-           FROM instance i JOIN image m ON m.id = i.image_id
-           WHERE i.host_id IS NOT NULL AND (i.id = ANY($1) OR i.host_id = $2)"#,
+           FROM instance_host w JOIN instance i ON i.id = w.instance_id JOIN image m ON m.id = i.image_id
+           WHERE w.role = 'home' AND (w.instance_id = ANY($1) OR w.host_id = $2)"#,
         ids as Option<&[Uuid]>,
         host
     )
@@ -152,11 +154,11 @@ pub async fn bound_ports(conn: &mut Conn, which: Ports<'_>) -> Result<Vec<BoundP
                   port_limits(least(i.ingress_kbit_s, q.ingress_kbit_s), least(i.egress_kbit_s, q.egress_kbit_s),
                               least(i.ingress_packets_s, q.ingress_packets_s), least(i.egress_packets_s, q.egress_packets_s)) AS "limits!: Json<PortLimits>",
                   l.verdicts AS "log_verdicts?", l.records_per_second AS "log_rate?",
-                  i.host_id AS "host_id!", h.vtep, ARRAY(SELECT a.address FROM ip_allocation a WHERE a.port_id = p.id ORDER BY family(a.address)) AS "addresses!"
-           FROM port p JOIN instance i ON i.id = p.instance_id JOIN host h ON h.id = i.host_id
+                  b.host_id, CASE WHEN b.role = 'home' THEN h.vtep END AS vtep, ARRAY(SELECT a.address FROM ip_allocation a WHERE a.port_id = p.id ORDER BY family(a.address)) AS "addresses!"
+           FROM port_host b JOIN port p ON p.id = b.port_id JOIN instance i ON i.id = p.instance_id JOIN host h ON h.id = b.host_id
            LEFT JOIN qos_policy q ON q.id = p.qos_policy_id
            LEFT JOIN connection_log l ON l.port_id = p.id AND NOT l.ended
-           WHERE p.id = ANY($1) OR p.network_id = ANY($2)"#,
+           WHERE b.port_id = ANY($1) OR b.network_id = ANY($2)"#,
         ids as Option<&[Uuid]>,
         networks as Option<&[Uuid]>
     )
@@ -248,48 +250,4 @@ const DOMAIN: &str = "internal";
 fn subnet(row: SubnetRow) -> SubnetSpec {
     // As for interfaces: the gateway is told to guests once routers exist.
     SubnetSpec { id: row.id.into(), cidr: row.cidr, gateway: None, service: row.service, dns_servers: row.dns_servers }
-}
-
-/// Networks that have a port on a host.
-pub async fn networks_of_host(conn: &mut Conn, host_id: HostId) -> Result<Vec<Uuid>> {
-    Ok(sqlx::query_scalar!(
-        "SELECT DISTINCT p.network_id FROM instance i JOIN port p ON p.instance_id = i.id WHERE i.host_id = $1",
-        host_id.as_uuid()
-    )
-    .fetch_all(conn)
-    .await?)
-}
-
-/// All pairs of host and network that a port joins.
-pub async fn memberships(conn: &mut Conn) -> Result<Vec<(HostId, NetworkId)>> {
-    let rows = sqlx::query!(
-        r#"SELECT DISTINCT i.host_id AS "host_id!", p.network_id FROM instance i JOIN port p ON p.instance_id = i.id
-           WHERE i.host_id IS NOT NULL"#
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.host_id.into(), row.network_id.into())).collect())
-}
-
-/// Of these pairs of host and network, those that a port joins; and whether one does of which the outbox
-/// holds no change from revision `from` on, not even one too new for the reader.
-pub async fn memberships_among(
-    conn: &mut Conn,
-    pairs: &[(HostId, NetworkId)],
-    from: i64,
-) -> Result<Vec<(HostId, NetworkId, bool)>> {
-    let (hosts, networks): (Vec<Uuid>, Vec<Uuid>) = pairs.iter().map(|(h, n)| (h.as_uuid(), n.as_uuid())).unzip();
-    let rows = sqlx::query!(
-        r#"SELECT w.host AS "host!", w.network AS "network!", bool_or(p.id NOT IN (
-                      SELECT c.object_id FROM change c WHERE c.kind = 'port' AND c.revision >= $3)) AS "steady!"
-           FROM unnest($1::uuid[], $2::uuid[]) AS w (host, network)
-           JOIN instance i ON i.host_id = w.host JOIN port p ON p.instance_id = i.id AND p.network_id = w.network
-           GROUP BY w.host, w.network"#,
-        &hosts,
-        &networks,
-        from
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.host.into(), row.network.into(), row.steady)).collect())
 }

@@ -252,16 +252,17 @@ pub async fn port_get(conn: &mut Conn, project_id: ProjectId, id: PortId) -> Res
     Ok(sqlx::query_as!(
         Port,
         r#"SELECT p.id, p.name, p.network_id, p.instance_id, p.standalone, p.mac, p.labels, p.created_at,
-                  p.observed_state, p.observed_reason, p.generation, p.port_security_enabled,
+                  b.state AS "observed_state?", b.reason AS "observed_reason?", p.generation, p.port_security_enabled,
                   p.allowed_address_pairs AS "allowed_address_pairs: Json<Vec<AddressPair>>",
                   ARRAY(SELECT m.security_group_id FROM port_security_group m WHERE m.port_id = p.id ORDER BY 1) AS "security_group_ids!",
-                  (i.host_id IS NOT NULL) AS "bound!", p.qos_policy_id,
+                  (b.host_id IS NOT NULL) AS "bound!", p.qos_policy_id,
                   port_limits(least(i.ingress_kbit_s, q.ingress_kbit_s), least(i.egress_kbit_s, q.egress_kbit_s),
                               least(i.ingress_packets_s, q.ingress_packets_s), least(i.egress_packets_s, q.egress_packets_s)) AS "limits!: Json<PortLimits>",
                   (SELECT coalesce(json_agg(json_build_object('address', host(a.address), 'subnet_id', a.subnet_id)
                           ORDER BY family(a.address)), '[]') FROM ip_allocation a WHERE a.port_id = p.id)
                       AS "addresses!: Json<Vec<PortAddress>>"
-           FROM port p LEFT JOIN instance i ON i.id = p.instance_id LEFT JOIN qos_policy q ON q.id = p.qos_policy_id
+           FROM port p LEFT JOIN port_host b ON b.port_id = p.id AND b.role = 'home'
+           LEFT JOIN instance i ON i.id = p.instance_id LEFT JOIN qos_policy q ON q.id = p.qos_policy_id
            WHERE p.project_id = $1 AND p.id = $2"#,
         project_id.as_uuid(),
         id.as_uuid()
@@ -291,16 +292,17 @@ pub async fn port_list(
     let rows = sqlx::query_as!(
         Port,
         r#"SELECT p.id, p.name, p.network_id, p.instance_id, p.standalone, p.mac, p.labels, p.created_at,
-                  p.observed_state, p.observed_reason, p.generation, p.port_security_enabled,
+                  b.state AS "observed_state?", b.reason AS "observed_reason?", p.generation, p.port_security_enabled,
                   p.allowed_address_pairs AS "allowed_address_pairs: Json<Vec<AddressPair>>",
                   ARRAY(SELECT m.security_group_id FROM port_security_group m WHERE m.port_id = p.id ORDER BY 1) AS "security_group_ids!",
-                  (i.host_id IS NOT NULL) AS "bound!", p.qos_policy_id,
+                  (b.host_id IS NOT NULL) AS "bound!", p.qos_policy_id,
                   port_limits(least(i.ingress_kbit_s, q.ingress_kbit_s), least(i.egress_kbit_s, q.egress_kbit_s),
                               least(i.ingress_packets_s, q.ingress_packets_s), least(i.egress_packets_s, q.egress_packets_s)) AS "limits!: Json<PortLimits>",
                   (SELECT coalesce(json_agg(json_build_object('address', host(a.address), 'subnet_id', a.subnet_id)
                           ORDER BY family(a.address)), '[]') FROM ip_allocation a WHERE a.port_id = p.id)
                       AS "addresses!: Json<Vec<PortAddress>>"
-           FROM port p LEFT JOIN instance i ON i.id = p.instance_id LEFT JOIN qos_policy q ON q.id = p.qos_policy_id
+           FROM port p LEFT JOIN port_host b ON b.port_id = p.id AND b.role = 'home'
+           LEFT JOIN instance i ON i.id = p.instance_id LEFT JOIN qos_policy q ON q.id = p.qos_policy_id
            WHERE p.project_id = $1 AND ($2::uuid IS NULL OR p.id > $2)
              AND ($4::text IS NULL OR p.name = $4) AND ($5::jsonb IS NULL OR p.labels @> $5)
              AND ($6::uuid IS NULL OR p.network_id = $6) AND ($7::uuid IS NULL OR p.instance_id = $7)

@@ -84,11 +84,10 @@ async fn tell_ports(conn: &mut Conn, policy: &QosPolicy, instances: &[Uuid]) -> 
     let strangers = sqlx::query_scalar!(
         r#"WITH p AS (
                UPDATE port SET generation = generation + 1 WHERE project_id = $1 AND qos_policy_id = $2
-               RETURNING id, network_id, instance_id
+               RETURNING id, instance_id
            ), told AS (
                INSERT INTO change (kind, object_id, host_id, network_id, refs)
-               SELECT 'port_limits', p.id, i.host_id, p.network_id, '{}' FROM p JOIN instance i ON i.id = p.instance_id
-               WHERE i.host_id IS NOT NULL
+               SELECT 'port_limits', b.port_id, b.host_id, b.network_id, '{}' FROM p JOIN port_host b ON b.port_id = p.id
            )
            SELECT count(*) AS "strangers!" FROM p WHERE instance_id IS NOT NULL AND instance_id <> ALL ($3)"#,
         policy.project_id.as_uuid(),

@@ -1,6 +1,6 @@
 //! Takes what hosts recorded of connections. Nothing else waits for it.
 
-use super::routes::{Agent, is_itself};
+use super::caller::{Agent, is_itself};
 use crate::App;
 use axum::Json;
 use axum::extract::State;

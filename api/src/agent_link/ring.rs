@@ -1,45 +1,21 @@
 //! The recent changes, by whom they concern. In memory, bounded, rebuilt from the outbox at start.
 //!
-//! An entry concerns one host, or all hosts of one network. When the bound is reached the oldest
-//! entry goes and the *floor* rises: who is further behind than the floor gets everything.
+//! An entry concerns one host, or all hosts that need something. When the bound is reached the oldest
+//! entry goes and the *floor* rises: a host further behind than the floor gets everything.
 
-use iroko_agent_wire::{AgentKind, Change, ObjectKey};
-use iroko_model::{HostId, InstanceId, NetworkId};
-use iroko_store::desired::Need;
+use super::batch::{Notice, Scope};
+use iroko_agent_wire::{AgentKind, Need, ObjectKey};
+use iroko_model::{HostId, InstanceId};
 use std::collections::{HashMap, HashSet, VecDeque};
 
 /// Entries kept.
 pub const ENTRIES_MAX: usize = 10_000;
 
-/// What an entry says.
-#[derive(Debug, Clone)]
-pub enum What {
-    /// An object changed.
-    Change(Change),
-    /// The host has its first port on the network: network and all its peers are to be sent.
-    Join(NetworkId),
-    /// The host begins to need it: all of it is to be sent.
-    Begin(Need),
-    /// The machine's console log is wanted.
-    Console(InstanceId),
-}
-
-/// Whom an entry concerns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Scope {
-    /// One host.
-    Host(HostId),
-    /// All hosts of a network.
-    Network(NetworkId),
-    /// All hosts that need it.
-    Need(Need),
-}
-
 #[derive(Debug)]
 struct Entry {
     order: u64,
     revision: i64,
-    what: What,
+    notice: Notice,
 }
 
 /// See the module.
@@ -50,8 +26,6 @@ pub struct Ring {
     order: VecDeque<Scope>,
     next: u64,
     floor: i64,
-    members: HashMap<HostId, HashSet<NetworkId>>,
-    hosts: HashMap<NetworkId, HashSet<HostId>>,
     needs: HashMap<HostId, HashSet<Need>>,
     needed_by: HashMap<Need, HashSet<HostId>>,
 }
@@ -59,8 +33,8 @@ pub struct Ring {
 /// What a host has not seen yet.
 #[derive(Debug, Default)]
 pub struct News {
-    /// Changes, joins and beginnings, in order; of an object only the last.
-    pub what: Vec<What>,
+    /// Changes and beginnings, in order; of an object only the last.
+    pub notices: Vec<Notice>,
     /// Wanted console logs.
     pub consoles: Vec<InstanceId>,
 }
@@ -77,10 +51,10 @@ impl Ring {
     }
 
     /// Adds an entry, newer than all before it.
-    pub fn push(&mut self, scope: Scope, revision: i64, what: What) {
+    pub fn push(&mut self, scope: Scope, revision: i64, notice: Notice) {
         let order = self.next;
         self.next += 1;
-        self.by_scope.entry(scope).or_default().push_back(Entry { order, revision, what });
+        self.by_scope.entry(scope).or_default().push_back(Entry { order, revision, notice });
         self.order.push_back(scope);
         while self.order.len() > ENTRIES_MAX {
             self.drop_oldest();
@@ -98,18 +72,7 @@ impl Ring {
         }
     }
 
-    /// Notes whether the host has a port on the network.
-    pub fn set_member(&mut self, host: HostId, network: NetworkId, is_member: bool) {
-        if is_member {
-            self.members.entry(host).or_default().insert(network);
-            self.hosts.entry(network).or_default().insert(host);
-        } else {
-            remove(&mut self.members, &host, &network);
-            remove(&mut self.hosts, &network, &host);
-        }
-    }
-
-    /// Notes all that a host needs of security groups.
+    /// Notes all that a host needs.
     pub fn set_needs(&mut self, host: HostId, needs: HashSet<Need>) {
         for old in self.needs.remove(&host).unwrap_or_default() {
             remove(&mut self.needed_by, &old, &host);
@@ -126,35 +89,19 @@ impl Ring {
     pub fn hosts_of(&self, scope: Scope) -> Vec<HostId> {
         match scope {
             Scope::Host(host) => vec![host],
-            Scope::Network(network) => self.hosts.get(&network).into_iter().flatten().copied().collect(),
             Scope::Need(need) => self.needed_by.get(&need).into_iter().flatten().copied().collect(),
         }
     }
 
     /// What concerns one agent of a host from `revision` on.
-    pub fn news(&self, host: HostId, kind: AgentKind, revision: i64) -> News {
+    pub fn news(&self, host: HostId, agent: AgentKind, revision: i64) -> News {
+        let needs = self.needs.get(&host).into_iter().flatten().filter(|need| need.agent() == agent);
         let mut entries: Vec<&Entry> = self.since(Scope::Host(host), revision).collect();
-        if kind == AgentKind::Net {
-            let networks = self.members.get(&host).into_iter().flatten();
-            entries.extend(networks.flat_map(|network| self.since(Scope::Network(*network), revision)));
-            let needs = self.needs.get(&host).into_iter().flatten();
-            entries.extend(needs.flat_map(|need| self.since(Scope::Need(*need), revision)));
-            entries.sort_unstable_by_key(|entry| entry.order);
-        }
-        let mut news = News::default();
-        let mut last: HashMap<ObjectKey, usize> = HashMap::new();
-        for entry in entries.into_iter().filter(|entry| kind_of(&entry.what) == kind) {
-            match &entry.what {
-                What::Console(id) => news.consoles.push(*id),
-                What::Join(network) => supersede(&mut news.what, &mut last, ObjectKey::Network(*network), entry),
-                // The last one counts: what stands between two of them is in it.
-                What::Begin(need) => {
-                    news.what.retain(|what| !matches!(what, What::Begin(earlier) if earlier == need));
-                    last.clear();
-                    news.what.push(entry.what.clone());
-                }
-                What::Change(change) => supersede(&mut news.what, &mut last, change.key(), entry),
-            }
+        entries.extend(needs.flat_map(|need| self.since(Scope::Need(*need), revision)));
+        entries.sort_unstable_by_key(|entry| entry.order);
+        let (mut news, mut last) = (News::default(), HashMap::new());
+        for entry in entries.into_iter().filter(|entry| agent_of(&entry.notice) == agent) {
+            news.add(&entry.notice, &mut last);
         }
         news
     }
@@ -168,26 +115,34 @@ impl Ring {
     }
 }
 
-/// Puts an entry in the place of the last one for the same object. A network keeps all its entries:
-/// leaving and joining again must be told as such, in order.
-fn supersede(what: &mut Vec<What>, last: &mut HashMap<ObjectKey, usize>, key: ObjectKey, entry: &Entry) {
-    let is_network = matches!(key, ObjectKey::Network(_));
-    match last.get(&key).filter(|_| !is_network) {
-        Some(at) if !what[*at + 1..].iter().any(|w| matches!(w, What::Join(_))) => what[*at] = entry.what.clone(),
-        _ => {
-            last.insert(key, what.len());
-            what.push(entry.what.clone());
+impl News {
+    /// Adds a notice, newer than those before. `last`: where the last of each object stands, since a need last began.
+    fn add(&mut self, notice: &Notice, last: &mut HashMap<ObjectKey, usize>) {
+        match notice {
+            Notice::Console(id) => return self.consoles.push(*id),
+            // The last one counts: what stands between two of them is in it. What follows stays behind it.
+            Notice::Begin(need) => {
+                self.notices.retain(|notice| !matches!(notice, Notice::Begin(earlier) if earlier == need));
+                last.clear();
+            }
+            Notice::Change(change) => {
+                let next = self.notices.len();
+                let at = change.key().map_or(next, |key| *last.entry(key).or_insert(next));
+                if let Some(earlier) = self.notices.get_mut(at) {
+                    *earlier = notice.clone();
+                    return;
+                }
+            }
         }
+        self.notices.push(notice.clone());
     }
 }
 
-const fn kind_of(what: &What) -> AgentKind {
-    use iroko_agent_wire::Object;
-    match what {
-        What::Console(_) | What::Change(Change::Set(Object::Instance(_)) | Change::Gone(ObjectKey::Instance(_))) => {
-            AgentKind::Compute
-        }
-        What::Join(_) | What::Begin(_) | What::Change(_) => AgentKind::Net,
+fn agent_of(notice: &Notice) -> AgentKind {
+    match notice {
+        Notice::Console(_) => AgentKind::Compute,
+        Notice::Begin(need) => need.agent(),
+        Notice::Change(change) => change.agent(),
     }
 }
 
@@ -203,29 +158,48 @@ fn remove<K: std::hash::Hash + Eq, V: std::hash::Hash + Eq>(map: &mut HashMap<K,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use iroko_model::PortId;
+    use iroko_agent_wire::Change;
+    use iroko_model::{NetworkId, PortId};
 
-    fn gone(port: PortId) -> What {
-        What::Change(Change::Gone(ObjectKey::Port(port)))
+    fn gone(port: PortId) -> Notice {
+        Notice::Change(Change::Gone(ObjectKey::Port(port)))
     }
 
     #[test]
-    fn news_are_per_host_network_and_kind() {
+    fn news_are_per_host_need_and_agent() {
         let (a, b, n, port) = (HostId::new(), HostId::new(), NetworkId::new(), PortId::new());
+        let need = Need::Network(n);
         let mut ring = Ring::new(10);
-        ring.set_member(a, n, true);
-        ring.push(Scope::Network(n), 11, What::Change(Change::Gone(ObjectKey::Peer(n, port))));
+        ring.set_needs(a, HashSet::from([need]));
+        ring.push(Scope::Need(need), 11, Notice::Change(Change::Gone(ObjectKey::Peer(n, port))));
         ring.push(Scope::Host(a), 12, gone(port));
         ring.push(Scope::Host(a), 13, gone(port));
-        ring.push(Scope::Host(a), 13, What::Change(Change::Gone(ObjectKey::Instance(InstanceId::new()))));
-        assert_eq!(ring.news(a, AgentKind::Net, 10).what.len(), 2, "the port is told once");
-        assert_eq!(ring.news(a, AgentKind::Net, 12).what.len(), 1);
-        assert_eq!(ring.news(a, AgentKind::Net, 14).what.len(), 0);
-        assert_eq!(ring.news(a, AgentKind::Compute, 10).what.len(), 1);
-        assert_eq!(ring.news(b, AgentKind::Net, 10).what.len(), 0);
-        ring.set_member(a, n, false);
-        assert!(ring.hosts_of(Scope::Network(n)).is_empty());
-        assert_eq!(ring.news(a, AgentKind::Net, 10).what.len(), 1);
+        ring.push(Scope::Host(a), 13, Notice::Change(Change::Gone(ObjectKey::Instance(InstanceId::new()))));
+        assert_eq!(ring.news(a, AgentKind::Net, 10).notices.len(), 2, "the port is sent once");
+        assert_eq!(ring.news(a, AgentKind::Net, 12).notices.len(), 1);
+        assert_eq!(ring.news(a, AgentKind::Net, 14).notices.len(), 0);
+        assert_eq!(ring.news(a, AgentKind::Compute, 10).notices.len(), 1);
+        assert_eq!(ring.news(b, AgentKind::Net, 10).notices.len(), 0);
+        ring.set_needs(a, HashSet::new());
+        assert!(ring.hosts_of(Scope::Need(need)).is_empty());
+        assert_eq!(ring.news(a, AgentKind::Net, 10).notices.len(), 1);
+    }
+
+    #[test]
+    fn what_changes_after_a_need_began_stays_behind_it() {
+        let (host, n, port) = (HostId::new(), NetworkId::new(), PortId::new());
+        let need = Need::Network(n);
+        let mut ring = Ring::new(1);
+        ring.set_needs(host, HashSet::from([need]));
+        let peer = || Notice::Change(Change::Gone(ObjectKey::Peer(n, port)));
+        for (revision, notice) in
+            [(1, peer()), (2, Notice::Begin(need)), (3, peer()), (4, Notice::Begin(need)), (5, peer())]
+        {
+            ring.push(Scope::Host(host), revision, notice);
+        }
+        let notices = ring.news(host, AgentKind::Net, 1).notices;
+        let is_begin: Vec<bool> = notices.iter().map(|notice| matches!(notice, Notice::Begin(_))).collect();
+        assert_eq!(is_begin, [false, false, true, false]);
     }
 
     #[test]
@@ -236,6 +210,6 @@ mod tests {
             ring.push(Scope::Host(host), revision, gone(PortId::new()));
         }
         assert_eq!(ring.floor(), 6);
-        assert_eq!(ring.news(host, AgentKind::Net, 6).what.len(), ENTRIES_MAX);
+        assert_eq!(ring.news(host, AgentKind::Net, 6).notices.len(), ENTRIES_MAX);
     }
 }

@@ -1,19 +1,16 @@
 //! The agent link's routes. Who calls is known by the client certificate; a certificate that was
 //! replaced, or whose host is gone, is refused at once.
 
-use super::authority::{parse_agent_uri, serial_text};
+use super::caller::{Agent, is_itself};
 use super::checked;
 use super::intake::Reception;
-use super::turns::Turn;
 use crate::App;
 use crate::service::host::token_hash;
 use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, Query, State};
-use axum::http::request::Parts;
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use axum_server::tls::TlsInfo;
 use futures::StreamExt;
 use iroko_agent_wire::{
     AgentKind, DesiredQuery, DesiredReply, EnrolReply, EnrolRequest, RenewRequest, Report, ReportReply, SessionReply,
@@ -26,11 +23,9 @@ use iroko_wire::host::host_name;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::io::SeekFrom;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncSeekExt;
 use tokio_util::io::ReaderStream;
-use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate};
 
 /// Longest wait of a long poll.
 const WAIT_MAX_S: u64 = 60;
@@ -56,57 +51,6 @@ pub fn router(app: App) -> Router {
         .route("/agent/v1/images/{id}", get(image_bytes))
         .layer(DefaultBodyLimit::max(REPORT_MAX_BYTES))
         .with_state(app)
-}
-
-/// The agent that calls.
-#[derive(Debug, Clone)]
-pub(super) struct Agent {
-    /// Its host.
-    pub(super) host: HostId,
-    /// Which of the host's two.
-    pub(super) kind: AgentKind,
-    /// Serial number of its certificate.
-    serial: String,
-    _turn: Turn,
-}
-
-impl Agent {
-    /// Its certificate holds still: for what goes on after it was let in.
-    async fn holds(&self, app: &App) -> Result<()> {
-        match app.certificates.hold(self.host, self.kind, self.serial.clone()).await {
-            Some(true) => Ok(()),
-            Some(false) => Err(Problem::with(Kind::Unauthorized, REFUSED)),
-            None => Err(Problem::new(Kind::Unavailable)),
-        }
-    }
-}
-
-const REFUSED: &str = "the agent's certificate is missing or no longer holds; enrol again";
-
-impl FromRequestParts<App> for Agent {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        let refused = || Problem::with(Kind::Unauthorized, REFUSED);
-        let (host, kind, serial) = parts.extensions.get::<Arc<TlsInfo>>().and_then(named).ok_or_else(refused)?;
-        let agent = Self { host, kind, serial, _turn: app.turns.take(host, kind)? };
-        agent.holds(app).await?;
-        Ok(agent)
-    }
-}
-
-/// Whom the verified client certificate names, and its serial number.
-fn named(tls: &Arc<TlsInfo>) -> Option<(HostId, AgentKind, String)> {
-    let (_, certificate) = X509Certificate::from_der(tls.peer_certificates.first()?).ok()?;
-    let uri = certificate.extensions().iter().find_map(|extension| match extension.parsed_extension() {
-        ParsedExtension::SubjectAlternativeName(names) => names.general_names.iter().find_map(|name| match name {
-            GeneralName::URI(uri) => Some(*uri),
-            _ => None,
-        }),
-        _ => None,
-    })?;
-    let (host, kind) = parse_agent_uri(uri)?;
-    Some((host, kind, serial_text(certificate.raw_serial())))
 }
 
 /// Reads what anybody may send: a little is kept, what is more is read past for a while, so that an honest sender
@@ -207,15 +151,6 @@ async fn report(State(app): State<App>, agent: Agent, Json(report): Json<Report>
         Reception::Stale => Err(Problem::with(Kind::Conflict, "the session is not the current one; begin another")),
         Reception::NotTaken => Err(Problem::with(Kind::Invalid, "the report cannot be stored, now or later")),
         Reception::Unavailable => Err(Problem::new(Kind::Unavailable)),
-    }
-}
-
-/// Refuses an agent that speaks for the other of its host.
-pub(super) fn is_itself(agent: &Agent, said: AgentKind) -> Result<()> {
-    if agent.kind == said {
-        Ok(())
-    } else {
-        Err(Problem::with(Kind::Unauthorized, "the certificate is of the host's other agent"))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Takes what hosts counted. Nothing else waits for it, and it waits for nothing but the database.
 
-use super::routes::{Agent, is_itself};
+use super::caller::{Agent, is_itself};
 use crate::App;
 use axum::Json;
 use axum::extract::State;

@@ -1,6 +1,6 @@
 //! A hypervisor in memory. It is the world, not the agent: domains survive the agent over it.
 //!
-//! It checks what the real one cannot: that no two calls on one machine overlap, and counts what
+//! It checks what the real one cannot: that no two calls on one instance overlap, and counts what
 //! was done to each.
 
 use super::{DomainState, Hypervisor, HypervisorError};
@@ -53,7 +53,7 @@ impl Default for FakeHypervisor {
     }
 }
 
-/// Marks a machine as being worked on; ends with the call, also one that is dropped.
+/// Marks an instance as being worked on; ends with the call, also one that is dropped.
 struct Working<'a>(&'a FakeHypervisor, InstanceId);
 
 impl Drop for Working<'_> {
@@ -84,7 +84,7 @@ impl FakeHypervisor {
         *self.guests.lock().unwrap_or_else(PoisonError::into_inner) = guests;
     }
 
-    /// Refuses to start this machine, or does so no longer.
+    /// Refuses to start this instance, or does so no longer.
     pub fn refuse_start(&self, id: InstanceId, refuse: bool) {
         let mut world = self.lock();
         if refuse {
@@ -94,17 +94,17 @@ impl FakeHypervisor {
         };
     }
 
-    /// A domain with this machine's identity that is not ours.
+    /// A domain with this instance's identity that is not ours.
     pub fn add_foreign(&self, id: InstanceId) {
         self.lock().foreign.insert(id);
     }
 
-    /// What a machine does; `None` where it is not defined.
+    /// What an instance does; `None` where it is not defined.
     pub fn peek(&self, id: InstanceId) -> Option<DomainState> {
         self.lock().domains.get(&id).and_then(|domain| domain.state)
     }
 
-    /// How often a machine was started, also before it was last undefined.
+    /// How often an instance was started, also before it was last undefined.
     pub fn starts(&self, id: InstanceId) -> u64 {
         self.lock().domains.get(&id).map_or(0, |domain| domain.starts)
     }
@@ -124,12 +124,12 @@ impl FakeHypervisor {
         self.lock().changes
     }
 
-    /// Calls that began while another on the same machine had not ended. Always 0.
+    /// Calls that began while another on the same instance had not ended. Always 0.
     pub fn overlaps(&self) -> u64 {
         self.lock().overlaps
     }
 
-    /// Something happens to a machine without the agent. `hint`: the agent is told.
+    /// Something happens to an instance without the agent. `hint`: the agent is told.
     pub fn happen(&self, id: InstanceId, state: Option<DomainState>, hint: bool) {
         self.lock().domains.entry(id).or_default().state = state;
         if hint {

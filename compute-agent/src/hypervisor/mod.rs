@@ -1,7 +1,7 @@
 //! What the agent asks of a hypervisor, and what it may answer.
 //!
 //! Every verb is idempotent towards its goal: starting what runs, destroying what is off and
-//! undefining what is gone succeed. The agent calls no two verbs on one machine at once. A domain
+//! undefining what is gone succeed. The agent calls no two verbs on one instance at once. A domain
 //! that does not carry our mark is never touched, whatever its name: such a call is refused with
 //! [`HypervisorError::Foreign`].
 
@@ -100,7 +100,7 @@ pub trait Hypervisor: Send + Sync {
     async fn destroy(&self, id: InstanceId) -> Result<(), HypervisorError>;
     /// Forgets a domain that is off.
     async fn undefine(&self, id: InstanceId) -> Result<(), HypervisorError>;
-    /// Waits for a hint that a machine changed by itself. Hints may be lost, doubled or wrong; a
+    /// Waits for a hint that an instance changed by itself. Hints may be lost, doubled or wrong; a
     /// hypervisor without any never returns.
     async fn hint(&self) -> InstanceId;
 }

@@ -1,6 +1,6 @@
 //! The directory of images, one file each, complete and checked or not there.
 //!
-//! Ten machines that want one image cause one download: the first starts it as a task of its own,
+//! Ten instances that want one image cause one download: the first starts it as a task of its own,
 //! all wait for its outcome, and it goes on when one of them no longer wants to. A lease keeps an
 //! image from being evicted while a disk over it is being made.
 //!

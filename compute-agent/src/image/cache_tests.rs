@@ -64,7 +64,7 @@ fn names(cache: &ImageCache) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn ten_machines_cause_one_download() {
+async fn ten_instances_cause_one_download() {
     let (directory, source) = (tempfile::tempdir().unwrap(), Source::new(b"disk", 100));
     let (cache, image) = (cache(&directory, &source), raw(b"disk"));
     let leases = futures::future::join_all((0..10).map(|_| get(&cache, &image))).await;

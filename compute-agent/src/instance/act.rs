@@ -1,4 +1,4 @@
-//! Takes one step: the only place where a machine's files and domain are changed.
+//! Takes one step: the only place where an instance's files and domain are changed.
 
 use super::failure::StepError;
 use super::record::{Failure, Life, Reboot, RebootPhase, Record};

@@ -15,7 +15,7 @@ pub(crate) enum StepError {
     Storage(#[from] StorageError),
     #[error("making the disk took longer than it may")]
     Late,
-    #[error("the machine is no longer wanted like this")]
+    #[error("the instance is no longer wanted like this")]
     Overtaken,
 }
 
@@ -45,16 +45,16 @@ impl StepError {
     pub(crate) fn public(&self) -> String {
         match self {
             Self::Hypervisor(HypervisorError::Foreign(_)) => {
-                "another machine on the host has the same identity; an operator must look at the host".into()
+                "another instance on the host has the same identity; an operator must look at the host".into()
             }
             Self::Hypervisor(HypervisorError::Refused { verb, .. }) => {
                 format!(
-                    "the host's hypervisor refused to {verb} the machine; an operator finds the cause in the host's log"
+                    "the host's hypervisor refused to {verb} the instance; an operator finds the cause in the host's log"
                 )
             }
             Self::Hypervisor(_) => "the host's hypervisor does not answer; the host keeps trying".into(),
             Self::Storage(error) => error.public(),
-            Self::Late => "making the machine's disk took too long on this host".into(),
+            Self::Late => "making the instance's disk took too long on this host".into(),
             Self::Overtaken => "the request changed meanwhile".into(),
         }
     }

@@ -1,4 +1,4 @@
-//! What a machine's task remembers while it lives and may forget: clocks, holds and counts.
+//! What an instance's task remembers while it lives and may forget: clocks, holds and counts.
 //!
 //! Losing it is safe: a stop is asked for again and gets its full time, back-offs start small.
 
@@ -10,11 +10,11 @@ use iroko_model::instance::ObservedState;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long a machine must run before its earlier restarts are forgotten.
+/// How long an instance must run before its earlier restarts are forgotten.
 const RAN_WELL: Duration = Duration::from_secs(300);
 /// First wait after a failed step.
 const RETRY_FIRST: Duration = Duration::from_millis(500);
-/// First wait before a machine that switched itself off starts again.
+/// First wait before an instance that switched itself off starts again.
 const RESTART_FIRST: Duration = Duration::from_secs(1);
 /// The guest is asked to shut down this many times within its time; some miss the first press.
 const ASKS: u32 = 6;
@@ -99,7 +99,7 @@ impl Memory {
         self.hold = Some(Hold { until: Instant::now() + self.retry.next_wait(), state, reason });
     }
 
-    /// True once per stop of a machine that was seen running and was not asked to stop: it then
+    /// True once per stop of an instance that was seen running and was not asked to stop: it then
     /// waits a little before it starts again.
     pub(crate) fn hold_restart(&mut self, reason: &str) -> bool {
         let Some(since) = self.running_since.take() else { return false };
@@ -178,7 +178,7 @@ impl Memory {
         }
     }
 
-    /// Whether a new machine has waited for its ports for too long.
+    /// Whether a new instance has waited for its ports for too long.
     pub(crate) fn ports(&mut self, ready: bool, config: &Config) -> Ports {
         if ready {
             self.waiting_since = None;
@@ -188,7 +188,7 @@ impl Memory {
         if since.elapsed() < Duration::from_secs(config.ports_timeout_s) { Ports::Waiting } else { Ports::Overdue }
     }
 
-    /// When the patience of a machine that waits for its ports ends.
+    /// When the patience of an instance that waits for its ports ends.
     pub(crate) fn ports_until(&self, life: Life, config: &Config) -> Option<Instant> {
         let end = self.waiting_since? + Duration::from_secs(config.ports_timeout_s);
         (life == Life::Building).then_some(end)

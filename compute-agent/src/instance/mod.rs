@@ -1,6 +1,6 @@
-//! A machine's life on this host.
+//! An instance's life on this host.
 //!
-//! [`state`] decides (pure), [`task`] looks, acts and reports, one task a machine; [`record`] is
+//! [`state`] decides (pure), [`task`] looks, acts and reports, one task an instance; [`record`] is
 //! what survives the agent; [`memory`] is what need not; [`failure`] sorts what went wrong.
 
 pub(crate) mod act;

@@ -1,6 +1,6 @@
-//! What the agent remembers of a machine across its own death.
+//! What the agent remembers of an instance across its own death.
 //!
-//! One small file a machine, written whole and atomically *before* the act it permits and removed
+//! One small file an instance, written whole and atomically *before* the act it permits and removed
 //! last of all. It holds only what cannot be seen on the host: which reboots are done, whether the
 //! guest ever ran, that it shut itself down, and that building it was given up.
 
@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 /// Version of the record's form.
 pub const RECORD_VERSION: u32 = 1;
 
-/// The durable record of one machine.
+/// The durable record of one instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// Form of this record.
     pub version: u32,
-    /// The machine.
+    /// The instance.
     pub id: InstanceId,
     /// Generation of the spec last acted on.
     pub generation: u64,
@@ -41,7 +41,7 @@ pub struct Record {
     pub failed: Option<Failure>,
 }
 
-/// Whether a machine ever ran as far as anyone was told.
+/// Whether an instance ever ran as far as anyone was told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Life {
@@ -70,7 +70,7 @@ pub enum RebootPhase {
     Starting,
 }
 
-/// The mark that keeps the agent away from a machine.
+/// The mark that keeps the agent away from an instance.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Failure {
     /// The generation that was given up.

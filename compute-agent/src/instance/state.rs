@@ -26,14 +26,14 @@
 //!   active ─> Destroy ─> off ─> Undefine ─> RemoveAll ─> Rest(Absent)
 //! ```
 //!
-//! A machine that went down while it is wanted running is started again, as often as the task's bound allows:
+//! An instance that went down while it is wanted running is started again, as often as the task's bound allows:
 //! killed, crashed, or off with its host. That its guest shut itself down is a wish, and one of its owner's unless
 //! they said otherwise: it stays off and that is told, until the control plane wants something else.
 
 use super::record::{Life, RebootPhase, Record};
 use crate::hypervisor::DomainState;
 
-/// What is wanted of a machine.
+/// What is wanted of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Want {
     /// It exists and runs.
@@ -46,14 +46,14 @@ pub enum Want {
     AsItIs,
 }
 
-/// Whether the machine's ports are plugged.
+/// Whether the instance's ports are plugged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Ports {
     /// All of them.
     Ready,
     /// Not all yet.
     Waiting,
-    /// Not all, and the patience of a new machine is over.
+    /// Not all, and the patience of a new instance is over.
     Overdue,
 }
 
@@ -99,14 +99,14 @@ pub struct Facts<'a> {
     pub stays_off: bool,
     /// The guest was asked to go down since it last started: that it goes down is no wish of its own.
     pub asked: bool,
-    /// The host's disk has room for what the machine writes.
+    /// The host's disk has room for what the instance writes.
     pub room: bool,
 }
 
 /// The next step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {
-    /// Write the first record, or a fresh one for a new generation of a failed machine.
+    /// Write the first record, or a fresh one for a new generation of a failed instance.
     Begin,
     /// Note the generation that is acted on.
     Note,
@@ -116,11 +116,11 @@ pub enum Step {
     GuestOff,
     /// Note that a reboot begins.
     RebootBegin,
-    /// Note that a rebooting machine was seen off.
+    /// Note that a rebooting instance was seen off.
     RebootHalf,
     /// Note that a reboot is done.
     RebootDone,
-    /// Count reboots of a machine that is off as done.
+    /// Count reboots of an instance that is off as done.
     RebootSettle,
     /// Note, once no trace is left, that building was given up.
     MarkFailed,
@@ -132,7 +132,7 @@ pub enum Step {
     Define,
     /// Define as now wanted, and start.
     Start,
-    /// Let a paused machine go on.
+    /// Let a paused instance go on.
     Resume,
     /// Ask the guest to shut down.
     Shutdown,
@@ -223,7 +223,7 @@ const fn clear(facts: &Facts<'_>) -> Option<Step> {
     }
 }
 
-/// Towards a machine that runs or is off, as wanted.
+/// Towards an instance that runs or is off, as wanted.
 fn keep(facts: &Facts<'_>, record: &Record) -> Step {
     use DomainState::{NoRoom, Off, Paused, Running, ShutDown, Starting, Stopping};
     match (facts.want, facts.domain) {
@@ -262,7 +262,7 @@ fn running(facts: &Facts<'_>, record: &Record) -> Step {
     }
 }
 
-/// What there is to do where the guest's own will keeps the machine off; `None` where it does not. It counts
+/// What there is to do where the guest's own will keeps the instance off; `None` where it does not. It counts
 /// only at the generation at which it ran: whoever asks for anything later is heard.
 fn guest_off(facts: &Facts<'_>, record: &Record) -> Option<Step> {
     let now = Some(facts.generation);

@@ -222,7 +222,7 @@ fn what_must_never_happen() {
         let rebooting = world.reboots > 1 || world.record.as_ref().is_some_and(|record| record.reboot.is_some());
         let harms = matches!(step, Step::Shutdown | Step::Destroy | Step::Start);
         let may_be_harmed = !adopts || rebooting || failed;
-        assert!(may_be_harmed || !harms, "a running machine disturbed: {world:?} {step:?}");
+        assert!(may_be_harmed || !harms, "a running instance disturbed: {world:?} {step:?}");
     }
 }
 

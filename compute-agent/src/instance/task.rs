@@ -1,5 +1,5 @@
-//! One task a machine: look, decide, act, report, until there is nothing to do; then rest until
-//! something wakes it. No other code touches the machine, so no two acts on it ever overlap.
+//! One task an instance: look, decide, act, report, until there is nothing to do; then rest until
+//! something wakes it. No other code touches the instance, so no two acts on it ever overlap.
 //!
 //! What wakes it: a change of what is desired, a difference seen by the periodic pass, a hint of
 //! the hypervisor, its ports becoming ready, or a clock of its own.
@@ -21,19 +21,19 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-const PORTS_NEVER_CAME: &str = "the host's network did not get ready for this machine in time";
+const PORTS_NEVER_CAME: &str = "the host's network did not get ready for this instance in time";
 const RESTARTS: &str = "it went down and is wanted running; it starts again in a moment";
 const GUEST_RESTARTS: &str = "its guest shut itself down; it starts again in a moment (on_guest_shutdown)";
 const GUEST_OFF: &str = "its guest shut itself down; start it to run it again (on_guest_shutdown)";
 const NO_ROOM: &str = "the host's disk is full: the instance is held and goes on by itself when an operator has made room; \
                        it can be stopped or deleted meanwhile";
-/// How often a host without room is looked at for a machine that waits for it.
+/// How often a host without room is looked at for an instance that waits for it.
 const ROOM_LOOK: Duration = Duration::from_secs(3);
-const DISK_LOST: &str = "the machine's disk is missing on its host; an operator must restore it";
-const AWAITS_START: &str = "a start of the machine that was interrupted is waited for, then made again";
+const DISK_LOST: &str = "the instance's disk is missing on its host; an operator must restore it";
+const AWAITS_START: &str = "a start of the instance that was interrupted is waited for, then made again";
 const AWAITS_PORTS: &str = "waits for the host's network";
 
-/// How the supervisor and a machine's task speak.
+/// How the supervisor and an instance's task speak.
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
     wake: Notify,
@@ -61,13 +61,13 @@ impl Mailbox {
     }
 }
 
-/// A machine's task, before it runs.
-pub(crate) struct Machine {
+/// An instance's task, before it runs.
+pub(crate) struct InstanceTask {
     id: InstanceId,
     host: Arc<Host>,
     mailbox: Arc<Mailbox>,
     memory: Memory,
-    /// The last generation heard of, for a machine that leaves the desired set.
+    /// The last generation heard of, for an instance that leaves the desired set.
     generation: Option<u64>,
 }
 
@@ -87,14 +87,14 @@ enum Pass {
     Gone,
 }
 
-impl Machine {
+impl InstanceTask {
     pub(crate) fn new(id: InstanceId, host: Arc<Host>, mailbox: Arc<Mailbox>) -> Self {
         let memory = Memory::new(&host.config);
         Self { id, host, mailbox, memory, generation: None }
     }
 
-    /// Runs until no trace of the machine is left or the agent stops.
-    #[tracing::instrument(name = "machine", skip_all, fields(id = %self.id))]
+    /// Runs until no trace of the instance is left or the agent stops.
+    #[tracing::instrument(name = "instance", skip_all, fields(id = %self.id))]
     pub(crate) async fn run(mut self, shutdown: CancellationToken) -> InstanceId {
         while !shutdown.is_cancelled() {
             match self.pass().await {
@@ -154,7 +154,7 @@ impl Machine {
         };
         let held = self.host.storage.look(self.id).await?;
         let domain = self.host.hypervisor.state(self.id).await?;
-        // Only a machine that waits for room makes anybody measure it.
+        // Only an instance that waits for room makes anybody measure it.
         let room = domain != Some(DomainState::NoRoom) || self.host.storage.has_room(self.id).await?;
         let known = spec.as_ref().map(|spec| spec.generation).or(self.generation);
         let generation = known.or(held.record.as_ref().map(|record| record.generation));
@@ -237,7 +237,7 @@ impl Machine {
     /// It stays as it is, and is told.
     fn orphan(&self, seen: &Seen) -> Pass {
         let is_running = seen.domain == Some(DomainState::Running);
-        tracing::warn!(is_running, "nobody named this machine, and nobody said that it is gone; it is kept as it is");
+        tracing::warn!(is_running, "nobody named this instance, and nobody said that it is gone; it is kept as it is");
         self.tell_orphan(true, is_running, seen.spec.clone());
         self.mailbox.rest(Some(Rested { domain: seen.domain, spec: seen.spec.clone() }));
         Pass::Rest { until: None, ports: false }
@@ -269,7 +269,7 @@ impl Machine {
         }
     }
 
-    /// Takes the step. Making a disk, which can take minutes, ends early when the machine is no
+    /// Takes the step. Making a disk, which can take minutes, ends early when the instance is no
     /// longer wanted like this; calls to the hypervisor are never left alone.
     async fn take(&self, step: Step, seen: &Seen) -> Result<(), StepError> {
         let ground = Ground {
@@ -341,12 +341,12 @@ impl Machine {
 
     /// The host itself could not be looked at: nothing is concluded, nothing changed.
     fn blind(&mut self, error: &StepError) -> Pass {
-        tracing::warn!(error = chain(error), "cannot look at the machine");
+        tracing::warn!(error = chain(error), "cannot look at the instance");
         self.memory.hold_retry(ObservedState::Preparing, String::new());
         Pass::Rest { until: self.memory.hold.take().map(|hold| hold.until), ports: false }
     }
 
-    /// A machine that is held for want of room is told so, whatever is tried meanwhile.
+    /// An instance that is held for want of room is told so, whatever is tried meanwhile.
     fn report(&self, seen: &Seen, state: ObservedState, reason: Option<String>) {
         match seen.domain {
             Some(DomainState::NoRoom) if state == ObservedState::Running => {
@@ -400,7 +400,7 @@ fn failure(seen: &Seen) -> Option<String> {
     record(seen).and_then(|record| record.failed.as_ref()).map(|failure| failure.reason.clone())
 }
 
-/// What the world is told of a machine where a step towards something else failed: what it does now.
+/// What the world is told of an instance where a step towards something else failed: what it does now.
 fn as_seen(seen: &Seen) -> ObservedState {
     match seen.domain {
         Some(DomainState::Running | DomainState::Paused | DomainState::NoRoom) if is_born(seen) => {

@@ -1,4 +1,4 @@
-//! The cloud-init seed of a machine: data source NoCloud, a small FAT volume labelled `CIDATA`.
+//! The cloud-init seed of an instance: data source NoCloud, a small FAT volume labelled `CIDATA`.
 //!
 //! [`text`] writes the three files (pure), [`fat`] packs them; the same spec gives the same bytes.
 //! The tenant's user data goes in as it came or decoded, and SSH keys go beside it in the meta data, so that
@@ -20,7 +20,7 @@ pub enum SeedError {
     #[error("the user data is longer than {} KiB", USER_DATA_MAX / 1024)]
     TooLong,
     /// The volume could not be written.
-    #[error("the machine's configuration could not be packed")]
+    #[error("the instance's configuration could not be packed")]
     Pack(#[from] std::io::Error),
 }
 

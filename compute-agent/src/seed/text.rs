@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 /// Ends user data of our own making, which only says "nothing to do".
 const NO_USER_DATA: &str = "#cloud-config\n{}\n";
 
-/// `meta-data`: who the machine is, and whose keys it accepts.
+/// `meta-data`: who the instance is, and whose keys it accepts.
 pub(super) fn meta_data(spec: &InstanceSpec) -> String {
     let keys: Map<String, Value> =
         spec.ssh_keys.iter().enumerate().map(|(n, key)| (format!("key-{n}"), json!(key))).collect();
@@ -50,7 +50,7 @@ fn ethernet(number: usize, nic: &NicSpec) -> Value {
         "mtu": nic.mtu,
         "dhcp4": nic.addresses.iter().any(|address| is_v4(&address)),
     });
-    // Only the first interface's way out is the machine's.
+    // Only the first interface's way out is the instance's.
     if number > 0 && config["dhcp4"] == json!(true) {
         config["dhcp4-overrides"] = json!({ "use-routes": false });
     }

@@ -2,7 +2,7 @@
 //!
 //! It survives the agent over it, as a disk survives a process, and obeys [`Faults`].
 
-use super::{Held, MachineFiles, Storage, StorageError};
+use super::{Held, InstanceFiles, Storage, StorageError};
 use crate::disk;
 use crate::faults::{Faults, Injected};
 use crate::instance::record::Record;
@@ -40,17 +40,17 @@ impl FakeStorage {
     }
 
     /// An empty disk that disturbs operations as `faults` says, and takes `disk_latency` for making
-    /// a machine's disk.
+    /// an instance's disk.
     pub fn with(faults: Arc<Faults>, disk_latency: Duration) -> Self {
         Self { faults, disk_latency, ..Self::default() }
     }
 
-    /// What is kept of a machine.
+    /// What is kept of an instance.
     pub fn held(&self, id: InstanceId) -> Held {
         self.lock().get(&id).cloned().unwrap_or_default()
     }
 
-    /// How many machines anything is kept of.
+    /// How many instances anything is kept of.
     pub fn len(&self) -> usize {
         self.lock().len()
     }
@@ -60,7 +60,7 @@ impl FakeStorage {
         self.lock().is_empty()
     }
 
-    /// Changes what is kept of a machine behind the agent's back.
+    /// Changes what is kept of an instance behind the agent's back.
     pub fn meddle(&self, id: InstanceId, change: impl FnOnce(&mut Held)) {
         change(self.lock().entry(id).or_default());
     }
@@ -164,8 +164,8 @@ impl Storage for FakeStorage {
         Ok(!self.is_full.load(Ordering::SeqCst))
     }
 
-    fn files(&self, spec: &InstanceSpec) -> MachineFiles {
-        MachineFiles {
+    fn files(&self, spec: &InstanceSpec) -> InstanceFiles {
+        InstanceFiles {
             disk: PathBuf::from("disk.qcow2"),
             backing: PathBuf::from("image"),
             backing_format: spec.image.format,

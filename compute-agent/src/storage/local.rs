@@ -10,7 +10,7 @@
 //! A seed may hold a tenant's secrets, a disk holds all of them: nobody else of the host reads them. libvirt
 //! hands them to the emulator's user, who passes through the directories and lists none.
 
-use super::{Held, MachineFiles, Storage, StorageError};
+use super::{Held, InstanceFiles, Storage, StorageError};
 use crate::config::Config;
 use crate::console;
 use crate::disk::{self, QemuImg};
@@ -36,10 +36,10 @@ const GIB: u64 = 1 << 30;
 const MIB: u64 = 1 << 20;
 /// Free room is told in these steps, in MiB.
 const ROOM_STEP_MIB: u64 = 256;
-/// What must be free before a machine that was held for want of room goes on, so that it is not held again at once.
+/// What must be free before an instance that was held for want of room goes on, so that it is not held again at once.
 const ROOM_TO_GO_ON: u64 = 16 * MIB;
 
-/// Machines and images below one directory.
+/// Instances and images below one directory.
 pub struct LocalStorage {
     instances: PathBuf,
     cache: Arc<ImageCache>,
@@ -83,7 +83,7 @@ impl LocalStorage {
             let image = |id: InstanceId| Ok(read_record(id, &instances.join(id.to_string()))?.map(|r| r.image));
             list(&instances)?.into_iter().filter_map(|id| image(id).transpose()).collect()
         };
-        blocking("looking at the machines' files", images).await
+        blocking("looking at the instances' files", images).await
     }
 }
 
@@ -100,19 +100,19 @@ async fn blocking<T: Send + 'static>(
 impl Storage for LocalStorage {
     async fn instances(&self) -> Result<Vec<InstanceId>, StorageError> {
         let directory = self.instances.clone();
-        blocking("listing the machines", move || list(&directory)).await
+        blocking("listing the instances", move || list(&directory)).await
     }
 
     async fn look(&self, id: InstanceId) -> Result<Held, StorageError> {
         let directory = self.directory(id);
-        blocking("looking at the machine's files", move || look(id, &directory)).await
+        blocking("looking at the instance's files", move || look(id, &directory)).await
     }
 
     async fn save(&self, record: &Record) -> Result<(), StorageError> {
         let directory = self.directory(record.id);
         let bytes = serde_json::to_vec_pretty(record)
-            .map_err(|e| StorageError::io("writing the machine's record", io::Error::other(e)))?;
-        blocking("writing the machine's record", move || {
+            .map_err(|e| StorageError::io("writing the instance's record", io::Error::other(e)))?;
+        blocking("writing the instance's record", move || {
             make_directory(&directory)?;
             replace(&directory.join(RECORD), &bytes)
         })
@@ -135,7 +135,7 @@ impl Storage for LocalStorage {
             drop(tokio::fs::remove_file(&partial).await);
             return Err(StorageError::QemuImg(error));
         }
-        blocking("naming the machine's disk", move || {
+        blocking("naming the instance's disk", move || {
             let file = File::open(&partial)?;
             file.sync_all()?;
             fs::rename(&partial, &path)?;
@@ -147,17 +147,17 @@ impl Storage for LocalStorage {
     async fn make_seed(&self, spec: &InstanceSpec) -> Result<(), StorageError> {
         let bytes = crate::seed::image(spec).map_err(StorageError::Seed)?;
         let path = self.directory(spec.id).join(SEED);
-        blocking("writing the machine's seed", move || replace(&path, &bytes)).await
+        blocking("writing the instance's seed", move || replace(&path, &bytes)).await
     }
 
     async fn remove_files(&self, id: InstanceId) -> Result<(), StorageError> {
         let directory = self.directory(id);
-        blocking("removing the machine's files", move || remove_files(&directory)).await
+        blocking("removing the instance's files", move || remove_files(&directory)).await
     }
 
     async fn remove_all(&self, id: InstanceId) -> Result<(), StorageError> {
         let directory = self.directory(id);
-        blocking("removing the machine's files", move || {
+        blocking("removing the instance's files", move || {
             remove_files(&directory)?;
             gone(fs::remove_file(directory.join(RECORD)))?;
             gone(fs::remove_dir(&directory))?;
@@ -173,7 +173,7 @@ impl Storage for LocalStorage {
 
     async fn tidy(&self) -> Result<(), StorageError> {
         let (instances, max) = (self.instances.clone(), self.console_max_bytes);
-        let cut = blocking("tidying the machines' files", move || {
+        let cut = blocking("tidying the instances' files", move || {
             let cut = |id: &InstanceId| {
                 console::cut(&instances.join(id.to_string()).join(CONSOLE), max, ConsoleLog::MAX_BYTES)
             };
@@ -202,9 +202,9 @@ impl Storage for LocalStorage {
         Ok(free >= ROOM_TO_GO_ON)
     }
 
-    fn files(&self, spec: &InstanceSpec) -> MachineFiles {
+    fn files(&self, spec: &InstanceSpec) -> InstanceFiles {
         let directory = self.directory(spec.id);
-        MachineFiles {
+        InstanceFiles {
             disk: directory.join(DISK),
             backing: self.cache.path(&spec.image),
             backing_format: spec.image.format,
@@ -261,7 +261,7 @@ fn read_record(id: InstanceId, directory: &Path) -> io::Result<Option<Record>> {
     match serde_json::from_slice::<Record>(&bytes) {
         Ok(record) if record.id == id && record.version == RECORD_VERSION => Ok(Some(record)),
         damaged => {
-            tracing::error!(%id, error = ?damaged.err(), "the machine's record is damaged; its disk is kept");
+            tracing::error!(%id, error = ?damaged.err(), "the instance's record is damaged; its disk is kept");
             Ok(Some(Record::new(id, 0, String::new(), Life::Born, 0)))
         }
     }

@@ -65,7 +65,7 @@ fn has_qemu_img() -> bool {
 }
 
 #[tokio::test]
-async fn a_machine_is_made_found_again_and_removed() {
+async fn an_instance_is_made_found_again_and_removed() {
     if !has_qemu_img() {
         return;
     }
@@ -146,7 +146,7 @@ async fn a_qemu_img_that_hangs_or_is_missing_is_an_error() {
 }
 
 #[tokio::test]
-async fn nobody_else_reads_a_machine_whatever_an_older_release_left() {
+async fn nobody_else_reads_an_instance_whatever_an_older_release_left() {
     use std::os::unix::fs::PermissionsExt;
     if !has_qemu_img() {
         return;
@@ -179,7 +179,7 @@ async fn nobody_else_reads_a_machine_whatever_an_older_release_left() {
 async fn what_fails_gives_back_what_it_took() {
     let (directory, spec) = (tempfile::tempdir().unwrap(), spec());
     let files = |folder: &str| fs::read_dir(directory.path().join(folder)).unwrap().count();
-    let machine = format!("instances/{}", spec.id);
+    let instance = format!("instances/{}", spec.id);
     // A disk that is full to the operator's mark: nothing is fetched.
     let config = Config { state_dir: directory.path().to_owned(), keep_free_mib: u64::MAX, ..Config::default() };
     let storage = LocalStorage::open(&config, Arc::new(Zeros)).unwrap();
@@ -187,10 +187,10 @@ async fn what_fails_gives_back_what_it_took() {
     let error = storage.make_disk(&spec).await.unwrap_err();
     assert!(error.is_full() && !error.is_permanent() && error.public().contains("full"), "{error:?}");
     assert!(storage.room().await.unwrap().is_full);
-    assert_eq!((files("images"), files(&machine)), (0, 1), "nothing but the record");
+    assert_eq!((files("images"), files(&instance)), (0, 1), "nothing but the record");
     // A disk that could not be made: no half of it stays.
     let config = Config { state_dir: directory.path().to_owned(), qemu_img: "false".into(), ..Config::default() };
     let storage = LocalStorage::open(&config, Arc::new(Zeros)).unwrap();
     assert!(matches!(storage.make_disk(&spec).await, Err(StorageError::QemuImg(_))));
-    assert_eq!(files(&machine), 1, "nothing but the record");
+    assert_eq!(files(&instance), 1, "nothing but the record");
 }

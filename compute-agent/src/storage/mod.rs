@@ -1,4 +1,4 @@
-//! What the agent keeps on this host's disk: a directory a machine, and the image cache.
+//! What the agent keeps on this host's disk: a directory an instance, and the image cache.
 //!
 //! [`local`] is the real one, [`fake`] holds everything in memory for simulated hosts. Every verb
 //! is idempotent, and a file either has its final name and is complete or does not count.
@@ -14,7 +14,7 @@ use iroko_model::image::DiskFormat;
 use std::io;
 use std::path::PathBuf;
 
-/// What a machine's directory holds.
+/// What an instance's directory holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Held {
     /// The durable record.
@@ -27,9 +27,9 @@ pub struct Held {
     pub litter: bool,
 }
 
-/// The paths a machine's definition refers to.
+/// The paths an instance's definition refers to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MachineFiles {
+pub struct InstanceFiles {
     /// The disk, always qcow2.
     pub disk: PathBuf,
     /// The cached image behind the disk.
@@ -116,7 +116,7 @@ impl StorageError {
                 "the image needs a disk of {needed_gib} GiB and the flavor has {has_gib} GiB: \
                  choose a flavor with at least {needed_gib} GiB of disk"
             ),
-            Self::QemuImg(_) => "the machine's disk could not be made on this host".into(),
+            Self::QemuImg(_) => "the instance's disk could not be made on this host".into(),
             Self::Seed(error) => error.to_string(),
             Self::Full { .. } | Self::Io { .. } => {
                 "the host could not read or write its disk; an operator finds the cause in its log".into()
@@ -125,12 +125,12 @@ impl StorageError {
     }
 }
 
-/// The files of this host's machines.
+/// The files of this host's instances.
 #[async_trait::async_trait]
 pub trait Storage: Send + Sync {
-    /// Machines of which anything is kept.
+    /// Instances of which anything is kept.
     async fn instances(&self) -> Result<Vec<InstanceId>, StorageError>;
-    /// What is kept of one machine.
+    /// What is kept of one instance.
     async fn look(&self, id: InstanceId) -> Result<Held, StorageError>;
     /// Replaces the record, durably and atomically.
     async fn save(&self, record: &Record) -> Result<(), StorageError>;
@@ -138,18 +138,18 @@ pub trait Storage: Send + Sync {
     async fn make_disk(&self, spec: &InstanceSpec) -> Result<(), StorageError>;
     /// Makes the cloud-init seed.
     async fn make_seed(&self, spec: &InstanceSpec) -> Result<(), StorageError>;
-    /// Removes everything of a machine but its record.
+    /// Removes everything of an instance but its record.
     async fn remove_files(&self, id: InstanceId) -> Result<(), StorageError>;
-    /// Removes everything of a machine, the record last.
+    /// Removes everything of an instance, the record last.
     async fn remove_all(&self, id: InstanceId) -> Result<(), StorageError>;
-    /// The last `max` bytes of a machine's serial console; `None` where it has none.
+    /// The last `max` bytes of an instance's serial console; `None` where it has none.
     async fn console_tail(&self, id: InstanceId, max: usize) -> Result<Option<Vec<u8>>, StorageError>;
     /// Bounds what grows: console logs and unused images.
     async fn tidy(&self) -> Result<(), StorageError>;
     /// Room on the file system of disks and images.
     async fn room(&self) -> Result<DiskRoom, StorageError>;
-    /// Whether a machine that was held for want of room may go on.
+    /// Whether an instance that was held for want of room may go on.
     async fn has_room(&self, id: InstanceId) -> Result<bool, StorageError>;
-    /// Where the files of a machine are, whether or not they exist.
-    fn files(&self, spec: &InstanceSpec) -> MachineFiles;
+    /// Where the files of an instance are, whether or not they exist.
+    fn files(&self, spec: &InstanceSpec) -> InstanceFiles;
 }

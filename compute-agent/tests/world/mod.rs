@@ -109,7 +109,14 @@ impl World {
     /// As the control plane answers that does not know of anything, its database being one of yesterday.
     pub fn want_nothing(&self) {
         let (changes, consoles_wanted, kept) = (vec![], vec![], vec![]);
-        self.desired.apply(&DesiredReply { revision: "r".into(), full: true, changes, consoles_wanted, kept });
+        self.desired.apply(&DesiredReply {
+            revision: "r".into(),
+            full: true,
+            changes,
+            consoles_wanted,
+            kept,
+            ..DesiredReply::default()
+        });
     }
 
     /// What is still to be told of an orphan.

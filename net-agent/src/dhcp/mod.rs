@@ -1,8 +1,8 @@
 //! DHCP, DNS and router advertisements: one dnsmasq for each network on each host.
 //!
-//! It runs in the network's service namespace and answers the machines of this host alone: the
+//! It runs in the network's service namespace and answers the instances of this host alone: the
 //! packet filter keeps its cable apart from the tunnel. Its configuration is a pure function of the
-//! network ([`config`]); what it knows of machines stands in one small file a port, in two
+//! network ([`config`]); what it knows of instances stands in one small file a port, in two
 //! directories that it reads again on SIGHUP. So a port that comes or goes costs one file.
 //!
 //! Leases are not kept on disk: every address is a reservation, so a lease says nothing that the
@@ -123,7 +123,7 @@ fn subnet_lines(tag: &str, subnet: &SubnetSpec, lease_s: u32) -> Vec<String> {
     }
 }
 
-/// The reservation of a local machine: its addresses and its name, with the domain: dnsmasq reads a name without one
+/// The reservation of a local instance: its addresses and its name, with the domain: dnsmasq reads a name without one
 /// as an order or a time where it looks like one (`ignore`, `infinite`, `12h`, `90`).
 pub fn reservation(port: &PortSpec, domain: &str) -> String {
     let mut parts = vec![port.mac.to_string()];
@@ -132,7 +132,7 @@ pub fn reservation(port: &PortSpec, domain: &str) -> String {
     parts.join(",") + "\n"
 }
 
-/// The names of a machine of the network, wherever it is. The server adds the domain.
+/// The names of an instance of the network, wherever it is. The server adds the domain.
 pub fn host_record(addresses: &[IpAddr], hostname: &str) -> String {
     addresses.iter().map(|ip| format!("{ip} {hostname}\n")).collect()
 }

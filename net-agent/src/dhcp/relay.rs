@@ -5,13 +5,13 @@
 //! the subnets (`dns_servers`) in their place, from the network itself and never by way of the host's own.
 //!
 //! ```text
-//!   guest ──> resolver of its host ──> server, where that is a machine of this host
+//!   guest ──> resolver of its host ──> server, where that is an instance of this host
 //!                      └── relay ──> resolver of the server's host ──> server
 //! ```
 //!
-//! All hosts' resolvers have the same address in the network, so that each can only ask machines of its own host:
+//! All hosts' resolvers have the same address in the network, so that each can only ask instances of its own host:
 //! an answer to it would end on the server's host. Between hosts they have addresses that only they use
-//! ([`relay_address`]). A server that is no machine of the network is asked by nobody: there is no way to it.
+//! ([`relay_address`]). A server that is no instance of the network is asked by nobody: there is no way to it.
 
 use crate::object::relay_address;
 use ipnetwork::IpNetwork;
@@ -36,7 +36,7 @@ pub fn serves(network: &NetworkSpec, addresses: &[IpAddr]) -> bool {
     servers(network).any(|server| addresses.contains(&server))
 }
 
-/// Whom the resolver on this host asks: servers that are machines of this host, and for all others the hosts they
+/// Whom the resolver on this host asks: servers that are instances of this host, and for all others the hosts they
 /// are on.
 pub fn asked(network: &NetworkSpec, desired: &Desired, vtep: IpAddr) -> BTreeSet<IpAddr> {
     servers(network).filter_map(|server| way_to(server, network.id, desired, vtep)).collect()
@@ -61,8 +61,7 @@ pub fn own_address(vtep: IpAddr) -> IpNetwork {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use iroko_agent_link::DesiredHandle;
-    use iroko_agent_wire::{Change, DesiredReply, Object, SubnetSpec};
+    use iroko_agent_wire::SubnetSpec;
     use iroko_model::{HostId, Hostname, MacAddress, PortId, SubnetId, Vni};
     use std::sync::Arc;
 
@@ -81,10 +80,10 @@ mod tests {
     #[test]
     fn a_server_elsewhere_is_asked_by_its_host() {
         let network = network(&["10.0.0.9", "10.0.0.2", "9.9.9.9"]);
-        let handle = DesiredHandle::new();
+        let mut desired = Desired::default();
         let own: IpAddr = "192.0.2.1".parse().unwrap();
         assert!(is_needed(&network));
-        assert_eq!(asked(&network, &handle.read(), own), BTreeSet::new(), "nobody is asked where there is no way");
+        assert_eq!(asked(&network, &desired, own), BTreeSet::new(), "nobody is asked where there is no way");
         let peer = PeerSpec {
             port_id: PortId::new(),
             network_id: network.id,
@@ -96,10 +95,9 @@ mod tests {
             allowed_address_pairs: vec![],
         };
         assert!(serves(&network, &peer.addresses));
-        let changes = vec![Change::Set(Object::Peer(Arc::new(peer)))];
-        handle.apply(&DesiredReply { revision: "r".into(), full: false, changes, ..DesiredReply::default() });
+        desired.peers.entry(network.id).or_default().insert(peer.port_id, Arc::new(peer));
         let relay: IpAddr = "fd69:6b6f:2d64:6e73::c000:207".parse().unwrap();
-        assert_eq!(asked(&network, &handle.read(), own), [relay].into());
+        assert_eq!(asked(&network, &desired, own), [relay].into());
     }
 
     #[test]

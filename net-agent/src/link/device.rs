@@ -26,9 +26,9 @@ pub const BRIDGE_AGEING: u32 = AGEING_S * 100;
 /// What a bridge port is for; decides what is flooded to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// A guest's tap, or the service: hears broadcast and multicast of local machines.
+    /// A guest's tap, or the service: hears broadcast and multicast of local instances.
     Local(Sharing),
-    /// The tunnel: hears nothing that was not addressed to a known machine, unless addresses are
+    /// The tunnel: hears nothing that was not addressed to a known instance, unless addresses are
     /// shared.
     Tunnel(Sharing),
 }

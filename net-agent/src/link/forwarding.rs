@@ -1,6 +1,6 @@
 //! Where frames go: behind which device of the bridge, behind which host, under which address.
 //!
-//! Three tables of the kernel speak of a remote machine, all written by us alone:
+//! Three tables of the kernel speak of a remote instance, all written by us alone:
 //!
 //! ```text
 //!   bridge FDB      MAC -> VXLAN device   (static; `master` in iproute2's words)
@@ -9,7 +9,7 @@
 //!   neighbours      IP  -> MAC            (permanent, on the bridge: that is where suppression looks)
 //! ```
 //!
-//! A local machine has the first, with its tap. The bridge's are sticky: what is learned of MAC
+//! A local instance has the first, with its tap. The bridge's are sticky: what is learned of MAC
 //! addresses that move ([`crate::object::Sharing`]) does not move them, nor the tunnel's.
 
 use super::netlink::Netlink;

@@ -39,9 +39,7 @@ impl World {
     }
 
     fn apply(&self, changes: Vec<Change>) -> Dirty {
-        let keys = changes.iter().map(Change::key).collect();
-        self.desired.apply(&DesiredReply { revision: "r".into(), full: false, changes, ..DesiredReply::default() });
-        Dirty { all: false, keys }
+        self.desired.apply(&DesiredReply { revision: "r".into(), full: false, changes, ..DesiredReply::default() })
     }
 
     fn network(&self) -> Change {
@@ -259,7 +257,7 @@ async fn a_changed_network_takes_its_ports_along() {
     reconciler.pass(&world.apply(vec![wider])).await;
     let tap = Value::Tap { vni: vni(), mtu: 8950, owner: None, sharing: Sharing::Nothing };
     assert_eq!(world.fake.state()[&Key::Tap(port.tap.clone())], tap);
-    reconciler.pass(&world.apply(vec![Change::Gone(ObjectKey::Network(world.network))])).await;
+    reconciler.pass(&world.apply(vec![Change::Gone(ObjectKey::Port(port.id))])).await;
     assert_eq!(world.fake.state().into_keys().collect::<Vec<_>>(), [Key::Base], "all but the empty tables is gone");
     assert!(world.reporter.last_port(port.id).is_none());
 }

@@ -62,14 +62,13 @@ fn there(port: &PortSpec, vtep: u8) -> Change {
 }
 
 fn apply(desired: &mut Desired, changes: Vec<Change>) -> HashSet<ObjectKey> {
-    let keys = changes.iter().map(Change::key).collect();
-    desired.apply(&DesiredReply { revision: "r".into(), full: false, changes, ..DesiredReply::default() });
-    keys
+    desired.apply(&DesiredReply { revision: "r".into(), full: false, changes, ..DesiredReply::default() }).keys
 }
 
 fn wanted(mut changes: Vec<Change>) -> State {
     let mut desired = Desired::default();
-    changes.push(Change::Set(Object::Network(network())));
+    // A port that shares nothing, so that the network is needed.
+    changes.extend([Change::Set(Object::Network(network())), here(&port(99, &[]))]);
     apply(&mut desired, changes);
     Wanted::all(&desired, &facts()).state
 }
@@ -147,7 +146,7 @@ fn ranges_inside_others_are_left_out() {
     assert_eq!(within, [true, true, false, false, true, false]);
 }
 
-/// One of: a port with such pairs here, there, gone; the network gone and told.
+/// One of: a port with such pairs here, there, gone; all ports gone, and the network with them; the network there.
 fn change() -> impl Strategy<Value = (u8, usize, u8)> {
     (10..14u8, 0..4usize, 0..5u8)
 }
@@ -165,8 +164,10 @@ fn told((n, which, place): (u8, usize, u8)) -> Vec<Change> {
         0 => vec![here(&port), Change::Gone(peer)],
         1 | 2 => vec![there(&port, place + 1), Change::Gone(own)],
         3 => vec![Change::Gone(own), Change::Gone(peer)],
-        _ if which == 0 => vec![Change::Gone(ObjectKey::Network(port.network_id))],
-        _ => vec![Change::Set(Object::Network(network()))],
+        _ if which == 0 => {
+            [10, 11, 12, 13, 99].map(|n| Change::Gone(ObjectKey::Port(Uuid::from_u128(n).into()))).to_vec()
+        }
+        _ => vec![Change::Set(Object::Network(network())), here(&self::port(99, &[]))],
     }
 }
 
@@ -175,7 +176,7 @@ proptest! {
     #[test]
     fn changes_lead_to_what_all_of_it_says(changes in proptest::collection::vec(change(), 1..12)) {
         let (mut desired, facts) = (Desired::default(), facts());
-        apply(&mut desired, vec![Change::Set(Object::Network(network()))]);
+        apply(&mut desired, vec![Change::Set(Object::Network(network())), here(&port(99, &[]))]);
         let mut wanted = Wanted::all(&desired, &facts);
         for change in changes {
             let dirty = apply(&mut desired, told(change));

@@ -169,7 +169,7 @@ fn known(desired: &Desired) -> (HashMap<String, PortId>, HashSet<SecurityGroupRu
     (taps, rules)
 }
 
-/// What a tap carried. What the host is given by it the machine has sent.
+/// What a tap carried. What the host is given by it the instance has sent.
 pub(crate) fn of_link(link: &LinkMessage) -> Vec<Counter> {
     let Some(tap) = read::name(link).filter(|name| name.starts_with("ikt")) else { return Vec::new() };
     let stats = link.attributes.iter().find_map(|attribute| match attribute {

@@ -4,12 +4,12 @@ use iroko_model::security_group::Direction;
 use iroko_model::{MacAddress, SecurityGroupRuleId};
 use serde::{Deserialize, Serialize};
 
-/// What is counted. Directions are those of the machine behind the tap.
+/// What is counted. Directions are those of the instance behind the tap.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Meter {
-    /// What was given to the machine.
+    /// What was given to the instance.
     Received(String),
-    /// What the machine sent, whatever became of it.
+    /// What the instance sent, whatever became of it.
     Sent(String),
     /// What port security refused of it.
     Refused(String),

@@ -32,7 +32,7 @@ struct Attack {
 }
 
 const TEXT: &[u8] = b"attack";
-/// As a machine makes it that hides its MAC address (RFC 7217).
+/// As an instance makes it that hides its MAC address (RFC 7217).
 const PRIVATE: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0x1c2d, 0x3e4f, 0x5a6b, 0x7c8d);
 
 /// All attacks of the first guest of a pair upon the second.
@@ -241,7 +241,7 @@ fn flows(pair: &Pair) -> Vec<Attack> {
         },
         attack("TCP from its middle", to_two(&tcp4((one.ip, 7000), (two.ip, 80), (9, 9), ACK)), "inet", "not_begun"),
         Attack {
-            name: "VXLAN packet to another machine, on a closed port",
+            name: "VXLAN packet to another instance, on a closed port",
             frames: vec![to_two(&udp4((one.ip, 4789), (two.ip, 4789), TEXT))],
             end: End::ReceiverRules,
         },

@@ -68,7 +68,7 @@ fn a_port_cannot_fill_the_hosts_table() {
     let took = entries(&host) - before;
     assert!((ROOM / 2..=most + OTHERS).contains(&took), "{took} entries, {most} are allowed");
 
-    // What it began before goes on, and others begin what they want, also to the same machine.
+    // What it began before goes on, and others begin what they want, also to the same instance.
     exchange(&mut one, &mut two, 1000, b"goes-on---");
     exchange(&mut three, &mut one, 1001, b"of-another");
     let seen = of(&counted(&host), &a);

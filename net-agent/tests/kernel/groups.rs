@@ -53,7 +53,7 @@ fn set_addresses(id: AddressSetId, cidrs: &[&str]) -> Change {
     Change::Set(Object::AddressSet(Arc::new(AddressSetSpec { id, generation: 1, cidrs })))
 }
 
-/// A machine on each of two hosts: the first may send all, the second is in `group`.
+/// An instance on each of two hosts: the first may send all, the second is in `group`.
 pub struct Pair {
     pub hosts: (Host, Host),
     pub ports: (PortSpec, PortSpec),

@@ -151,9 +151,8 @@ impl Host {
 
     /// Applies changes and passes over them.
     pub fn change(&self, changes: Vec<Change>) -> PassReport {
-        let keys = changes.iter().map(Change::key).collect();
-        self.desired.apply(&DesiredReply { revision: "r".into(), full: false, changes, ..DesiredReply::default() });
-        self.pass(Dirty { all: false, keys })
+        let reply = DesiredReply { revision: "r".into(), full: false, changes, ..DesiredReply::default() };
+        self.pass(self.desired.apply(&reply))
     }
 
     /// A new agent on the same host, as after a restart.
@@ -255,7 +254,7 @@ impl Net {
         Change::Set(Object::Network(Arc::new(self.spec.clone())))
     }
 
-    /// The n-th machine: `10.0.0.N`, `fd00:1::N`, `02:00:00:00:00:N`.
+    /// The n-th instance: `10.0.0.N`, `fd00:1::N`, `02:00:00:00:00:N`.
     pub fn port(&self, n: u8) -> PortSpec {
         let id = PortId::new();
         PortSpec {

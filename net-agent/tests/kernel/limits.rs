@@ -2,8 +2,8 @@
 
 use crate::frame::{ethernet, udp4};
 use crate::guest::{Guest, earned};
+use crate::instance::Instance;
 use crate::lab::{Host, Net, set_port};
-use crate::machine::Machine;
 use crate::needs_kernel;
 use iroko_agent_wire::{Change, ObjectKey, PortSpec};
 use iroko_model::port::PortLimits;
@@ -210,7 +210,7 @@ fn queues_are_mended_and_leave_nothing_behind() {
 }
 
 /// Sends so many bytes over TCP; gives the time from the first to the last.
-fn transfer(from: &Machine, to: &Machine, address: IpAddr, bytes: usize) -> Duration {
+fn transfer(from: &Instance, to: &Instance, address: IpAddr, bytes: usize) -> Duration {
     let at = SocketAddr::new(address, 9000);
     let listener = to.on(move || TcpListener::bind(at).unwrap());
     let received = to.begin(move || {
@@ -230,7 +230,7 @@ fn transfer(from: &Machine, to: &Machine, address: IpAddr, bytes: usize) -> Dura
     end - start
 }
 
-/// TCP of two machines is held to the rate in each direction, and hardly anything goes through twice.
+/// TCP of two instances is held to the rate in each direction, and hardly anything goes through twice.
 /// How fast it was is printed; that it was not too fast is certain.
 #[test]
 fn tcp_keeps_to_the_rate() {
@@ -243,7 +243,7 @@ fn tcp_keeps_to_the_rate() {
     is_quiet(&host);
     Guest::boot(&host, &a);
     Guest::boot(&host, &b);
-    let (one, two) = (Machine::boot(&host, &a), Machine::boot(&host, &b));
+    let (one, two) = (Instance::boot(&host, &a), Instance::boot(&host, &b));
     for (from, to, at, device, rate) in
         [(&one, &two, b.addresses[0], shaper(&a), 1_000_000), (&two, &one, a.addresses[1], a.tap.clone(), 2_000_000)]
     {

@@ -1,11 +1,11 @@
 //! Link-local addresses that are made from no MAC address, as Windows and NetworkManager make them: they work, and are
-//! one machine's alone. And several interfaces of one machine on one network.
+//! one instance's alone. And several interfaces of one instance on one network.
 
 use crate::frame::{arp, ethernet, icmp6, neighbour, solicited, udp4, udp6};
 use crate::groups::{all_out, group, rule, set_group, six};
 use crate::guest::{Guest, PATIENCE, contains};
+use crate::instance::Instance;
 use crate::lab::{Host, Net, peer, set_port};
-use crate::machine::Machine;
 use crate::needs_kernel;
 use iroko_agent_wire::PortSpec;
 use iroko_model::security_group::{Direction, Ethertype};
@@ -102,7 +102,7 @@ fn nobody_takes_a_link_local_address_that_is_in_use() {
     assert_eq!(host.full().actions, 0, "{}", host.outstanding());
 }
 
-/// From another host only questions to one neighbour come, and none in the name of a machine of this one.
+/// From another host only questions to one neighbour come, and none in the name of an instance of this one.
 #[test]
 fn nor_is_it_taken_from_another_host() {
     needs_kernel!();
@@ -138,9 +138,9 @@ fn nor_is_it_taken_from_another_host() {
     three.expect("the answer", |seen| contains(seen, &private(2).octets()).then_some(()));
 }
 
-/// Machines whose only link-local address is such a one find each other, on the same host and on another.
+/// Instances whose only link-local address is such a one find each other, on the same host and on another.
 #[test]
-fn machines_with_such_an_address_find_each_other() {
+fn instances_with_such_an_address_find_each_other() {
     needs_kernel!();
     let (net, (here, there)) = (Net::new(0xa03), Host::pair());
     let all_in = [Ethertype::Ipv4, Ethertype::Ipv6].map(|family| rule(Direction::Ingress, family, None, None));
@@ -148,22 +148,22 @@ fn machines_with_such_an_address_find_each_other() {
     let [a, b, c] = [10, 20, 30].map(|n| PortSpec { security_group_ids: Some(vec![group.id]), ..net.port(n) });
     here.change(vec![net.set(), set_group(&group), set_port(&a), set_port(&b), peer(&c, &there)]);
     there.change(vec![net.set(), set_group(&group), set_port(&c), peer(&a, &here), peer(&b, &here)]);
-    let machines = [(&here, &a), (&here, &b), (&there, &c)].map(|(host, port)| {
-        let machine = Machine::boot(host, port);
-        machine.sh("ip -6 address flush dev eth0 scope link");
-        machine.sh(&format!("ip address add {}/64 dev eth0 nodad", private(port.mac.octets()[5].into())));
-        machine
+    let instances = [(&here, &a), (&here, &b), (&there, &c)].map(|(host, port)| {
+        let instance = Instance::boot(host, port);
+        instance.sh("ip -6 address flush dev eth0 scope link");
+        instance.sh(&format!("ip address add {}/64 dev eth0 nodad", private(port.mac.octets()[5].into())));
+        instance
     });
     for (from, to) in [(0, 1), (0, 2), (2, 1)] {
         let target = six([&a, &b, &c][to]);
-        let answers = machines[to].begin(move || {
+        let answers = instances[to].begin(move || {
             let socket = UdpSocket::bind((target, 9)).unwrap();
             socket.set_read_timeout(Some(PATIENCE)).unwrap();
             let mut text = [0; 100];
             let (length, who) = socket.recv_from(&mut text).unwrap();
             socket.send_to(&text[..length], who).unwrap();
         });
-        let heard = machines[from].on(move || {
+        let heard = instances[from].on(move || {
             let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).unwrap();
             socket.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
             let start = Instant::now();
@@ -176,11 +176,11 @@ fn machines_with_such_an_address_find_each_other() {
             }
             false
         });
-        assert!(heard, "{from} to {to}: {}", machines[from].ask("ip -6 neigh; ip -6 address"));
+        assert!(heard, "{from} to {to}: {}", instances[from].ask("ip -6 neigh; ip -6 address"));
         answers.recv_timeout(PATIENCE).unwrap();
         // The question that asks whether it is still there comes from the link-local address.
-        machines[from].sh(&format!("ip neigh change {target} dev eth0 nud probe"));
-        let state = || machines[from].ask(&format!("ip neigh show {target} dev eth0"));
+        instances[from].sh(&format!("ip neigh change {target} dev eth0 nud probe"));
+        let state = || instances[from].ask(&format!("ip neigh show {target} dev eth0"));
         let start = Instant::now();
         while !state().contains("REACHABLE") {
             assert!(start.elapsed() < PATIENCE, "{from} to {to}: {}", state());
@@ -189,9 +189,9 @@ fn machines_with_such_an_address_find_each_other() {
     }
 }
 
-/// A machine answers by whichever of its interfaces its routes name.
+/// An instance answers by whichever of its interfaces its routes name.
 #[test]
-fn interfaces_of_one_machine_use_each_others_addresses() {
+fn interfaces_of_one_instance_use_each_others_addresses() {
     needs_kernel!();
     let (host, net) = (Host::new(1), Net::new(0xa04));
     let (a, other, peer) = (net.port(10), net.port(20), net.port(30));

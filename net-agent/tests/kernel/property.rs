@@ -146,7 +146,7 @@ impl Remotes for Case {
     }
 }
 
-/// The host, and the machines on it.
+/// The host, and the instances on it.
 struct World {
     host: Host,
     port: PortSpec,
@@ -186,19 +186,19 @@ impl World {
             Change::Set(Object::AddressSet(Arc::new(AddressSetSpec { id, generation: 1, cidrs })))
         });
         let members = (0..2).flat_map(|n| (0..REMOTES).map(move |of| (n, of))).map(|(n, of)| {
-            let change = member(friends(n as u128), &self.machine(of));
-            if case.members[n].contains(&of) { change } else { Change::Gone(change.key()) }
+            let change = member(friends(n as u128), &self.instance(of));
+            if case.members[n].contains(&of) { change } else { Change::Gone(change.key().unwrap()) }
         });
         let seen = self.host.change(groups.chain(sets).chain(members).collect());
         assert!(!seen.outstanding, "{}", self.host.outstanding());
     }
 
-    fn machine(&self, n: u8) -> PortSpec {
-        let mut machine = self.net.port(n);
-        machine.id = self.members[usize::from(n)];
-        machine.mac = MacAddress::local([9, 9, 9, 9, n]);
-        machine.addresses = [Ethertype::Ipv4, Ethertype::Ipv6].map(|family| address(family, n)).to_vec();
-        machine
+    fn instance(&self, n: u8) -> PortSpec {
+        let mut instance = self.net.port(n);
+        instance.id = self.members[usize::from(n)];
+        instance.mac = MacAddress::local([9, 9, 9, 9, n]);
+        instance.addresses = [Ethertype::Ipv4, Ethertype::Ipv6].map(|family| address(family, n)).to_vec();
+        instance
     }
 
     /// The packet's bytes, no two the same.

@@ -88,9 +88,9 @@ fn the_resolver_asks_the_tenants_server_on_whichever_host() {
     let mut net = Net::new(0xb01);
     net.spec.subnets[0].dns_servers = vec!["10.0.0.20".parse().unwrap(), "9.9.9.9".parse().unwrap()];
     let (here, there) = Host::pair();
-    let (a, server) = (net.port(10), net.port(20));
+    let (a, server, other) = (net.port(10), net.port(20), net.port(30));
     here.change(vec![net.set(), set_port(&a)]);
-    there.change(vec![net.set(), peer(&a, &here)]);
+    there.change(vec![net.set(), set_port(&other), peer(&a, &here)]);
     let mut guest = Guest::boot(&here, &a);
     asks(&mut guest, &net, 1, "one.example");
     assert_eq!(hears(&mut guest, &net, 1), (REFUSED, false), "there is no way to any server");

@@ -48,7 +48,7 @@ pub fn lease(guest: &mut Guest) -> Message {
 }
 
 #[test]
-fn a_machine_gets_its_address_and_what_goes_with_it() {
+fn an_instance_gets_its_address_and_what_goes_with_it() {
     needs_kernel!();
     let (host, net) = (Host::new(1), Net::new(0x301));
     let port = net.port(10);
@@ -91,9 +91,9 @@ fn a_name_is_nothing_but_a_name() {
     }
 }
 
-/// The address of a machine that is gone goes to the next one, though the lease still runs.
+/// The address of an instance that is gone goes to the next one, though the lease still runs.
 #[test]
-fn an_address_is_free_when_its_machine_is_gone() {
+fn an_address_is_free_when_its_instance_is_gone() {
     needs_kernel!();
     let (host, net) = (Host::new(1), Net::new(0x302));
     let first = net.port(10);
@@ -153,7 +153,7 @@ fn resolve(guest: &mut Guest, server: MacAddress, id: u16, name: &str) -> (u8, b
 }
 
 #[test]
-fn an_operator_reaches_a_local_machine_from_the_service_namespace() {
+fn an_operator_reaches_a_local_instance_from_the_service_namespace() {
     needs_kernel!();
     let (host, net) = (Host::new(1), Net::new(0x304));
     let port = net.port(10);
@@ -185,7 +185,7 @@ fn the_service_of_one_host_does_not_serve_another() {
     hosts.1.change(vec![net.set(), set_port(&b), peer(&a, &hosts.0)]);
     let (mut one, mut two) = (Guest::boot(&hosts.0, &a), Guest::boot(&hosts.1, &b));
     lease(&mut one);
-    // Even where the namespace knows the way to a machine of the other host.
+    // Even where the namespace knows the way to an instance of the other host.
     let inside = "ip netns exec ikns000305";
     hosts.0.sh(&format!("{inside} ip neigh replace 10.0.0.20 lladdr {} dev iksn000305", two.mac));
     let tunnelled = "cat /sys/class/net/ikvx000305/statistics/tx_packets";
@@ -201,7 +201,7 @@ fn the_service_of_one_host_does_not_serve_another() {
 
 /// Router advertisements tell the MTU and to ask for an address, and name no router.
 #[test]
-fn a_machine_hears_router_advertisements_of_its_own_host() {
+fn an_instance_hears_router_advertisements_of_its_own_host() {
     needs_kernel!();
     let (host, net) = (Host::new(1), Net::new(0x306));
     let port = net.port(10);
@@ -221,16 +221,16 @@ fn a_machine_hears_router_advertisements_of_its_own_host() {
     });
 }
 
-/// A machine gets its IPv6 address by stateful DHCPv6.
+/// An instance gets its IPv6 address by stateful DHCPv6.
 #[test]
-fn a_machine_gets_its_ipv6_address() {
+fn an_instance_gets_its_ipv6_address() {
     needs_kernel!();
     by_dhcp6(0x307, link_local);
 }
 
 /// So does one whose link-local address is not made from its MAC address.
 #[test]
-fn a_machine_that_hides_its_mac_address_gets_its_ipv6_address() {
+fn an_instance_that_hides_its_mac_address_gets_its_ipv6_address() {
     needs_kernel!();
     by_dhcp6(0x309, |_| Ipv6Addr::new(0xfe80, 0, 0, 0, 0x1c2d, 0x3e4f, 0x5a6b, 0x7c8d));
 }

@@ -5,8 +5,8 @@
 use crate::frame::{BROADCAST, arp, ethernet, icmp6, neighbour, solicited, udp4, udp6};
 use crate::groups::{all_out, group, rule, set_group, six};
 use crate::guest::{Guest, contains, earned};
+use crate::instance::Instance;
 use crate::lab::{Host, Net, peer, set_port};
-use crate::machine::Machine;
 use crate::needs_kernel;
 use iroko_agent_wire::{PortSpec, SecurityGroupSpec};
 use iroko_model::MacAddress;
@@ -30,7 +30,7 @@ const SHARERS: [usize; 2] = [0, 1];
 /// The three that only want to reach them.
 const CLIENTS: [usize; 3] = [2, 3, 4];
 
-/// Machines on three hosts.
+/// Instances on three hosts.
 struct World {
     /// Hosts of the ports.
     places: [usize; PORTS],
@@ -191,7 +191,7 @@ fn unsolicited(mac: MacAddress, ip: Ipv6Addr) -> Vec<u8> {
     ethernet(ALL_NODES_MAC, mac, 0x86dd, &icmp6(ip, ALL_NODES, &message))
 }
 
-/// With their own MAC addresses: announcements and questions cross hosts, so every machine's own
+/// With their own MAC addresses: announcements and questions cross hosts, so every instance's own
 /// neighbour table follows.
 #[test]
 fn a_shared_address_moves_between_hosts_by_gratuitous_arp() {
@@ -465,18 +465,18 @@ fn what_sharing_needs_is_mended_and_goes_with_it() {
 }
 
 /// The kernel of a client on a third host follows: each new connection to the shared address ends
-/// at the machine that announced it last.
+/// at the instance that announced it last.
 #[test]
 fn connections_follow_a_shared_address() {
     needs_kernel!();
     let mut world = World::new(0x708, None);
     world.guests.clear();
-    let boot = |n: usize| Machine::boot(&world.hosts[world.places[n]], &world.ports[n]);
+    let boot = |n: usize| Instance::boot(&world.hosts[world.places[n]], &world.ports[n]);
     let mut sharers = SHARERS.map(boot);
     let client = boot(4);
-    for (n, machine) in sharers.iter().enumerate() {
-        machine.sh("sysctl -qw net.ipv6.bindv6only=0");
-        machine.on(move || {
+    for (n, instance) in sharers.iter().enumerate() {
+        instance.sh("sysctl -qw net.ipv6.bindv6only=0");
+        instance.on(move || {
             let listener = TcpListener::bind("[::]:80").unwrap();
             std::thread::spawn(move || {
                 for stream in listener.incoming() {

@@ -15,7 +15,7 @@ fn six(port: &PortSpec) -> Ipv6Addr {
     port.addresses.iter().find_map(|ip| if let IpAddr::V6(v6) = ip { Some(*v6) } else { None }).unwrap()
 }
 
-/// Two hosts with a machine each, on one network, and what is plugged.
+/// Two hosts with an instance each, on one network, and what is plugged.
 struct Across {
     hosts: (Host, Host),
     ports: (PortSpec, PortSpec),
@@ -116,7 +116,7 @@ fn spoofed_arp_and_neighbours_are_dropped() {
         one.send(&marker);
         two.never_before(b"marker", "a forbidden frame", |seen| seen == frame.as_slice());
     }
-    // What is true passes: a machine may say who it is, and ask.
+    // What is true passes: an instance may say who it is, and ask.
     let truth = [
         ethernet(BROADCAST, one.mac, 0x0806, &arp(1, (one.mac, one.ip), (BROADCAST, two.ip))),
         to_all(icmp6(own6, all_nodes, &neighbour(136, own6, a.mac))),
@@ -144,7 +144,7 @@ fn neighbour_solicitation_is_answered_across_hosts() {
     two.never_before(b"hello six", "the solicitation", |frame| frame.get(54) == Some(&135));
 }
 
-/// A machine of another host that this host was not told of as a member: what it starts is
+/// An instance of another host that this host was not told of as a member: what it starts is
 /// refused, what it answers comes back.
 #[test]
 fn strangers_are_refused_and_answers_come_back() {

@@ -1,9 +1,10 @@
 //! What must hold of security groups: each host knows what its ports need, and nothing else.
 
 use super::HostTraces;
-use crate::desired::{self, Need};
+use crate::desired;
 use crate::error::Result;
 use crate::tx::Conn;
+use iroko_agent_wire::Need;
 use std::collections::HashSet;
 use uuid::Uuid;
 
@@ -40,9 +41,10 @@ async fn wanted(conn: &mut Conn, host: &HostTraces) -> Result<GroupTraces> {
     let (mut groups, mut members, mut sets) = (Vec::new(), Vec::new(), Vec::new());
     for of_host in needs {
         match of_host.need {
-            Need::Group(id) => groups.push(id.as_uuid()),
+            Need::SecurityGroup(id) => groups.push(id.as_uuid()),
             Need::Members(group, network) => members.push((group, network)),
             Need::AddressSet(id) => sets.push(id.as_uuid()),
+            Need::Network(_) | Need::Unknown => {}
         }
     }
     let groups = desired::security_group_specs(conn, &groups).await?;

@@ -93,7 +93,7 @@ pub async fn place(api: &Api, id: InstanceId, host: HostId) {
     api.store.commit(tx).await.unwrap();
 }
 
-/// What a host's report of a machine's absence does, after its deletion.
+/// What a host's report of an instance's absence does, after its deletion.
 pub async fn vanish(api: &Api, id: InstanceId) {
     let mut tx = api.store.begin().await.unwrap();
     instance::instance_delete(&mut tx, api.project, id).await.unwrap();

@@ -122,7 +122,7 @@ pub(super) fn undefine(connection: &Connection, id: InstanceId) -> Result<(), Fa
     }
 }
 
-/// The domain of a machine, if it is defined and ours.
+/// The domain of an instance, if it is defined and ours.
 fn find(connection: &Connection, id: InstanceId) -> Result<Option<Handle>, Failed> {
     let domain = match Domain::lookup_by_uuid_string(connection.connect(), &id.to_string()) {
         Err(error) if error.code() == ErrorNumber::NoDomain => return Ok(None),
@@ -131,7 +131,7 @@ fn find(connection: &Connection, id: InstanceId) -> Result<Option<Handle>, Faile
     if identity(&domain)? == Some(id) && is_marked(&domain)? { Ok(Some(domain)) } else { Err(Failed::Foreign(id)) }
 }
 
-/// The machine a domain's name and UUID both say it is; `None` where they do not.
+/// The instance a domain's name and UUID both say it is; `None` where they do not.
 fn identity(domain: &Domain) -> Result<Option<InstanceId>, Error> {
     let Ok(id) = domain.get_uuid_string()?.parse::<InstanceId>() else { return Ok(None) };
     Ok((domain.get_name()? == domain_name(id)).then_some(id))

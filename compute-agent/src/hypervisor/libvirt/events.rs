@@ -1,4 +1,4 @@
-//! Lifecycle events as hints: "look at this machine". They may be lost; the periodic pass is truth.
+//! Lifecycle events as hints: "look at this instance". They may be lost; the periodic pass is truth.
 //!
 //! The safe binding has no lifecycle events, so this file calls the library itself. One thread of
 //! the process runs libvirt's event loop; it holds a connection of its own and opens it again when

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A call nobody waits for any more is not begun. One that was begun goes on after its caller left:
-//! until it ends, its machine is busy, so that no two calls on one machine ever overlap.
+//! until it ends, its instance is busy, so that no two calls on one instance ever overlap.
 
 use super::connection::Connection;
 use super::domain::Failed;
@@ -41,7 +41,7 @@ struct Worker {
     connection: Option<Connection>,
 }
 
-/// The mark of a machine that a call is queued or running for.
+/// The mark of an instance that a call is queued or running for.
 struct Claim(Busy, InstanceId);
 
 impl Drop for Claim {

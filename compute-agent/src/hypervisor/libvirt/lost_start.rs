@@ -27,7 +27,7 @@ pub struct StatusError {
     source: io::Error,
 }
 
-/// Takes away the status files of lost starts of our machines; returns them. Only while no libvirtd runs:
+/// Takes away the status files of lost starts of our instances; returns them. Only while no libvirtd runs:
 /// before it is started.
 pub fn forget(status_dir: &Path) -> Result<Vec<PathBuf>, StatusError> {
     let failed = |path: &Path, what| {

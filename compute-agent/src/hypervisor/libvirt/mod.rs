@@ -20,7 +20,7 @@ use iroko_model::InstanceId;
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// Machines of one libvirt daemon. Made once; connects by itself whenever the daemon is there.
+/// Instances of one libvirt daemon. Made once; connects by itself whenever the daemon is there.
 pub struct LibvirtHypervisor {
     fence: Fence,
     hints: Hints,

@@ -100,7 +100,7 @@ fn blocking(fence: &Fence, id: InstanceId) -> (Sender<()>, impl Future<Output = 
 }
 
 #[tokio::test]
-async fn late_is_unknown_and_its_machine_stays_busy() {
+async fn late_is_unknown_and_its_instance_stays_busy() {
     let (fence, id) = (Fence::start(TEST_URI, 2, 8).unwrap(), InstanceId::new());
     let (release, call) = blocking(&fence, id);
     assert!(matches!(call.await, Err(HypervisorError::Unknown { verb: "block", .. })));
