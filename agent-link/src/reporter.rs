@@ -339,7 +339,7 @@ mod tests {
     use super::*;
 
     fn seen(id: InstanceId, state: ObservedState) -> InstanceObservation {
-        InstanceObservation { id, generation: 1, state, reboots: 0, reason: None, condition: None }
+        InstanceObservation::new(id, 1, state)
     }
 
     #[test]

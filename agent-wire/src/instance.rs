@@ -3,6 +3,7 @@
 use crate::key::ObjectKey;
 use crate::kind::Kind;
 use crate::need::Need;
+use crate::operation::OperationSpec;
 use ipnetwork::IpNetwork;
 use iroko_model::image::DiskFormat;
 use iroko_model::instance::{OnGuestShutdown, Power};
@@ -19,9 +20,9 @@ pub struct InstanceSpec {
     pub generation: u64,
     /// Wanted power state; `deleted` means: remove every trace and report `absent`.
     pub power: Power,
-    /// How many reboots were ever asked for. The agent reboots a running instance once when this is
-    /// larger than the number it has stored for it, and does nothing for an instance that is off.
-    pub reboots: u64,
+    /// The operation that was asked for last; none where there never was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<OperationSpec>,
     /// Host name for the guest (cloud-init `local-hostname`).
     pub hostname: Hostname,
     /// Processors, memory and disk.

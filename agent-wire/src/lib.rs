@@ -18,6 +18,7 @@ mod member;
 mod need;
 mod network;
 mod object;
+mod operation;
 mod peer;
 mod port;
 mod report;
@@ -36,11 +37,12 @@ pub use member::MemberSpec;
 pub use need::Need;
 pub use network::{NetworkSpec, SubnetSpec};
 pub use object::Object;
+pub use operation::{OperationFault, OperationKind, OperationObservation, OperationPhase, OperationSpec, Outcome};
 pub use peer::PeerSpec;
 pub use port::PortSpec;
 pub use report::{
-    Condition, ConsoleLog, DiskRoom, InstanceObservation, OrphanObservation, PortObservation, REASON_MAX_CHARS, Report,
-    ReportReply,
+    Condition, ConsoleLog, DefinitionPart, DiskRoom, InstanceObservation, OrphanObservation, PortObservation,
+    REASON_MAX_CHARS, Report, ReportReply,
 };
 pub use security_group::{RuleSpec, SecurityGroupSpec};
 pub use statistics::{PortCounts, RuleCounts, StatisticsReply, StatisticsReport};

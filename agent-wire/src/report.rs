@@ -2,6 +2,7 @@
 
 use crate::agent::AgentKind;
 use crate::instance::InstanceSpec;
+use crate::operation::OperationObservation;
 use iroko_model::instance::ObservedState;
 use iroko_model::port::PortState;
 use iroko_model::{InstanceId, NetworkId, PortId};
@@ -84,14 +85,42 @@ pub struct InstanceObservation {
     pub generation: u64,
     /// What it saw.
     pub state: ObservedState,
-    /// How many of the asked reboots are done.
-    pub reboots: u64,
+    /// The operation that the agent took up last; none where there never was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<OperationObservation>,
     /// Why, where the state needs a reason; for the tenant to read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// What the state alone does not say. A control plane of an older release passes over it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub condition: Option<Condition>,
+    /// What of the definition is not in force while it runs, and will be at its next start.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub at_next_start: Vec<DefinitionPart>,
+}
+
+impl InstanceObservation {
+    /// Number of the last operation that has ended.
+    pub fn ended_operation(&self) -> u64 {
+        self.operation.map_or(0, |operation| operation.ended())
+    }
+}
+
+/// A part of an instance's definition, which converges apart from the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DefinitionPart {
+    /// Processors.
+    Cpu,
+    /// Memory.
+    Memory,
+    /// Disks.
+    Disk,
+    /// Interfaces.
+    Interface,
+    /// One of a newer release.
+    #[serde(other)]
+    Other,
 }
 
 /// What is particular about an instance.
@@ -119,9 +148,9 @@ pub struct DiskRoom {
 }
 
 impl InstanceObservation {
-    /// An observation without a reason and without reboots.
+    /// An observation without a reason and without operations.
     pub const fn new(id: InstanceId, generation: u64, state: ObservedState) -> Self {
-        Self { id, generation, state, reboots: 0, reason: None, condition: None }
+        Self { id, generation, state, operation: None, reason: None, condition: None, at_next_start: Vec::new() }
     }
 }
 

@@ -6,6 +6,7 @@
 //! Format: <https://libvirt.org/formatdomain.html>.
 
 use crate::config::{Config, DiskCache, VirtType};
+use crate::definition::disk::{ROOT, SEED};
 use crate::hypervisor::domain_name;
 use crate::storage::InstanceFiles;
 use iroko_agent_wire::{InstanceSpec, NicSpec};
@@ -143,7 +144,7 @@ fn disk(xml: &mut Xml, files: &InstanceFiles, host: &DomainHost) -> io::Result<(
             empty(xml, "source", &[("file", path(&files.backing).as_ref())])?;
             empty(xml, "backingStore", &[])
         })?;
-        empty(xml, "target", &[("dev", "vda"), ("bus", "virtio")])
+        empty(xml, "target", &[("dev", ROOT), ("bus", "virtio")])
     })
 }
 
@@ -151,7 +152,7 @@ fn seed(xml: &mut Xml, files: &InstanceFiles) -> io::Result<()> {
     inside(xml, "disk", &[("type", "file"), ("device", "disk")], |xml| {
         empty(xml, "driver", &[("name", "qemu"), ("type", DiskFormat::Raw.as_str())])?;
         empty(xml, "source", &[("file", path(&files.seed).as_ref())])?;
-        empty(xml, "target", &[("dev", "vdb"), ("bus", "virtio")])?;
+        empty(xml, "target", &[("dev", SEED), ("bus", "virtio")])?;
         empty(xml, "readonly", &[])
     })
 }

@@ -25,7 +25,7 @@ fn spec(nics: Vec<NicSpec>, vcpus: u64) -> InstanceSpec {
         id: InstanceId::from(id(1)),
         generation: 3,
         power: iroko_model::instance::Power::Running,
-        reboots: 0,
+        operation: None,
         hostname: Hostname::try_from("web-1".to_owned()).unwrap(),
         resources: Resources { vcpus, memory_mib: 512, disk_gib: 4 },
         image: ImageSpec {

@@ -16,6 +16,7 @@
 pub mod capacity;
 pub mod config;
 mod console;
+pub mod definition;
 pub mod disk;
 pub mod domain_xml;
 pub mod faults;

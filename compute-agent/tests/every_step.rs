@@ -11,7 +11,7 @@ use iroko_compute_agent::faults::Fault;
 use iroko_compute_agent::hypervisor::DomainState;
 use iroko_model::InstanceId;
 use iroko_model::instance::{ObservedState, Power};
-use world::{World, spec};
+use world::{World, reboot, spec};
 
 #[derive(Debug, Clone, Copy)]
 enum Scenario {
@@ -52,7 +52,7 @@ async fn prologue(scenario: Scenario, world: &mut World) -> InstanceSpec {
     match scenario {
         Scenario::Stop => spec.power = Power::Stopped,
         Scenario::Delete => spec.power = Power::Deleted,
-        Scenario::Reboot => spec.reboots = 1,
+        Scenario::Reboot => spec.operation = reboot(1),
         _ => {}
     }
     spec

@@ -5,13 +5,13 @@
 mod world;
 
 use iroko_agent_link::Reporter;
-use iroko_agent_wire::Condition;
+use iroko_agent_wire::{Condition, DefinitionPart, OperationFault, OperationKind, OperationSpec, Outcome};
 use iroko_compute_agent::hypervisor::DomainState;
 use iroko_compute_agent::hypervisor::fake::Guests;
 use iroko_model::InstanceId;
 use iroko_model::instance::{ObservedState, OnGuestShutdown, Power};
 use std::collections::HashSet;
-use world::{World, spec};
+use world::{World, reboot, spec};
 
 async fn running() -> (World, iroko_agent_wire::InstanceSpec) {
     let mut world = World::new();
@@ -121,7 +121,7 @@ async fn a_stop_is_asked_for_and_then_forced() {
 #[tokio::test(start_paused = true)]
 async fn a_reboot_happens_once() {
     let (mut world, mut spec) = running().await;
-    (spec.generation, spec.reboots) = (2, 1);
+    (spec.generation, spec.operation) = (2, reboot(1));
     world.want(&spec);
     world.until_seen(&spec, ObservedState::Running).await;
     assert_eq!(world.hypervisor.starts(spec.id), 2);
@@ -137,13 +137,56 @@ async fn an_instance_that_is_off_is_not_rebooted() {
     (spec.generation, spec.power) = (2, Power::Stopped);
     world.want(&spec);
     world.until_seen(&spec, ObservedState::Stopped).await;
-    (spec.generation, spec.reboots) = (3, 1);
+    (spec.generation, spec.operation) = (3, reboot(1));
     world.want(&spec);
     world.until_seen(&spec, ObservedState::Stopped).await;
     (spec.generation, spec.power) = (4, Power::Running);
     world.want(&spec);
     world.until_seen(&spec, ObservedState::Running).await;
     assert_eq!(world.hypervisor.starts(spec.id), 2, "on once, then on again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_that_the_agent_does_not_know_fails_and_disturbs_nothing() {
+    let (world, mut spec) = running().await;
+    let changes = world.hypervisor.changes();
+    (spec.generation, spec.operation) = (2, Some(OperationSpec { number: 1, kind: OperationKind::Unknown }));
+    world.want(&spec);
+    world.until_seen(&spec, ObservedState::Running).await;
+    let told = world.last(spec.id).unwrap().operation.unwrap();
+    assert_eq!((told.number, told.outcome), (1, Some(Outcome::Failed(OperationFault::Unsupported))));
+    assert_eq!(world.hypervisor.changes(), changes);
+    // The next one is taken up.
+    (spec.generation, spec.operation) = (3, reboot(2));
+    world.want(&spec);
+    world.until_seen(&spec, ObservedState::Running).await;
+    assert_eq!(world.hypervisor.starts(spec.id), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_definition_that_differs_is_told_and_in_force_at_the_next_start() {
+    let (world, mut spec) = running().await;
+    let (changes, told) = (world.hypervisor.changes(), |world: &World| world.last(spec.id).unwrap().at_next_start);
+    assert!(told(&world).is_empty());
+    (spec.generation, spec.resources.vcpus, spec.resources.memory_mib) = (2, 2, 256);
+    spec.nics.clear();
+    world.want(&spec);
+    let all = [DefinitionPart::Cpu, DefinitionPart::Memory, DefinitionPart::Interface];
+    world.until("telling it", spec.id, |world| told(world) == all).await;
+    assert_eq!(world.hypervisor.changes(), changes, "it runs on");
+    (spec.generation, spec.operation) = (3, reboot(1));
+    world.want(&spec);
+    world.until_seen(&spec, ObservedState::Running).await;
+    world.until("the end of the difference", spec.id, |world| told(world).is_empty()).await;
+    // One that is off is defined anew at once.
+    (spec.generation, spec.power) = (4, Power::Stopped);
+    world.want(&spec);
+    world.until_seen(&spec, ObservedState::Stopped).await;
+    let defined = world.faults.count_of("define");
+    (spec.generation, spec.resources.vcpus) = (5, 1);
+    world.want(&spec);
+    world.until_seen(&spec, ObservedState::Stopped).await;
+    assert_eq!(world.faults.count_of("define"), defined + 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ mod daemon;
 
 use daemon::{Daemon, FileSource, image_spec, tiny_image};
 use iroko_agent_link::{DesiredHandle, ReadyPorts, Reporter};
-use iroko_agent_wire::{Change, DesiredReply, InstanceSpec, NicSpec, Object};
+use iroko_agent_wire::{Change, DesiredReply, InstanceSpec, NicSpec, Object, OperationKind, OperationSpec};
 use iroko_compute_agent::config::{Config, DiskCache, VirtType};
 use iroko_compute_agent::hypervisor::libvirt::LibvirtHypervisor;
 use iroko_model::instance::{ObservedState, Power};
@@ -93,7 +93,8 @@ impl Host {
         let seen = || {
             self.reporter.last_instance(spec.id).is_some_and(|last| {
                 (last.generation, last.state) == (spec.generation, state)
-                    && (state != ObservedState::Running || last.reboots == spec.reboots)
+                    && (state != ObservedState::Running
+                        || last.ended_operation() == spec.operation.map_or(0, |asked| asked.number))
             })
         };
         self.until(&format!("{state:?}"), spec, seen).await;
@@ -125,7 +126,7 @@ fn spec(image: &Path) -> InstanceSpec {
         id: InstanceId::new(),
         generation: 1,
         power: Power::Running,
-        reboots: 0,
+        operation: None,
         hostname: Hostname::try_from("web-1".to_owned()).unwrap(),
         resources: Resources { vcpus: 1, memory_mib: 128, disk_gib: 1 },
         image: image_spec(image),
@@ -171,7 +172,8 @@ async fn a_real_guest_lives_through_everything() {
 
     // The daemon alone dies under a live connection.
     host.daemon.kill_libvirtd();
-    (spec.generation, spec.reboots) = (2, 1);
+    spec.generation = 2;
+    spec.operation = Some(OperationSpec { number: 1, kind: OperationKind::Reboot });
     host.want(&spec);
     host.until_seen(&spec, ObservedState::Running).await;
     host.until("the second boot", &spec, || host.boots(&spec) == 2).await;

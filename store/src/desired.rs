@@ -11,7 +11,10 @@ use crate::error::{Error, Result};
 use crate::number::unsigned;
 use crate::tx::Conn;
 use ipnetwork::IpNetwork;
-use iroko_agent_wire::{ImageSpec, InstanceSpec, NetworkSpec, NicAddress, NicSpec, PeerSpec, PortSpec, SubnetSpec};
+use iroko_agent_wire::{
+    ImageSpec, InstanceSpec, NetworkSpec, NicAddress, NicSpec, OperationKind, OperationSpec, PeerSpec, PortSpec,
+    SubnetSpec,
+};
 use iroko_model::port::{AddressPair, PortLimits};
 use iroko_model::{HostId, Hostname, MacAddress, Resources, Vni};
 use mac_address::MacAddress as SqlMac;
@@ -86,7 +89,7 @@ pub async fn instance_specs(conn: &mut Conn, which: Instances<'_>) -> Result<Vec
                 id: row.id.into(),
                 generation: unsigned("generation", row.generation)?,
                 power: row.power.parse().map_err(Error::corrupt("power"))?,
-                reboots: unsigned("reboots", row.reboots)?,
+                operation: operation(row.reboots)?,
                 hostname: Hostname::try_from(row.hostname).map_err(Error::corrupt("hostname"))?,
                 resources: Resources {
                     vcpus: unsigned("vcpus", row.vcpus)?,
@@ -110,6 +113,12 @@ pub async fn instance_specs(conn: &mut Conn, which: Instances<'_>) -> Result<Vec
             Ok((row.host_id.into(), Arc::new(spec)))
         })
         .collect()
+}
+
+/// The operation that was asked for last. Reboots are the only kind yet, so their count is its number.
+fn operation(reboots: i64) -> Result<Option<OperationSpec>> {
+    let number: u64 = unsigned("reboots", reboots)?;
+    Ok((number > 0).then_some(OperationSpec { number, kind: OperationKind::Reboot }))
 }
 
 fn nic(row: NicRow) -> Result<NicSpec> {

@@ -265,7 +265,7 @@ pub async fn orphan_adopt(conn: &mut Conn, new: &Adoption<'_>) -> Result<std::re
         spec.user_data.as_deref(),
         if new.runs { "running" } else { "stopped" },
         stored(spec.generation).saturating_add(1),
-        stored(spec.reboots),
+        stored(spec.operation.map_or(0, |operation| operation.number)),
         new.host_id.as_uuid(),
         spec.user_data_is_base64,
         spec.on_guest_shutdown.as_str()

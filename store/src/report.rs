@@ -80,7 +80,7 @@ async fn instances_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Result<Wake> {
     let generations: Vec<i64> = seen.iter().map(|(_, _, o)| stored(o.generation)).collect();
     let states: Vec<String> = seen.iter().map(|(_, _, o)| guest::state_of(o).as_str().to_owned()).collect();
     let failed = seen.iter().any(|(_, _, o)| o.state == ObservedState::Failed);
-    let reboots: Vec<i64> = seen.iter().map(|(_, _, o)| stored(o.reboots)).collect();
+    let reboots: Vec<i64> = seen.iter().map(|(_, _, o)| stored(o.ended_operation())).collect();
     let reasons: Vec<Option<String>> = seen.iter().map(|(_, _, o)| without_nul(o.reason.as_deref())).collect();
     let rows = sqlx::query!(
         r#"WITH seen AS (

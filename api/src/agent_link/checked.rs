@@ -25,7 +25,7 @@ pub fn report(host: HostId, mut report: Report) -> Result<Report> {
         return Err(Problem::new(Kind::TooLarge));
     }
     let told = report.instances.len() + report.ports.len() + report.consoles.len();
-    report.instances.retain(|seen| is_stored(seen.generation) && is_stored(seen.reboots));
+    report.instances.retain(|seen| is_stored(seen.generation) && is_stored(seen.ended_operation()));
     report.ports.retain(|seen| is_stored(seen.generation));
     last_of_each(&mut report.instances, |seen| seen.id);
     last_of_each(&mut report.ports, |seen| seen.id);

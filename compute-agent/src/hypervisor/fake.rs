@@ -4,6 +4,7 @@
 //! was done to each.
 
 use super::{DomainState, Hypervisor, HypervisorError};
+use crate::definition::Definition;
 use crate::faults::{Faults, Passed};
 use iroko_model::InstanceId;
 use std::collections::{HashMap, HashSet};
@@ -24,6 +25,8 @@ pub enum Guests {
 struct Domain {
     state: Option<DomainState>,
     starts: u64,
+    defined: Option<Definition>,
+    started: Option<Definition>,
 }
 
 #[derive(Debug, Default)]
@@ -196,9 +199,19 @@ impl Hypervisor for FakeHypervisor {
         Ok(self.peek(id))
     }
 
-    async fn define(&self, id: InstanceId, _xml: &str) -> Result<(), HypervisorError> {
+    async fn definition(&self, id: InstanceId) -> Result<Option<Definition>, HypervisorError> {
+        let world = self.lock();
+        let domain = world.domains.get(&id);
+        Ok(domain.and_then(|domain| match domain.state? {
+            DomainState::Off | DomainState::ShutDown => domain.defined.clone(),
+            _ => domain.started.clone(),
+        }))
+    }
+
+    async fn define(&self, id: InstanceId, xml: &str) -> Result<(), HypervisorError> {
         self.change("define", id, |domain| {
             domain.state.get_or_insert(DomainState::Off);
+            domain.defined = Definition::read(xml);
         })
         .await
     }
@@ -214,6 +227,7 @@ impl Hypervisor for FakeHypervisor {
             if matches!(domain.state, Some(DomainState::Off | DomainState::ShutDown)) {
                 domain.state = Some(DomainState::Running);
                 domain.starts += 1;
+                domain.started.clone_from(&domain.defined);
             }
         })
         .await

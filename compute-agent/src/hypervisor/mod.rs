@@ -9,6 +9,7 @@ pub mod fake;
 #[cfg(feature = "libvirt")]
 pub mod libvirt;
 
+use crate::definition::Definition;
 use iroko_model::InstanceId;
 use std::collections::HashMap;
 
@@ -88,6 +89,9 @@ pub trait Hypervisor: Send + Sync {
     async fn list(&self) -> Result<HashMap<InstanceId, DomainState>, HypervisorError>;
     /// What one domain does; `None` where it is not defined.
     async fn state(&self, id: InstanceId) -> Result<Option<DomainState>, HypervisorError>;
+    /// What one domain runs with; where it is off, what it would start with. `None` where it is not defined, or says
+    /// something that cannot be read.
+    async fn definition(&self, id: InstanceId) -> Result<Option<Definition>, HypervisorError>;
     /// Defines the domain, or changes the definition it will next start with.
     async fn define(&self, id: InstanceId, xml: &str) -> Result<(), HypervisorError>;
     /// Starts a defined domain.

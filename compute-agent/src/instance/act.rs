@@ -1,8 +1,9 @@
 //! Takes one step: the only place where an instance's files and domain are changed.
 
 use super::failure::StepError;
-use super::record::{Failure, Life, Reboot, RebootPhase, Record};
-use super::state::Step;
+use super::operation;
+use super::record::{Failure, Life, Operation, Record};
+use super::step::Step;
 use crate::domain_xml;
 use crate::host::Host;
 use crate::image;
@@ -12,7 +13,7 @@ use iroko_model::InstanceId;
 use std::time::Duration;
 
 /// What a step works on.
-pub(crate) struct Ground<'a> {
+pub(crate) struct StepInput<'a> {
     pub id: InstanceId,
     pub spec: Option<&'a InstanceSpec>,
     pub held: &'a Held,
@@ -20,50 +21,44 @@ pub(crate) struct Ground<'a> {
     pub reason: Option<&'a str>,
 }
 
-pub(crate) async fn take(host: &Host, step: Step, ground: &Ground<'_>) -> Result<(), StepError> {
+pub(crate) async fn take(host: &Host, step: Step, input: &StepInput<'_>) -> Result<(), StepError> {
     match step {
-        Step::Begin | Step::Note | Step::Born | Step::GuestOff => note(host, step, ground).await,
-        Step::RebootBegin | Step::RebootHalf | Step::RebootDone | Step::RebootSettle => note(host, step, ground).await,
-        Step::MarkFailed => note(host, step, ground).await,
-        Step::MakeDisk | Step::MakeSeed | Step::Define | Step::Start => build(host, step, ground).await,
-        Step::Resume => Ok(host.hypervisor.resume(ground.id).await?),
-        Step::Shutdown => Ok(host.hypervisor.shutdown(ground.id).await?),
-        Step::Destroy => Ok(host.hypervisor.destroy(ground.id).await?),
-        Step::Undefine => Ok(host.hypervisor.undefine(ground.id).await?),
-        Step::RemoveFiles => Ok(host.storage.remove_files(ground.id).await?),
-        Step::RemoveAll => Ok(host.storage.remove_all(ground.id).await?),
+        Step::Begin | Step::Note | Step::Born | Step::GuestOff | Step::Operation(_) | Step::MarkFailed => {
+            note(host, step, input).await
+        }
+        Step::MakeDisk | Step::MakeSeed | Step::Define | Step::Start => build(host, step, input).await,
+        Step::Resume => Ok(host.hypervisor.resume(input.id).await?),
+        Step::Shutdown => Ok(host.hypervisor.shutdown(input.id).await?),
+        Step::Destroy => Ok(host.hypervisor.destroy(input.id).await?),
+        Step::Undefine => Ok(host.hypervisor.undefine(input.id).await?),
+        Step::RemoveFiles => Ok(host.storage.remove_files(input.id).await?),
+        Step::RemoveAll => Ok(host.storage.remove_all(input.id).await?),
         Step::GiveUp | Step::Rest(_) => Ok(()),
     }
 }
 
-async fn note(host: &Host, step: Step, ground: &Ground<'_>) -> Result<(), StepError> {
-    let Some(spec) = ground.spec else { return Ok(()) };
-    Ok(host.storage.save(&noted(step, spec, ground)).await?)
+async fn note(host: &Host, step: Step, input: &StepInput<'_>) -> Result<(), StepError> {
+    let Some(spec) = input.spec else { return Ok(()) };
+    Ok(host.storage.save(&noted(step, spec, input)).await?)
 }
 
 /// The record after a step that only writes it. Pure.
-fn noted(step: Step, spec: &InstanceSpec, ground: &Ground<'_>) -> Record {
-    let foreign = ground.held.record.is_none() && (ground.held.disk || ground.defined);
-    let has_run = spec.has_run && ground.held.record.is_none();
+fn noted(step: Step, spec: &InstanceSpec, input: &StepInput<'_>) -> Record {
+    let foreign = input.held.record.is_none() && (input.held.disk || input.defined);
+    let has_run = spec.has_run && input.held.record.is_none();
     let life = if foreign || has_run { Life::Born } else { Life::Building };
-    let first = || Record::new(spec.id, spec.generation, image::file_name(&spec.image), life, spec.reboots);
-    let Some(mut record) = ground.held.record.clone().filter(|_| step != Step::Begin) else { return first() };
+    let before = Operation::done(spec.operation.map_or(0, |asked| asked.number));
+    let first = || Record::new(spec.id, spec.generation, image::file_name(&spec.image), life, before);
+    let Some(mut record) = input.held.record.clone().filter(|_| step != Step::Begin) else { return first() };
     match step {
         Step::Note => record.generation = spec.generation,
         Step::Born => (record.life, record.ran, record.guest_off) = (Life::Born, Some(spec.generation), None),
         Step::GuestOff => record.guest_off = Some(spec.generation),
-        Step::RebootBegin => record.reboot = Some(Reboot { target: spec.reboots, phase: RebootPhase::Stopping }),
-        Step::RebootHalf => {
-            if let Some(reboot) = &mut record.reboot {
-                reboot.phase = RebootPhase::Starting;
-            }
+        Step::Operation(progress) => {
+            record.operation = operation::noted(&record.operation, spec.operation, progress);
         }
-        Step::RebootDone => {
-            record.reboots = record.reboot.take().map_or(record.reboots, |reboot| reboot.target);
-        }
-        Step::RebootSettle => (record.reboot, record.reboots) = (None, spec.reboots),
         Step::MarkFailed => {
-            let reason = ground.reason.unwrap_or("it could not be built on this host").to_owned();
+            let reason = input.reason.unwrap_or("it could not be built on this host").to_owned();
             record.failed = Some(Failure { generation: spec.generation, reason });
         }
         _ => {}
@@ -71,8 +66,8 @@ fn noted(step: Step, spec: &InstanceSpec, ground: &Ground<'_>) -> Record {
     record
 }
 
-async fn build(host: &Host, step: Step, ground: &Ground<'_>) -> Result<(), StepError> {
-    let Some(spec) = ground.spec else { return Ok(()) };
+async fn build(host: &Host, step: Step, input: &StepInput<'_>) -> Result<(), StepError> {
+    let Some(spec) = input.spec else { return Ok(()) };
     match step {
         Step::MakeDisk => make_disk(host, spec).await,
         Step::MakeSeed => Ok(host.storage.make_seed(spec).await?),
@@ -80,7 +75,7 @@ async fn build(host: &Host, step: Step, ground: &Ground<'_>) -> Result<(), StepE
         _ => {
             let _permit = host.starts.acquire().await;
             define(host, spec).await?;
-            Ok(host.hypervisor.start(ground.id).await?)
+            Ok(host.hypervisor.start(input.id).await?)
         }
     }
 }

@@ -1,14 +1,15 @@
 //! What the agent remembers of an instance across its own death.
 //!
 //! One small file an instance, written whole and atomically *before* the act it permits and removed
-//! last of all. It holds only what cannot be seen on the host: which reboots are done, whether the
+//! last of all. It holds only what cannot be seen on the host: which operation was taken up last, whether the
 //! guest ever ran, that it shut itself down, and that building it was given up.
 
+use iroko_agent_wire::{OperationKind, OperationObservation, OperationPhase, Outcome};
 use iroko_model::InstanceId;
 use serde::{Deserialize, Serialize};
 
 /// Version of the record's form.
-pub const RECORD_VERSION: u32 = 1;
+pub const RECORD_VERSION: u32 = 2;
 
 /// The durable record of one instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,11 +25,8 @@ pub struct Record {
     pub image: String,
     /// Whether the disk holds anything of the tenant's.
     pub life: Life,
-    /// How many of the asked reboots are done.
-    pub reboots: u64,
-    /// The reboot under way.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reboot: Option<Reboot>,
+    /// The operation that was taken up last.
+    pub operation: Operation,
     /// The generation at which it was last seen running, without having been asked to go down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ran: Option<u64>,
@@ -51,23 +49,50 @@ pub enum Life {
     Born,
 }
 
-/// A reboot under way: off, then on again. The two halves make it happen exactly once.
+/// The operation that was taken up last. It is written down before each act of it, which makes it happen exactly once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Reboot {
-    /// The counter that is reached when it is done.
-    pub target: u64,
+pub struct Operation {
+    /// Its number; 0 where there never was one.
+    pub number: u64,
     /// Where it stands.
-    pub phase: RebootPhase,
+    pub state: OperationState,
 }
 
-/// The halves of a reboot.
+/// Where an operation stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum RebootPhase {
-    /// Going down.
-    Stopping,
-    /// It was seen off; coming up.
-    Starting,
+pub enum OperationState {
+    /// It is being carried out.
+    UnderWay {
+        /// What it does.
+        kind: OperationKind,
+        /// How far it is.
+        phase: OperationPhase,
+    },
+    /// It has ended.
+    Ended(Outcome),
+}
+
+impl Operation {
+    /// One that needs nothing to be done.
+    pub const fn done(number: u64) -> Self {
+        Self { number, state: OperationState::Ended(Outcome::Done) }
+    }
+
+    /// True while it is being carried out.
+    pub const fn is_under_way(&self) -> bool {
+        matches!(self.state, OperationState::UnderWay { .. })
+    }
+
+    /// What is told of it; nothing where there never was one.
+    pub fn observation(&self) -> Option<OperationObservation> {
+        let (phase, outcome) = match self.state {
+            OperationState::UnderWay { phase, .. } => (Some(phase), None),
+            OperationState::Ended(outcome) => (None, Some(outcome)),
+        };
+        let number = self.number;
+        (number > 0).then_some(OperationObservation { number, phase, progress: None, outcome })
+    }
 }
 
 /// The mark that keeps the agent away from an instance.
@@ -80,16 +105,15 @@ pub struct Failure {
 }
 
 impl Record {
-    /// A first record.
-    pub const fn new(id: InstanceId, generation: u64, image: String, life: Life, reboots: u64) -> Self {
+    /// A first record. Operations up to this one are of an instance before it, and need nothing to be done.
+    pub const fn new(id: InstanceId, generation: u64, image: String, life: Life, operation: Operation) -> Self {
         Self {
             version: RECORD_VERSION,
             id,
             generation,
             image,
             life,
-            reboots,
-            reboot: None,
+            operation,
             ran: None,
             guest_off: None,
             failed: None,

@@ -1,7 +1,10 @@
 //! Every combination of facts gives a step; from every one of them, steps lead to rest.
 
-use super::super::record::{Failure, Reboot};
+use super::super::facts::{Ports, StopClock, Want};
+use super::super::record::{Failure, Operation, OperationState};
+use super::super::step::Progress;
 use super::*;
+use iroko_agent_wire::{OperationFault, OperationKind, OperationPhase, OperationSpec, Outcome};
 use iroko_model::InstanceId;
 
 const WANTS: [Want; 4] = [Want::Running, Want::Stopped, Want::Gone, Want::AsItIs];
@@ -23,13 +26,13 @@ const STEPS_MAX: usize = 20;
 
 /// All records worth telling apart, at generation 2 of 2 unless they say otherwise.
 fn records() -> Vec<Option<Record>> {
-    let base = |life| Record::new(InstanceId::new(), 2, String::new(), life, 1);
+    let base = |life| Record::new(InstanceId::new(), 2, String::new(), life, Operation::done(1));
     let mut records = vec![None];
     for life in [Life::Building, Life::Born] {
         records.push(Some(base(life)));
         records.push(Some(Record { generation: 1, ..base(life) }));
-        for phase in [RebootPhase::Stopping, RebootPhase::Starting] {
-            records.push(Some(Record { reboot: Some(Reboot { target: 2, phase }), ..base(life) }));
+        for phase in [OperationPhase::Stopping, OperationPhase::Starting] {
+            records.push(Some(Record { operation: rebooting(phase), ..base(life) }));
         }
     }
     for (ran, guest_off) in [(Some(1), Some(1)), (Some(2), None), (Some(2), Some(2))] {
@@ -42,11 +45,20 @@ fn records() -> Vec<Option<Record>> {
     records
 }
 
+const fn rebooting(phase: OperationPhase) -> Operation {
+    Operation { number: 2, state: OperationState::UnderWay { kind: OperationKind::Reboot, phase } }
+}
+
+const fn asked(number: u64) -> Option<OperationSpec> {
+    Some(OperationSpec { number, kind: OperationKind::Reboot })
+}
+
 /// A copy of the world that steps can be played on.
 #[derive(Debug, Clone)]
 struct World {
     want: Want,
-    reboots: u64,
+    operation: Option<OperationSpec>,
+    is_outdated: bool,
     domain: Option<DomainState>,
     record: Option<Record>,
     disk: bool,
@@ -64,7 +76,8 @@ impl World {
         next(&Facts {
             want: self.want,
             generation: 2,
-            reboots: self.reboots,
+            operation: self.operation,
+            is_outdated: self.is_outdated,
             domain: self.domain,
             record: self.record.as_ref(),
             disk: self.disk,
@@ -88,7 +101,8 @@ impl World {
     fn play(&mut self, step: Step) {
         match step {
             Step::Begin => {
-                self.record = Some(Record::new(InstanceId::new(), 2, String::new(), Life::Building, self.reboots));
+                let before = Operation::done(self.operation.map_or(0, |asked| asked.number));
+                self.record = Some(Record::new(InstanceId::new(), 2, String::new(), Life::Building, before));
                 self.given_up = false;
             }
             Step::Note => self.record().generation = 2,
@@ -97,23 +111,16 @@ impl World {
                 (record.life, record.ran, record.guest_off) = (Life::Born, Some(2), None);
             }
             Step::GuestOff => self.record().guest_off = Some(2),
-            Step::RebootBegin => {
-                self.record().reboot = Some(Reboot { target: self.reboots, phase: RebootPhase::Stopping })
-            }
-            Step::RebootHalf => self.record().reboot.as_mut().unwrap().phase = RebootPhase::Starting,
-            Step::RebootDone => {
-                let record = self.record();
-                record.reboots = record.reboot.take().unwrap().target;
-            }
-            Step::RebootSettle => {
-                let reboots = self.reboots;
-                (self.record().reboot, self.record().reboots) = (None, reboots);
+            Step::Operation(progress) => {
+                let asked = self.operation;
+                self.record().operation = operation::noted(&self.record().operation, asked, progress);
             }
             Step::MarkFailed => self.record().failed = Some(Failure { generation: 2, reason: String::new() }),
             Step::MakeDisk => self.disk = true,
             Step::MakeSeed => self.seed = true,
-            Step::Define => self.domain = Some(DomainState::Off),
-            Step::Start | Step::Resume => self.domain = Some(DomainState::Running),
+            Step::Define => (self.domain, self.is_outdated) = (Some(DomainState::Off), false),
+            Step::Start => (self.domain, self.is_outdated) = (Some(DomainState::Running), false),
+            Step::Resume => self.domain = Some(DomainState::Running),
             Step::Shutdown => self.domain = Some(DomainState::ShutDown),
             Step::Destroy => self.domain = Some(DomainState::Off),
             Step::Undefine => self.domain = None,
@@ -136,7 +143,9 @@ fn worlds() -> Vec<World> {
                             let flag = |n: u32| FLAGS[bits >> n & 1];
                             worlds.push(World {
                                 want,
-                                reboots: 1 + u64::from(flag(0)),
+                                operation: asked(1 + u64::from(flag(0))),
+                                // Whatever happens else: it is looked at once power rests.
+                                is_outdated: flag(1),
                                 domain,
                                 record: record.clone(),
                                 disk: flag(1),
@@ -219,7 +228,8 @@ fn what_must_never_happen() {
         let told = step == Step::Rest(Rest::Running);
         assert!(!told || born, "told to run before it was written down: {world:?}");
         let adopts = world.domain == Some(DomainState::Running) && world.want == Want::Running;
-        let rebooting = world.reboots > 1 || world.record.as_ref().is_some_and(|record| record.reboot.is_some());
+        let due = world.operation.is_some_and(|asked| asked.number > 1);
+        let rebooting = due || world.record.as_ref().is_some_and(|record| record.operation.is_under_way());
         let harms = matches!(step, Step::Shutdown | Step::Destroy | Step::Start);
         let may_be_harmed = !adopts || rebooting || failed;
         assert!(may_be_harmed || !harms, "a running instance disturbed: {world:?} {step:?}");
@@ -228,11 +238,13 @@ fn what_must_never_happen() {
 
 #[test]
 fn the_arrows_of_the_diagram() {
-    let record = Record { ran: Some(2), ..Record::new(InstanceId::new(), 2, String::new(), Life::Born, 1) };
+    let done = Operation::done(1);
+    let record = Record { ran: Some(2), ..Record::new(InstanceId::new(), 2, String::new(), Life::Born, done) };
     let off = Some(DomainState::ShutDown);
     let well = World {
         want: Want::Running,
-        reboots: 1,
+        operation: asked(1),
+        is_outdated: false,
         domain: Some(DomainState::Running),
         record: Some(record.clone()),
         disk: true,
@@ -246,13 +258,31 @@ fn the_arrows_of_the_diagram() {
     };
     let noted = Some(Record { guest_off: Some(2), ..record.clone() });
     let building = Some(Record { life: Life::Building, ..record.clone() });
+    let finished = Step::Operation(Progress::Ended(Outcome::Done));
+    let in_phase = |phase| Some(Record { operation: rebooting(phase), ..record.clone() });
+    let (stopping, starting) = (in_phase(OperationPhase::Stopping), in_phase(OperationPhase::Starting));
+    let unknown = Some(OperationSpec { number: 2, kind: OperationKind::Unknown });
+    let unsupported = Step::Operation(Progress::Ended(Outcome::Failed(OperationFault::Unsupported)));
     let fresh = World { domain: None, record: building.clone(), disk: false, seed: false, ..well.clone() };
     let table = [
         (well.clone(), Step::Rest(Rest::Running)),
         (World { record: None, ..well.clone() }, Step::Begin),
         (World { record: building, ..well.clone() }, Step::Born),
-        (World { reboots: 2, ..well.clone() }, Step::RebootBegin),
-        (World { reboots: 2, domain: Some(DomainState::Off), ..well.clone() }, Step::RebootSettle),
+        (World { operation: asked(2), ..well.clone() }, Step::Operation(Progress::Phase(OperationPhase::Stopping))),
+        (World { operation: asked(2), domain: Some(DomainState::Off), ..well.clone() }, finished),
+        (World { operation: unknown, ..well.clone() }, unsupported),
+        (World { record: stopping.clone(), ..well.clone() }, Step::Shutdown),
+        (World { record: stopping.clone(), stop: StopClock::Asked, ..well.clone() }, Step::Rest(Rest::Rebooting)),
+        (World { record: stopping.clone(), stop: StopClock::Overdue, ..well.clone() }, Step::Destroy),
+        (
+            World { record: stopping.clone(), domain: off, ..well.clone() },
+            Step::Operation(Progress::Phase(OperationPhase::Starting)),
+        ),
+        (World { record: stopping, domain: off, want: Want::Stopped, ..well.clone() }, finished),
+        (World { record: starting.clone(), domain: off, ..well.clone() }, Step::Start),
+        (World { record: starting, ..well.clone() }, finished),
+        (World { is_outdated: true, ..well.clone() }, Step::Rest(Rest::Running)),
+        (World { is_outdated: true, domain: off, want: Want::Stopped, ..well.clone() }, Step::Define),
         (World { domain: Some(DomainState::Paused), ..well.clone() }, Step::Resume),
         (World { domain: Some(DomainState::Starting), ..well.clone() }, Step::Rest(Rest::AwaitStart)),
         (World { domain: Some(DomainState::Starting), start_overdue: true, ..well.clone() }, Step::Destroy),

@@ -4,15 +4,19 @@
 //! What wakes it: a change of what is desired, a difference seen by the periodic pass, a hint of
 //! the hypervisor, its ports becoming ready, or a clock of its own.
 
-use super::act::{self, Ground};
+use super::act::{self, StepInput};
+use super::facts::{Facts, Ports, Want};
 use super::failure::{StepError, Verdict, chain};
-use super::memory::Memory;
-use super::record::{Life, Record};
-use super::state::{self, Facts, Ports, Rest, Step, Want};
+use super::operation;
+use super::record::{Life, OperationState, Record};
+use super::retry_state::RetryState;
+use super::state;
+use super::step::{Progress, Rest, Step};
+use crate::definition::Definition;
 use crate::host::{Host, Wanted};
 use crate::hypervisor::DomainState;
 use crate::storage::Held;
-use iroko_agent_wire::{Condition, InstanceObservation, InstanceSpec, OrphanObservation};
+use iroko_agent_wire::{Condition, DefinitionPart, InstanceObservation, InstanceSpec, OrphanObservation};
 use iroko_model::InstanceId;
 use iroko_model::instance::{ObservedState, OnGuestShutdown, Power};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -66,7 +70,7 @@ pub(crate) struct InstanceTask {
     id: InstanceId,
     host: Arc<Host>,
     mailbox: Arc<Mailbox>,
-    memory: Memory,
+    retry: RetryState,
     /// The last generation heard of, for an instance that leaves the desired set.
     generation: Option<u64>,
 }
@@ -79,6 +83,8 @@ struct Seen {
     domain: Option<DomainState>,
     held: Held,
     room: bool,
+    /// Parts of the definition that are not as wanted.
+    outdated: Vec<DefinitionPart>,
 }
 
 enum Pass {
@@ -89,8 +95,8 @@ enum Pass {
 
 impl InstanceTask {
     pub(crate) fn new(id: InstanceId, host: Arc<Host>, mailbox: Arc<Mailbox>) -> Self {
-        let memory = Memory::new(&host.config);
-        Self { id, host, mailbox, memory, generation: None }
+        let retry = RetryState::new(&host.config);
+        Self { id, host, mailbox, retry, generation: None }
     }
 
     /// Runs until no trace of the instance is left or the agent stops.
@@ -118,19 +124,19 @@ impl InstanceTask {
             Ok(None) => return Pass::Rest { until: None, ports: false },
             Err(error) => return self.blind(&error),
         };
-        self.memory.wanted(seen.want, seen.generation);
+        self.retry.wanted(seen.want, seen.generation);
         if seen.want != Want::AsItIs || is_nothing(&seen) {
             self.tell_orphan(false, false, None);
         }
         if matches!(seen.domain, None | Some(DomainState::Off | DomainState::ShutDown)) {
-            self.memory.stopped();
+            self.retry.stopped();
         }
         let (step, clock) = self.decide(&seen);
         tracing::debug!(?step, want = ?seen.want, domain = ?seen.domain, "decided");
         match step {
             Step::Rest(rest) => self.rest(rest, &seen, clock),
             Step::GiveUp => {
-                self.memory.given_up = Some(PORTS_NEVER_CAME.to_owned());
+                self.retry.given_up = Some(PORTS_NEVER_CAME.to_owned());
                 Pass::Again
             }
             step => self.step(step, &seen).await,
@@ -159,18 +165,32 @@ impl InstanceTask {
         let known = spec.as_ref().map(|spec| spec.generation).or(self.generation);
         let generation = known.or(held.record.as_ref().map(|record| record.generation));
         self.generation = generation;
-        Ok(Some(Seen { spec, want, generation: generation.unwrap_or(0), domain, held, room }))
+        let outdated = self.outdated(spec.as_deref(), domain).await?;
+        Ok(Some(Seen { spec, want, generation: generation.unwrap_or(0), domain, held, room, outdated }))
+    }
+
+    /// Compares what is defined with what is wanted, part by part.
+    async fn outdated(
+        &self,
+        spec: Option<&InstanceSpec>,
+        domain: Option<DomainState>,
+    ) -> Result<Vec<DefinitionPart>, StepError> {
+        let Some(spec) = spec.filter(|_| domain.is_some()) else { return Ok(Vec::new()) };
+        let seen = self.host.hypervisor.definition(self.id).await?;
+        let wanted = Definition::wanted(spec, &self.host.storage.files(spec));
+        Ok(seen.map(|seen| wanted.differs(&seen)).unwrap_or_default())
     }
 
     fn decide(&mut self, seen: &Seen) -> (Step, Option<Instant>) {
         let ready = seen.spec.iter().all(|spec| spec.nics.iter().all(|nic| self.host.ready.is_ready(nic.port_id)));
-        let (stop, clock) = self.memory.stop_clock(self.host.config.stop_timeout());
+        let (stop, clock) = self.retry.stop_clock(self.host.config.stop_timeout());
         let is_starting = seen.domain == Some(DomainState::Starting);
-        let start_until = self.memory.start_until(is_starting, self.host.config.hypervisor_timeout());
+        let start_until = self.retry.start_until(is_starting, self.host.config.hypervisor_timeout());
         let facts = Facts {
             want: seen.want,
             generation: seen.generation,
-            reboots: seen.spec.as_ref().map_or(0, |spec| spec.reboots),
+            operation: seen.spec.as_ref().and_then(|spec| spec.operation),
+            is_outdated: !seen.outdated.is_empty(),
             domain: seen.domain,
             record: seen.held.record.as_ref(),
             disk: seen.held.disk,
@@ -179,9 +199,9 @@ impl InstanceTask {
             start_overdue: start_until.is_some_and(|until| until <= Instant::now()),
             ports: if ready { Ports::Ready } else { Ports::Waiting },
             stop,
-            given_up: self.memory.given_up.is_some(),
+            given_up: self.retry.given_up.is_some(),
             stays_off: seen.spec.as_ref().is_some_and(|spec| spec.on_guest_shutdown == OnGuestShutdown::StayOff),
-            asked: self.memory.was_asked(),
+            asked: self.retry.was_asked(),
             room: seen.room,
         };
         let step = state::next(&facts);
@@ -191,7 +211,7 @@ impl InstanceTask {
             Step::Rest(Rest::AwaitStart) => return (step, start_until),
             step => return (step, clock),
         }
-        let ports = self.memory.ports(ready, &self.host.config);
+        let ports = self.retry.ports(ready, &self.host.config);
         (state::next(&Facts { ports, ..facts }), clock)
     }
 
@@ -211,8 +231,8 @@ impl InstanceTask {
             Rest::Orphan => return self.orphan(seen),
         };
         match rest {
-            Rest::Running => self.memory.seen_running(),
-            Rest::Stopped | Rest::Failed | Rest::GuestOff => self.memory.well(),
+            Rest::Running => self.retry.seen_running(),
+            Rest::Stopped | Rest::Failed | Rest::GuestOff => self.retry.well(),
             _ => {}
         }
         let condition = match rest {
@@ -227,7 +247,7 @@ impl InstanceTask {
         self.mailbox.rest(Some(Rested { domain: seen.domain, spec: seen.spec.clone() }));
         let life = seen.held.record.as_ref().map_or(Life::Building, |record| record.life);
         let until = match rest {
-            Rest::AwaitPorts => self.memory.ports_until(life, &self.host.config),
+            Rest::AwaitPorts => self.retry.ports_until(life, &self.host.config),
             Rest::NoRoom => Some(Instant::now() + ROOM_LOOK),
             _ => clock,
         };
@@ -249,17 +269,17 @@ impl InstanceTask {
     }
 
     async fn step(&mut self, step: Step, seen: &Seen) -> Pass {
-        if let Some(hold) = self.memory.held().cloned() {
+        if let Some(hold) = self.retry.held().cloned() {
             self.report(seen, hold.state, Some(hold.reason));
             self.mailbox.rest(Some(Rested { domain: seen.domain, spec: seen.spec.clone() }));
             return Pass::Rest { until: Some(hold.until), ports: false };
         }
         let why = if seen.domain == Some(DomainState::ShutDown) { GUEST_RESTARTS } else { RESTARTS };
-        if step == Step::Start && is_born(seen) && !is_rebooting(seen) && self.memory.hold_restart(why) {
+        if step == Step::Start && is_born(seen) && operating(seen).is_none() && self.retry.hold_restart(why) {
             return Pass::Again;
         }
         // A step tried again stays under the word and reason of its failure until it succeeds.
-        if let Some(state) = shown(step, seen).filter(|_| self.memory.hold.is_none()) {
+        if let Some(state) = shown(step, seen).filter(|_| self.retry.hold.is_none()) {
             self.report(seen, state, None);
         }
         match self.take(step, seen).await {
@@ -272,14 +292,14 @@ impl InstanceTask {
     /// Takes the step. Making a disk, which can take minutes, ends early when the instance is no
     /// longer wanted like this; calls to the hypervisor are never left alone.
     async fn take(&self, step: Step, seen: &Seen) -> Result<(), StepError> {
-        let ground = Ground {
+        let input = StepInput {
             id: self.id,
             spec: seen.spec.as_deref(),
             held: &seen.held,
             defined: seen.domain.is_some(),
-            reason: self.memory.given_up.as_deref(),
+            reason: self.retry.given_up.as_deref(),
         };
-        let act = act::take(&self.host, step, &ground);
+        let act = act::take(&self.host, step, &input);
         if step != Step::MakeDisk {
             return act.await;
         }
@@ -300,21 +320,21 @@ impl InstanceTask {
     }
 
     fn stepped(&mut self, step: Step, seen: &Seen) -> Pass {
-        self.memory.step_done();
+        self.retry.step_done();
         match step {
-            Step::Shutdown => self.memory.asked_to_stop(),
-            Step::Begin => self.memory.given_up = None,
+            Step::Shutdown => self.retry.asked_to_stop(),
+            Step::Begin => self.retry.given_up = None,
             Step::RemoveAll => tracing::info!("removed"),
             Step::Start => {
-                self.memory.started();
+                self.retry.started();
                 tracing::info!(generation = seen.generation, "started");
             }
             Step::GuestOff => tracing::info!("its guest shut itself down; it stays off"),
             _ => {}
         }
-        if step != Step::Shutdown && self.memory.repeats(step) {
+        if step != Step::Shutdown && self.retry.repeats(step) {
             tracing::warn!(?step, "taken again and again without a change");
-            self.memory.hold_retry(shown(step, seen).unwrap_or(as_seen(seen)), "the host keeps trying".into());
+            self.retry.hold_retry(shown(step, seen).unwrap_or(as_seen(seen)), "the host keeps trying".into());
         }
         Pass::Again
     }
@@ -325,25 +345,25 @@ impl InstanceTask {
         let building = matches!(step, Step::MakeDisk | Step::MakeSeed | Step::Define | Step::Start);
         if building && verdict != Verdict::Unknown {
             if is_born(seen) {
-                self.memory.hold_retry(ObservedState::Failed, public);
+                self.retry.hold_retry(ObservedState::Failed, public);
                 return Pass::Again;
             }
-            self.memory.attempts += 1;
-            if verdict == Verdict::Permanent || self.memory.attempts >= self.host.config.build_attempts {
-                tracing::error!(attempts = self.memory.attempts, error = chain(error), "building is given up");
-                self.memory.given_up = Some(public);
+            self.retry.attempts += 1;
+            if verdict == Verdict::Permanent || self.retry.attempts >= self.host.config.build_attempts {
+                tracing::error!(attempts = self.retry.attempts, error = chain(error), "building is given up");
+                self.retry.given_up = Some(public);
                 return Pass::Again;
             }
         }
-        self.memory.hold_retry(shown(step, seen).unwrap_or(as_seen(seen)), public);
+        self.retry.hold_retry(shown(step, seen).unwrap_or(as_seen(seen)), public);
         Pass::Again
     }
 
     /// The host itself could not be looked at: nothing is concluded, nothing changed.
     fn blind(&mut self, error: &StepError) -> Pass {
         tracing::warn!(error = chain(error), "cannot look at the instance");
-        self.memory.hold_retry(ObservedState::Preparing, String::new());
-        Pass::Rest { until: self.memory.hold.take().map(|hold| hold.until), ports: false }
+        self.retry.hold_retry(ObservedState::Preparing, String::new());
+        Pass::Rest { until: self.retry.hold.take().map(|hold| hold.until), ports: false }
     }
 
     /// An instance that is held for want of room is told so, whatever is tried meanwhile.
@@ -361,14 +381,13 @@ impl InstanceTask {
         if seen.want == Want::AsItIs || seen.spec.is_none() && self.generation.is_none() {
             return;
         }
-        let reboots = seen.held.record.as_ref().map_or(0, |record| record.reboots);
+        let is_on = matches!(seen.domain, Some(DomainState::Running | DomainState::Paused | DomainState::NoRoom));
         self.host.reporter.instance(InstanceObservation {
-            id: self.id,
-            generation: seen.generation,
-            state,
-            reboots,
+            operation: record(seen).and_then(|record| record.operation.observation()),
             reason,
             condition,
+            at_next_start: if is_on { seen.outdated.clone() } else { Vec::new() },
+            ..InstanceObservation::new(self.id, seen.generation, state)
         });
     }
 
@@ -392,8 +411,12 @@ fn is_born(seen: &Seen) -> bool {
     record(seen).is_some_and(|record| record.life == Life::Born)
 }
 
-fn is_rebooting(seen: &Seen) -> bool {
-    record(seen).is_some_and(|record| record.reboot.is_some())
+/// What the world sees while the operation under way is carried out.
+fn operating(seen: &Seen) -> Option<ObservedState> {
+    match record(seen)?.operation.state {
+        OperationState::UnderWay { kind, .. } => operation::shown(kind),
+        OperationState::Ended(_) => None,
+    }
 }
 
 fn failure(seen: &Seen) -> Option<String> {
@@ -415,8 +438,10 @@ fn as_seen(seen: &Seen) -> ObservedState {
 /// What the world is told while a step is taken; `None` where it changes nothing to be seen.
 fn shown(step: Step, seen: &Seen) -> Option<ObservedState> {
     match step {
-        Step::Shutdown | Step::Destroy | Step::RebootHalf | Step::Start if is_rebooting(seen) => {
-            Some(ObservedState::Rebooting)
+        Step::Shutdown | Step::Destroy | Step::Operation(Progress::Phase(_)) | Step::Start
+            if operating(seen).is_some() =>
+        {
+            operating(seen)
         }
         Step::Begin | Step::MakeDisk | Step::MakeSeed | Step::Define | Step::Start => Some(ObservedState::Preparing),
         Step::Destroy | Step::Undefine | Step::RemoveFiles | Step::RemoveAll

@@ -30,7 +30,7 @@ fn spec() -> InstanceSpec {
         id: InstanceId::from(Uuid::from_u128(7)),
         generation: 1,
         power: iroko_model::instance::Power::Running,
-        reboots: 0,
+        operation: None,
         hostname: Hostname::try_from("web-1".to_owned()).unwrap(),
         resources: Resources::default(),
         image: ImageSpec {

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::console;
 use crate::disk::{self, QemuImg};
 use crate::image::ImageCache;
-use crate::instance::record::{Life, RECORD_VERSION, Record};
+use crate::instance::record::{Life, Operation, RECORD_VERSION, Record};
 use iroko_agent_link::ImageSource;
 use iroko_agent_wire::{ConsoleLog, DiskRoom, InstanceSpec};
 use iroko_daemon::private;
@@ -262,7 +262,7 @@ fn read_record(id: InstanceId, directory: &Path) -> io::Result<Option<Record>> {
         Ok(record) if record.id == id && record.version == RECORD_VERSION => Ok(Some(record)),
         damaged => {
             tracing::error!(%id, error = ?damaged.err(), "the instance's record is damaged; its disk is kept");
-            Ok(Some(Record::new(id, 0, String::new(), Life::Born, 0)))
+            Ok(Some(Record::new(id, 0, String::new(), Life::Born, Operation::done(0))))
         }
     }
 }

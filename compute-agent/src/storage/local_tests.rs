@@ -27,7 +27,7 @@ fn spec() -> InstanceSpec {
         id: InstanceId::new(),
         generation: 1,
         power: iroko_model::instance::Power::Running,
-        reboots: 0,
+        operation: None,
         hostname: Hostname::try_from("web-1".to_owned()).unwrap(),
         resources: Resources { vcpus: 1, memory_mib: 128, disk_gib: 2 },
         image: ImageSpec {
@@ -52,7 +52,7 @@ fn open(directory: &tempfile::TempDir) -> LocalStorage {
 }
 
 fn record(spec: &InstanceSpec) -> Record {
-    Record::new(spec.id, 1, crate::image::file_name(&spec.image), Life::Building, 0)
+    Record::new(spec.id, 1, crate::image::file_name(&spec.image), Life::Building, Operation::done(0))
 }
 
 /// The test needs qemu-img; says so where it is missing.

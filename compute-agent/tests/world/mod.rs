@@ -3,7 +3,8 @@
 
 use iroko_agent_link::{DesiredHandle, ReadyPorts, Reporter};
 use iroko_agent_wire::{
-    Change, DesiredReply, ImageSpec, InstanceObservation, InstanceSpec, NicSpec, Object, ObjectKey, OrphanObservation,
+    Change, DesiredReply, ImageSpec, InstanceObservation, InstanceSpec, NicSpec, Object, ObjectKey, OperationKind,
+    OperationSpec, OrphanObservation,
 };
 use iroko_compute_agent::faults::Faults;
 use iroko_compute_agent::hypervisor::fake::FakeHypervisor;
@@ -26,7 +27,7 @@ pub fn spec(id: InstanceId) -> InstanceSpec {
         id,
         generation: 1,
         power: Power::Running,
-        reboots: 0,
+        operation: None,
         hostname: Hostname::try_from("web-1".to_owned()).unwrap(),
         resources: Resources { vcpus: 1, memory_mib: 128, disk_gib: 1 },
         image: ImageSpec {
@@ -50,6 +51,11 @@ pub fn spec(id: InstanceId) -> InstanceSpec {
         has_run: false,
         on_guest_shutdown: Default::default(),
     }
+}
+
+/// A reboot, as the operation with a number.
+pub fn reboot(number: u64) -> Option<OperationSpec> {
+    Some(OperationSpec { number, kind: OperationKind::Reboot })
 }
 
 pub struct World {
@@ -158,7 +164,8 @@ impl World {
             world.last(spec.id).is_some_and(|last| {
                 last.generation == spec.generation
                     && last.state == state
-                    && (state != ObservedState::Running || last.reboots == spec.reboots)
+                    && (state != ObservedState::Running
+                        || last.ended_operation() == spec.operation.map_or(0, |asked| asked.number))
             })
         };
         self.until(&format!("{state:?}"), spec.id, seen).await;

@@ -164,8 +164,7 @@ async fn freed_room_makes_waiting_machines_due() {
 async fn fail_build(world: &World, id: InstanceId, host: HostId, sequence: i64) {
     let generation = world.get(id).await.generation.unsigned_abs();
     let reason = Some("no such image".to_owned());
-    let seen =
-        InstanceObservation { id, generation, state: ObservedState::Failed, reboots: 0, reason, condition: None };
+    let seen = InstanceObservation { reason, ..InstanceObservation::new(id, generation, ObservedState::Failed) };
     let report = Report {
         agent: AgentKind::Compute,
         incarnation: 1,

@@ -22,7 +22,7 @@ fn empty(agent: AgentKind, incarnation: i64, sequence: i64) -> Report {
 }
 
 fn seen(id: InstanceId, state: ObservedState, incarnation: i64, sequence: i64) -> Report {
-    let observation = InstanceObservation { id, generation: 1, state, reboots: 0, reason: None, condition: None };
+    let observation = InstanceObservation::new(id, 1, state);
     Report { instances: vec![observation], ..empty(AgentKind::Compute, incarnation, sequence) }
 }
 

@@ -122,7 +122,7 @@ impl Hostile {
     }
 
     fn report(&mut self, agent: &str, sequence: i64) -> Value {
-        let instances = self.items(|h| json!({"id": h.id(), "generation": h.number(), "state": h.state(), "reboots": h.number(), "reason": h.text()}));
+        let instances = self.items(|h| json!({"id": h.id(), "generation": h.number(), "state": h.state(), "operation": {"number": h.number(), "outcome": "done"}, "reason": h.text()}));
         let ports =
             self.items(|h| json!({"id": h.id(), "generation": h.number(), "state": h.state(), "reason": h.text()}));
         let consoles = self.items(|h| json!({"id": h.id(), "tail": h.text()}));

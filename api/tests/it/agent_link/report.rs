@@ -12,7 +12,7 @@ use iroko_test_database::database;
 use reqwest::Method;
 
 fn report(id: InstanceId, state: ObservedState, incarnation: i64, sequence: i64) -> Report {
-    let seen = InstanceObservation { id, generation: 1, state, reboots: 0, reason: None, condition: None };
+    let seen = InstanceObservation::new(id, 1, state);
     let (instances, ports, consoles) = (vec![seen], vec![], vec![]);
     Report { agent: AgentKind::Compute, incarnation, sequence, instances, ports, consoles, orphans: vec![], disk: None }
 }

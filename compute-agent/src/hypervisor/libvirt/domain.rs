@@ -1,6 +1,7 @@
 //! The verbs on one connection. Each is idempotent, and looks for our mark before it acts.
 
 use super::connection::{Connection, let_go};
+use crate::definition::Definition;
 use crate::domain_xml::METADATA_URI;
 use crate::hypervisor::{DomainState, domain_name};
 use iroko_model::InstanceId;
@@ -70,6 +71,15 @@ pub(super) fn state(connection: &Connection, id: InstanceId) -> Result<Option<Do
     let Some(domain) = find(connection, id)? else { return Ok(None) };
     match domain.get_state() {
         Ok((state, reason)) => Ok(Some(translate(state, reason))),
+        Err(error) if error.code() == ErrorNumber::NoDomain => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(super) fn definition(connection: &Connection, id: InstanceId) -> Result<Option<Definition>, Failed> {
+    let Some(domain) = find(connection, id)? else { return Ok(None) };
+    match domain.get_xml_desc(0) {
+        Ok(xml) => Ok(Definition::read(&xml)),
         Err(error) if error.code() == ErrorNumber::NoDomain => Ok(None),
         Err(error) => Err(error.into()),
     }

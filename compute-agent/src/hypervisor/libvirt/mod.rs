@@ -13,6 +13,7 @@ pub use fence::FenceError;
 
 use super::{DomainState, Hypervisor, HypervisorError};
 use crate::config::Config;
+use crate::definition::Definition;
 use connection::Connection;
 use events::Hints;
 use fence::Fence;
@@ -55,6 +56,10 @@ impl Hypervisor for LibvirtHypervisor {
 
     async fn state(&self, id: InstanceId) -> Result<Option<DomainState>, HypervisorError> {
         self.fence.call("look at", Some(id), self.timeout, move |connection| domain::state(connection, id)).await
+    }
+
+    async fn definition(&self, id: InstanceId) -> Result<Option<Definition>, HypervisorError> {
+        self.fence.call("read", Some(id), self.timeout, move |connection| domain::definition(connection, id)).await
     }
 
     async fn define(&self, id: InstanceId, xml: &str) -> Result<(), HypervisorError> {

@@ -2,8 +2,9 @@
 //!
 //! Losing it is safe: a stop is asked for again and gets its full time, back-offs start small.
 
+use super::facts::{Ports, StopClock, Want};
 use super::record::Life;
-use super::state::{Ports, StopClock, Want};
+use super::step::Step;
 use crate::config::Config;
 use iroko_agent_link::Backoff;
 use iroko_model::instance::ObservedState;
@@ -30,7 +31,7 @@ pub(crate) struct Hold {
 }
 
 #[derive(Debug)]
-pub(crate) struct Memory {
+pub(crate) struct RetryState {
     wanted: Option<(Want, u64)>,
     asked_first: Option<Instant>,
     asked_last: Option<Instant>,
@@ -42,12 +43,12 @@ pub(crate) struct Memory {
     pub given_up: Option<String>,
     retry: Backoff,
     restart: Backoff,
-    last_step: Option<super::state::Step>,
+    last_step: Option<Step>,
     same_step: u32,
     asked: bool,
 }
 
-impl Memory {
+impl RetryState {
     pub(crate) fn new(config: &Config) -> Self {
         let most = Duration::from_secs(config.restart_wait_max_s);
         Self {
@@ -116,7 +117,7 @@ impl Memory {
     }
 
     /// Counts steps that succeed and change nothing; true once that is enough.
-    pub(crate) fn repeats(&mut self, step: super::state::Step) -> bool {
+    pub(crate) fn repeats(&mut self, step: Step) -> bool {
         if self.last_step == Some(step) {
             self.same_step += 1;
         } else {
