@@ -36,10 +36,18 @@ where
     T: TryFrom<Raw, Error = Invalid>,
     D: Deserializer<'de>,
 {
-    match T::try_from(Raw::deserialize(from)?) {
+    judge(T::try_from(Raw::deserialize(from)?), stand_in)
+}
+
+/// Takes a value that was checked while it was read; see [`deserialize`].
+///
+/// # Errors
+/// The rule that the value breaks, unless that is known already.
+pub fn judge<T, E: Error>(checked: Result<T, Invalid>, stand_in: impl FnOnce() -> T) -> Result<T, E> {
+    match checked {
         Ok(value) => Ok(value),
         Err(invalid) if is_known(&invalid) => Ok(stand_in()),
-        Err(invalid) => Err(D::Error::custom(invalid)),
+        Err(invalid) => Err(E::custom(invalid)),
     }
 }
 

@@ -1,9 +1,10 @@
 //! Schemas of checked texts and ids for the API's document. Only with the feature `schema`.
 
+use crate::cidr::{CIDRS_MAX, Cidrs};
 use crate::ssh_key::PublicKey;
 use crate::{Cidr, Description, Labels, Name, Username};
 use std::borrow::Cow;
-use utoipa::openapi::schema::{KnownFormat, Object, ObjectBuilder, SchemaFormat, Type};
+use utoipa::openapi::schema::{ArrayBuilder, KnownFormat, Object, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -35,6 +36,22 @@ texts! {
         .max_properties(Some(crate::label::LABELS_MAX))
         .description(Some("Up to 64 pairs; a key is 1 to 63 letters, digits and -_./"))
         .examples([serde_json::json!({"role": "web"})]);
+}
+
+impl PartialSchema for Cidrs {
+    fn schema() -> RefOr<Schema> {
+        ArrayBuilder::new()
+            .items(Cidr::schema())
+            .max_items(Some(CIDRS_MAX))
+            .example(Some(serde_json::json!(["198.51.100.0/24"])))
+            .into()
+    }
+}
+
+impl ToSchema for Cidrs {
+    fn name() -> Cow<'static, str> {
+        "Cidrs".into()
+    }
 }
 
 /// The schema of a typed id.

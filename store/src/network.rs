@@ -23,6 +23,8 @@ pub struct Network {
     /// Owner.
     #[sqlx(try_from = "Uuid")]
     pub project_id: ProjectId,
+    /// VXLAN identifier: the operator's business.
+    pub vni: i32,
     /// MTU of guests.
     pub mtu: i32,
 }
@@ -30,7 +32,7 @@ pub struct Network {
 impl Noun for Network {
     type Id = NetworkId;
     const TABLE: &'static str = "network";
-    const COLUMNS: &'static str = "n.project_id, n.mtu";
+    const COLUMNS: &'static str = "n.project_id, n.vni, n.mtu";
 
     fn common(&self) -> &Common<NetworkId> {
         &self.common

@@ -91,10 +91,17 @@ pub async fn security_group_use(conn: &mut Conn, id: SecurityGroupId) -> Result<
     .await?)
 }
 
-/// Deletes the rules of a group that goes.
-pub async fn security_group_clear(conn: &mut Conn, id: SecurityGroupId) -> Result<()> {
-    sqlx::query!("DELETE FROM security_group_rule WHERE security_group_id = $1", id.as_uuid()).execute(conn).await?;
-    Ok(())
+/// Deletes a group with its rules, unless a port is in it or another group refers to it
+/// ([`crate::Error::InUse`]). The default group stays. False where there was none.
+pub async fn security_group_delete(conn: &mut Conn, within: &Within, id: SecurityGroupId) -> Result<bool> {
+    let Some(is) = noun::lock::<SecurityGroup>(&mut *conn, within, id).await? else { return Ok(false) };
+    if is.is_default {
+        return Ok(false);
+    }
+    sqlx::query!("DELETE FROM security_group_rule WHERE security_group_id = $1", id.as_uuid())
+        .execute(&mut *conn)
+        .await?;
+    noun::delete::<SecurityGroup>(conn, within, id).await
 }
 
 /// Of these groups, those that the project has.

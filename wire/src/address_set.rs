@@ -1,14 +1,10 @@
 //! Address sets.
 
 use crate::common::Common;
-use crate::fault::Faults;
-use iroko_model::{Cidr, Description, Invalid, Labels, Name, ProjectId};
+use iroko_model::cidr::Cidrs;
+use iroko_model::{Description, Labels, Name, ProjectId};
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
 use utoipa::ToSchema;
-
-/// Most ranges of a set.
-pub const CIDRS_MAX: usize = 1000;
 
 /// An address set as it is wanted.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
@@ -21,32 +17,10 @@ pub struct AddressSetCreate {
     #[serde(default)]
     pub description: Description,
     /// Ranges of both families, each once, at most 1000.
-    #[schema(max_items = 1000)]
-    pub cidrs: Vec<Cidr>,
+    pub cidrs: Cidrs,
     /// Labels.
     #[serde(default)]
     pub labels: Labels,
-}
-
-impl AddressSetCreate {
-    /// Checks the ranges together.
-    ///
-    /// # Errors
-    /// Where there are too many, or one is there twice.
-    pub fn check(&self) -> Result<(), Faults> {
-        let mut faults = Faults::default();
-        if self.cidrs.len() > CIDRS_MAX {
-            let text = format!("a set has at most {CIDRS_MAX} ranges; put them together, or take several sets");
-            faults.note("/cidrs", Invalid::new("cidrs_too_many", text));
-            return faults.finish();
-        }
-        let mut seen = HashSet::new();
-        for (index, range) in self.cidrs.iter().enumerate().filter(|(_, range)| !seen.insert(**range)) {
-            let text = format!("{range} is named twice; name it once");
-            faults.note(&format!("/cidrs/{index}"), Invalid::new("cidr_twice", text));
-        }
-        faults.finish()
-    }
 }
 
 /// A named list of ranges that rules refer to.

@@ -5,8 +5,8 @@ use crate::App;
 use iroko_identity::extract::Tenant;
 use iroko_identity::resource::service::taken;
 use iroko_identity::resource::{Change, Create, Delete, Place, Resource, Routes, Words, owner, stored};
+use iroko_model::AddressSetId;
 use iroko_model::permission::perm;
-use iroko_model::{AddressSetId, Cidr};
 use iroko_store::address_set::{self as store, AddressSet as Row};
 use iroko_store::noun::Within;
 use iroko_store::{Store, Tx};
@@ -42,10 +42,8 @@ impl Create for AddressSets {
     const CREATE: &'static str = "A named list of ranges that rules of security groups refer to.";
 
     async fn create(tx: &mut Tx, within: &Within, _: &Store, asked: AddressSetCreate) -> Result<Row> {
-        asked.check()?;
-        let cidrs = asked.cidrs.into_iter().map(Cidr::get).collect();
         let naming = written(asked.name, asked.description, asked.labels);
-        store::address_set_insert(tx, owner(within)?, &naming, cidrs).await.map_err(taken::<Self>)
+        store::address_set_insert(tx, owner(within)?, &naming, asked.cidrs.into_ranges()).await.map_err(taken::<Self>)
     }
 }
 
@@ -58,16 +56,14 @@ impl Change for AddressSets {
 
     fn settings(row: &Row) -> Result<AddressSetCreate> {
         let written = naming(&row.common)?;
-        let cidrs = stored(row.cidrs.iter().copied().map(Cidr::try_from).collect())?;
+        let cidrs = stored(row.cidrs.clone().try_into())?;
         let (name, description, labels) = (written.name, written.description, written.labels);
         Ok(AddressSetCreate { name, description, cidrs, labels })
     }
 
     async fn change(tx: &mut Tx, _: &Within, row: Row, to: AddressSetCreate) -> Result<Row> {
-        to.check()?;
-        let cidrs = to.cidrs.into_iter().map(Cidr::get).collect();
         let naming = written(to.name, to.description, to.labels);
-        store::address_set_update(tx, row.common.id, &naming, cidrs).await.map_err(taken::<Self>)
+        store::address_set_update(tx, row.common.id, &naming, to.cidrs.into_ranges()).await.map_err(taken::<Self>)
     }
 }
 

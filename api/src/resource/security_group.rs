@@ -85,11 +85,7 @@ impl Delete for SecurityGroups {
     }
 
     async fn delete(tx: &mut Tx, within: &Within, id: SecurityGroupId) -> iroko_store::Result<bool> {
-        if noun::lock::<Row>(tx, within, id).await?.is_none() {
-            return Ok(false);
-        }
-        store::security_group_clear(tx, id).await?;
-        noun::delete::<Row>(tx, within, id).await
+        store::security_group_delete(tx, within, id).await
     }
 }
 

@@ -125,10 +125,15 @@ async fn validators_spare_transfers_and_guard_changes() {
     let tag = api.get(&network).await.headers[ETAG].to_str().unwrap().to_owned();
     with(Method::DELETE, network, IF_MATCH, &tag).await.must(204);
     // An operation that does not compare says so, and does nothing.
-    let subnet = api.get("subnets").await.must(200)["items"][0]["id"].as_str().unwrap().to_owned();
-    let refused = with(Method::DELETE, format!("subnets/{subnet}"), IF_MATCH, "\"1-0\"").await;
+    let id = |list: Value| list["items"][0]["id"].as_str().unwrap().to_owned();
+    let group = id(api.get("security-groups").await.must(200));
+    let rule = format!(
+        "security-groups/{group}/rules/{}",
+        id(api.get(&format!("security-groups/{group}/rules")).await.must(200))
+    );
+    let refused = with(Method::DELETE, rule.clone(), IF_MATCH, "\"1-0\"").await;
     assert!(refused.problem("bad-request", 400)["detail"].as_str().unwrap().contains("If-Match"));
-    api.get(&format!("subnets/{subnet}")).await.must(200);
+    api.get(&rule).await.must(200);
 }
 
 #[tokio::test]

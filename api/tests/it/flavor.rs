@@ -26,7 +26,7 @@ async fn flavors_are_made_shown_and_deleted() {
     api.system(Method::POST, "flavors", Some(body)).await.problem("conflict", 409);
     let bad = json!({"name": "", "vcpus": 0, "memory_mib": 15, "disk_gib": 1048577});
     let faults = api.system(Method::POST, "flavors", Some(bad)).await.faults();
-    let range = |pointer| fault(pointer, "size_range");
+    let range = |pointer| fault(pointer, "value_range");
     assert_eq!(faults, [range("/disk_gib"), range("/memory_mib"), fault("/name", "name_empty"), range("/vcpus")]);
     api.system(Method::DELETE, &format!("flavors/{id}"), None).await.must(204);
     api.system(Method::DELETE, &format!("flavors/{id}"), None).await.problem("not-found", 404);
@@ -45,7 +45,7 @@ async fn network_limits_of_a_flavor_are_checked_and_shown() {
     let wrong =
         json!({"ingress_kbit_s": 0, "egress_kbit_s": -1, "ingress_packets_s": 100_000_001, "egress_packets_s": 1});
     let problem = api.system(Method::POST, "flavors", Some(limited(&wrong))).await;
-    let range = |field| fault(&format!("/network_limits/{field}"), "limit_range");
+    let range = |field| fault(&format!("/network_limits/{field}"), "value_range");
     assert_eq!(problem.faults(), [range("egress_kbit_s"), range("ingress_kbit_s"), range("ingress_packets_s")]);
     let unknown = api.system(Method::POST, "flavors", Some(limited(&json!({"kbit_s": 1})))).await;
     assert_eq!(unknown.fault(), fault("/network_limits/kbit_s", "field_unknown"));

@@ -9,6 +9,7 @@ mod audit;
 mod authorisation;
 mod authority;
 mod bounds;
+mod conformance;
 mod connection_log;
 mod conventions;
 mod credential;

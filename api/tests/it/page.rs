@@ -52,7 +52,7 @@ async fn pages_cover_everything_once_in_order() {
     for (path, parameter) in [
         ("networks?nmae=n3", "nmae"),
         ("networks?labels=role=web", "labels"),
-        ("networks?sort=name", "sort"),
+        ("networks?sorted=name", "sorted"),
         ("instances?status=error", "status"),
         ("ports?network=x", "network"),
     ] {

@@ -37,8 +37,11 @@ async fn a_policy_is_made_changed_and_deleted_when_no_port_has_it() {
         let request = api.request(Method::PATCH, &api.at(&at)).bearer_auth(&api.member).header(IF_MATCH, &tag);
         api.send(request.json(&body)).await
     };
-    let changed = change(json!({"network_limits": {"ingress_kbit_s": 5}})).await.must(200);
-    assert_eq!(changed["network_limits"], json!({"ingress_kbit_s": 5}), "all four are replaced");
+    let changed =
+        change(json!({"network_limits": {"ingress_kbit_s": 5, "egress_kbit_s": null, "ingress_packets_s": null}}))
+            .await
+            .must(200);
+    assert_eq!(changed["network_limits"], json!({"ingress_kbit_s": 5}), "null takes a limit away");
     assert_eq!((&changed["name"], &changed["generation"]), (&json!("archive"), &json!(2)));
     change(json!({"name": "late"})).await.problem("precondition-failed", 412);
     let renamed = patch(&api, &at, json!({"name": "backup"})).await.must(200);
@@ -65,7 +68,7 @@ async fn only_a_policy_of_the_project_with_limits_that_are_some() {
     let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let wrong = json!({"name": "", "network_limits": {"egress_kbit_s": 0, "ingress_packets_s": 100_000_001}});
-    let limit = |field| fault(&format!("/network_limits/{field}"), "limit_range");
+    let limit = |field| fault(&format!("/network_limits/{field}"), "value_range");
     let wanted = [fault("/name", "name_empty"), limit("egress_kbit_s"), limit("ingress_packets_s")];
     assert_eq!(api.post("qos-policies", wrong.clone()).await.faults(), wanted);
     assert_eq!(api.post("qos-policies", json!({"name": "q"})).await.fault(), fault("/network_limits", "field_missing"));
@@ -125,7 +128,13 @@ async fn the_smaller_of_policy_and_flavor_reaches_the_hosts_concerned() {
     let of_flavor = PortLimits { ingress_kbit_s: Some(100), egress_kbit_s: Some(200), ..PortLimits::default() };
     assert_eq!(both(&api, &other, free).await, (of_flavor, json!(of_flavor)));
     // A change of the policy is told at once, of its port only.
-    patch(&api, &format!("qos-policies/{q}"), json!({"network_limits": {"ingress_kbit_s": 7}})).await.must(200);
+    patch(
+        &api,
+        &format!("qos-policies/{q}"),
+        json!({"network_limits": {"ingress_kbit_s": 7, "egress_kbit_s": null, "egress_packets_s": null}}),
+    )
+    .await
+    .must(200);
     let reply = net.watch().await;
     let port = |change: &Change| matches!(change, Change::Set(Object::Port(port)) if port.instance_id == under);
     assert!(!reply.full && reply.changes.len() == 1 && port(&reply.changes[0]), "{reply:?}");

@@ -49,8 +49,10 @@ pub fn listing_of<N: Noun>(query: &str) -> Result<Listing, Faults> {
 }
 
 fn limit(text: &str) -> Result<i32, Invalid> {
-    let limit = text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
-    limit.ok_or_else(|| Invalid::new("limit_range", format!("limit is a number from 1 to {LIMIT_MAX}")))
+    let told = || Invalid::new("value_type", format!("give a whole number from 1 to {LIMIT_MAX}, not {text:?}"));
+    let limit = text.parse().map_err(|_| told())?;
+    let told = || Invalid::new("limit_range", format!("limit is a number from 1 to {LIMIT_MAX}"));
+    (1..=LIMIT_MAX).contains(&limit).then_some(limit).ok_or_else(told)
 }
 
 fn flag(text: &str) -> Result<bool, Invalid> {
@@ -58,8 +60,7 @@ fn flag(text: &str) -> Result<bool, Invalid> {
 }
 
 fn id(text: &str) -> Result<Uuid, Invalid> {
-    let told = "an id has 32 hexadecimal digits in five groups, such as 0198c0de-0000-7000-8000-000000000001";
-    text.parse().map_err(|_| Invalid::new("value_form", told))
+    text.parse().map_err(|_| Invalid::new("value_type", format!("give an id, not {text:?}")))
 }
 
 fn ids(text: &str) -> Result<Vec<Uuid>, Invalid> {

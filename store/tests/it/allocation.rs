@@ -1,9 +1,10 @@
 //! Addresses, MACs and VNIs: never one twice, down to the very last, and all come back.
 
-use crate::world::{World, name};
+use crate::world::{World, naming};
 use iroko_model::subnet::{SubnetPlan, from_number, to_number};
-use iroko_model::{Labels, MacAddress, NetworkId, PortId};
-use iroko_store::network::{NewNetwork, network_delete, network_insert};
+use iroko_model::{MacAddress, NetworkId, PortId};
+use iroko_store::network::{Network, NewNetwork, network_insert};
+use iroko_store::noun::{Within, delete};
 use iroko_store::port::{PortDeletion, port_delete};
 use iroko_store::{Error, Result};
 use iroko_test_database::database;
@@ -144,15 +145,13 @@ async fn vnis_are_given_once_down_to_the_last() {
         for _ in 0..8 {
             let world = world.clone();
             workers.spawn(async move {
-                let labels = Labels::default();
                 let mut given = Vec::new();
                 for _ in 0..=VNIS.count() {
                     let mut tx = world.begin().await;
-                    let name = name("n");
-                    let new =
-                        NewNetwork { project_id: world.project, name: &name, mtu: 1450, labels: &labels, vnis: VNIS };
+                    let naming = naming("n");
+                    let new = NewNetwork { project_id: world.project, naming: &naming, mtu: 1450, vnis: VNIS };
                     match network_insert(&mut tx, &new).await {
-                        Ok(network) => given.push((network.vni, network.id)),
+                        Ok(network) => given.push((network.vni, network.common.id)),
                         Err(Error::Exhausted("VNIs")) => return given,
                         Err(error) => panic!("{error:?}"),
                     }
@@ -167,7 +166,7 @@ async fn vnis_are_given_once_down_to_the_last() {
         assert_eq!(vnis, VNIS.map(|vni| i32::try_from(vni).unwrap()).collect(), "round {round}");
         let mut conn = world.store.connection().await.unwrap();
         for (_, id) in given {
-            assert!(network_delete(&mut conn, world.project, id.into()).await.unwrap());
+            assert!(delete::<Network>(&mut conn, &Within::project(world.project), id).await.unwrap());
         }
     }
 }

@@ -1,11 +1,11 @@
 //! The second wall: a transaction that is bound to one tenant sees and changes nothing of another, whatever
 //! the statements in it say. None of these asks a policy; that is the bug they play.
 
-use crate::world::{World, name, room, size};
+use crate::world::{World, name, naming, room, size};
 use iroko_model::port::PortLimits;
 use iroko_model::{Labels, OrganizationId, Permission, Permissions, ProjectId, Role, Username};
 use iroko_store::authority::Scope;
-use iroko_store::qos_policy::QosPolicyChange;
+use iroko_store::noun::{self, Listing, Noun, Within};
 use iroko_store::role_binding::{Holder, RoleRef, role_binding_insert};
 use iroko_store::{
     Bound, Error, Filter, PageQuery, Tx, account, address_set, custom_role, group, image, instance, network,
@@ -52,7 +52,7 @@ async fn everything(world: &World) -> BTreeMap<&'static str, Uuid> {
     let mut tx = world.begin().await;
     let labels = Labels::default();
     let (port, ..) = world.port(&mut tx, network).await.unwrap();
-    let key = ssh_key::ssh_key_insert(&mut tx, world.project, &name("k"), "key", "print", &labels).await.unwrap();
+    let key = ssh_key::ssh_key_insert(&mut tx, world.project, &naming("k"), &line(), "print".to_owned()).await.unwrap();
     let org =
         OrganizationId::from(project::project_get(&mut tx, world.project).await.unwrap().unwrap().organization_id);
     let username = Username::try_from(format!("u-{}", world.project)).unwrap();
@@ -65,36 +65,26 @@ async fn everything(world: &World) -> BTreeMap<&'static str, Uuid> {
     for scope in [Scope::Organization(org), Scope::Project(world.project)] {
         role_binding_insert(&mut tx, Holder::Group(group), RoleRef::Custom(role), scope).await.unwrap().unwrap();
     }
-    let set = address_set::NewAddressSet {
-        project_id: world.project,
-        name: &name("s"),
-        description: "",
-        cidrs: &["198.51.100.0/24".parse().unwrap()],
-        labels: &labels,
-    };
-    let set = address_set::address_set_insert(&mut tx, &set).await.unwrap().id;
-    let policy = qos_policy::NewQosPolicy {
-        project_id: world.project,
-        name: &name("q"),
-        description: "",
-        limits: PortLimits { egress_kbit_s: Some(1000), ..PortLimits::default() },
-        labels: &labels,
-    };
-    let policy = qos_policy::qos_policy_insert(&mut tx, &policy).await.unwrap().id;
+    let ranges = vec!["198.51.100.0/24".parse().unwrap()];
+    let set = address_set::address_set_insert(&mut tx, world.project, &naming("s"), ranges).await.unwrap().common.id;
+    let limits = PortLimits { egress_kbit_s: Some(1000), ..PortLimits::default() };
+    let policy = qos_policy::qos_policy_insert(&mut tx, world.project, &naming("q"), limits).await.unwrap().common.id;
     let security_group = world.default_group(&mut tx).await;
     let console = "INSERT INTO console (instance_id, tail) VALUES ($1, 'secret')";
     sqlx::query(console).bind(instance.as_uuid()).execute(&mut *tx).await.unwrap();
-    let subnet = subnet::subnet_list(&mut tx, world.project, None, ALL, &Filter::default()).await.unwrap().items[0].id;
+    let listing = Listing::of(ALL);
+    let subnets = noun::page::<subnet::Subnet>(&mut tx, &Within::project(world.project), &listing).await.unwrap().0;
+    let subnet = subnets.items[0].common.id.as_uuid();
     world.commit(tx).await;
     BTreeMap::from([
         ("image", world.image.as_uuid()),
-        ("ssh_key", key.id),
+        ("ssh_key", key.common.id.as_uuid()),
         ("network", network.as_uuid()),
         ("subnet", subnet),
         ("port", port.as_uuid()),
         ("security_group", security_group),
-        ("address_set", set),
-        ("qos_policy", policy),
+        ("address_set", set.as_uuid()),
+        ("qos_policy", policy.as_uuid()),
         ("instance", instance.as_uuid()),
         ("project", world.project.as_uuid()),
         ("account", person),
@@ -221,25 +211,19 @@ async fn store_functions_with_ids_of_others_find_nothing() {
     assert!(!iroko_store::console::console_want(&mut tx, id("instance").into()).await.unwrap());
     assert!(image::image_get(&mut tx, theirs, id("image").into()).await.unwrap().is_none());
     assert!(!image::image_upload_begin(&mut tx, id("image").into(), Uuid::now_v7(), 60.0).await.unwrap());
-    assert!(network::network_get(&mut tx, theirs, id("network").into()).await.unwrap().is_none());
-    assert!(!network::network_delete(&mut tx, theirs, id("network").into()).await.unwrap());
-    assert!(subnet::subnet_get(&mut tx, theirs, id("subnet").into()).await.unwrap().is_none());
-    assert!(subnet::subnets_of_networks(&mut tx, theirs, &[id("network")]).await.unwrap().is_empty());
+    nothing::<network::Network>(&mut tx, theirs, id("network")).await;
+    nothing::<subnet::Subnet>(&mut tx, theirs, id("subnet")).await;
+    nothing::<ssh_key::SshKey>(&mut tx, theirs, id("ssh_key")).await;
+    nothing::<security_group::SecurityGroup>(&mut tx, theirs, id("security_group")).await;
+    nothing::<address_set::AddressSet>(&mut tx, theirs, id("address_set")).await;
+    nothing::<qos_policy::QosPolicy>(&mut tx, theirs, id("qos_policy")).await;
+    assert!(subnet::pools_of_networks(&mut tx, theirs, &[id("network")]).await.unwrap().is_empty());
     assert!(port::port_get(&mut tx, theirs, id("port").into()).await.unwrap().is_none());
     assert!(!port::port_lock(&mut tx, theirs, id("port").into()).await.unwrap());
     let group = id("security_group").into();
     assert!(security_group::security_group_get(&mut tx, theirs, group).await.unwrap().is_none());
     assert!(security_group_rule::security_group_touch(&mut tx, theirs, group, &[]).await.unwrap().is_none());
     assert!(security_group::security_groups_known(&mut tx, theirs, &[group.as_uuid()]).await.unwrap().is_empty());
-    assert!(address_set::address_set_get(&mut tx, theirs, id("address_set").into()).await.unwrap().is_none());
-    assert!(!address_set::address_set_delete(&mut tx, theirs, id("address_set").into()).await.unwrap());
-    let (policy, change) =
-        (id("qos_policy").into(), QosPolicyChange { limits: Some(PortLimits::default()), ..Default::default() });
-    assert!(qos_policy::qos_policy_get(&mut tx, theirs, policy).await.unwrap().is_none());
-    assert!(qos_policy::qos_policy_update(&mut tx, theirs, policy, &change).await.unwrap().is_none());
-    assert!(!qos_policy::qos_policy_delete(&mut tx, theirs, policy).await.unwrap());
-    assert!(ssh_key::ssh_key_get(&mut tx, theirs, id("ssh_key").into()).await.unwrap().is_none());
-    assert!(!ssh_key::ssh_key_delete(&mut tx, theirs, id("ssh_key").into()).await.unwrap());
     assert!(project::project_get(&mut tx, theirs).await.unwrap().is_none());
     assert!(organization::organization_get(&mut tx, org).await.unwrap().is_none());
     two.first.commit(tx).await;
@@ -269,7 +253,7 @@ async fn store_functions_with_ids_of_others_find_nothing() {
     // What is new cannot be put into another's hands.
     let labels = Labels::default();
     let mut tx = bound(&two.first, two.first.project).await;
-    let planted = ssh_key::ssh_key_insert(&mut tx, theirs, &name("planted"), "key", "print", &labels).await;
+    let planted = ssh_key::ssh_key_insert(&mut tx, theirs, &naming("planted"), &line(), "print".to_owned()).await;
     assert!(matches!(planted, Err(Error::Database(_))), "{planted:?}");
     let mut tx = bound(&two.first, mine).await;
     let (holder, role) = (Holder::User(id("account")), RoleRef::BuiltIn(Role::Owner));
@@ -285,7 +269,6 @@ async fn store_functions_with_ids_of_others_find_nothing() {
 async fn a_bound_transaction_makes_what_needs_the_whole_cloud() {
     let (_database, connect) = database().await;
     let two = two(&connect).await;
-    let labels = Labels::default();
     // All but one VNI are taken, some by others: the last one is found by a bound transaction.
     let mut tx = two.first.begin().await;
     let taken: Vec<i32> = sqlx::query_scalar("SELECT vni FROM network").fetch_all(&mut *tx).await.unwrap();
@@ -293,14 +276,13 @@ async fn a_bound_transaction_makes_what_needs_the_whole_cloud() {
     for (index, project_id) in [two.second.project, two.second.project, two.first.project].into_iter().enumerate() {
         let vni = 200_000 + u32::try_from(index).unwrap();
         let vnis = vni..=vni;
-        let new = network::NewNetwork { project_id, name: &name("n"), mtu: 1450, labels: &labels, vnis };
+        let new = network::NewNetwork { project_id, naming: &naming("n"), mtu: 1450, vnis };
         network::network_insert(&mut tx, &new).await.unwrap();
     }
     two.first.commit(tx).await;
     assert!(taken.iter().all(|vni| !(200_000..=200_003).contains(vni)));
     let mut tx = bound(&two.first, two.first.project).await;
-    let new =
-        network::NewNetwork { project_id: two.first.project, name: &name("last"), mtu: 1450, labels: &labels, vnis };
+    let new = network::NewNetwork { project_id: two.first.project, naming: &naming("last"), mtu: 1450, vnis };
     assert_eq!(network::network_insert(&mut tx, &new).await.unwrap().vni, 200_003);
     assert!(matches!(network::network_insert(&mut tx, &new).await, Err(Error::Exhausted(_))));
     two.first.commit(tx).await;
@@ -368,4 +350,20 @@ async fn a_transaction_given_up_while_it_begins_leaves_nothing_behind() {
         assert_ne!(left.0, "iroko_tenant", "after {polls} polls");
         assert_eq!((left.1.as_str(), left.2.as_str()), ("", "false"), "after {polls} polls");
     }
+}
+
+/// Whoever asks for a row of another project, in whatever way, gets and does nothing.
+async fn nothing<N: Noun>(tx: &mut Tx, theirs: ProjectId, id: Uuid) {
+    for within in [Within::project(theirs), Within::system()] {
+        assert!(noun::get::<N>(tx, &within, id.into()).await.unwrap().is_none(), "{}", N::TABLE);
+        assert!(noun::lock::<N>(tx, &within, id.into()).await.unwrap().is_none(), "{}", N::TABLE);
+        assert!(!noun::delete::<N>(tx, &within, id.into()).await.unwrap(), "{}", N::TABLE);
+        let page = noun::page::<N>(tx, &within, &Listing::of(ALL)).await.unwrap().0;
+        assert!(page.items.iter().all(|row| row.common().id.into() != id), "{}", N::TABLE);
+    }
+}
+
+fn line() -> iroko_model::ssh_key::PublicKey {
+    let line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl x".to_owned();
+    line.try_into().unwrap()
 }

@@ -10,6 +10,7 @@ mod instance_host;
 mod invariant;
 mod isolation;
 mod migration;
+mod noun;
 mod outbox;
 mod placement;
 mod qos_policy;

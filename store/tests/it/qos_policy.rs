@@ -1,10 +1,11 @@
 //! QoS policies: a change of one reaches the hosts of its ports, also of those that come at the same moment.
 
-use crate::world::{World, name, room, size};
+use crate::world::{World, naming, room, size};
 use iroko_model::port::PortLimits;
-use iroko_model::{InstanceId, Labels, PortId, QosPolicyId};
+use iroko_model::{InstanceId, PortId, QosPolicyId};
+use iroko_store::noun::{Within, delete, lock};
 use iroko_store::port::{self, PortChange};
-use iroko_store::qos_policy::{self, NewQosPolicy, QosPolicyChange};
+use iroko_store::qos_policy::{self, QosPolicy};
 use iroko_store::{Result, placement};
 use iroko_test_database::database;
 use sqlx::postgres::PgConnectOptions;
@@ -23,9 +24,8 @@ async fn ground(connect: &PgConnectOptions) -> (Arc<World>, QosPolicyId, Instanc
     let instance = world.instance(size(1), &[network]).await;
     let port = world.get(instance).await.interfaces[0].port_id.into();
     let mut tx = world.begin().await;
-    let (name, labels, limits) = (name("q"), Labels::default(), PortLimits::default());
-    let new = NewQosPolicy { project_id: world.project, name: &name, description: "", limits, labels: &labels };
-    let policy = qos_policy::qos_policy_insert(&mut tx, &new).await.unwrap().id.into();
+    let limits = PortLimits::default();
+    let policy = qos_policy::qos_policy_insert(&mut tx, world.project, &naming("q"), limits).await.unwrap().common.id;
     world.commit(tx).await;
     (world, policy, instance, port)
 }
@@ -43,8 +43,8 @@ fn narrow(world: &Arc<World>, policy: QosPolicyId) -> JoinHandle<Result<()>> {
     let world = world.clone();
     tokio::spawn(async move {
         let mut tx = world.begin().await;
-        let change = QosPolicyChange { limits: Some(NARROW), ..QosPolicyChange::default() };
-        qos_policy::qos_policy_update(&mut tx, world.project, policy, &change).await?.unwrap();
+        let was = lock::<QosPolicy>(&mut tx, &Within::project(world.project), policy).await?.unwrap();
+        qos_policy::qos_policy_update(&mut tx, &was, &naming("q"), NARROW).await?;
         world.commit(tx).await;
         Ok(())
     })
@@ -111,13 +111,13 @@ async fn another_name_tells_nobody_and_one_in_use_stays() {
     let host = world.host("h", room(4)).await;
     world.place(instance, host).await;
     let mut tx = world.begin().await;
-    let other = name("r");
-    let change = QosPolicyChange { name: Some(&other), ..QosPolicyChange::default() };
-    qos_policy::qos_policy_update(&mut tx, world.project, policy, &change).await.unwrap().unwrap();
+    let within = Within::project(world.project);
+    let was = lock::<QosPolicy>(&mut tx, &within, policy).await.unwrap().unwrap();
+    qos_policy::qos_policy_update(&mut tx, &was, &naming("r"), was.limits).await.unwrap();
     world.commit(tx).await;
     assert_eq!(told(&world, port).await, [None; 0]);
     let mut tx = world.begin().await;
     assert_eq!(qos_policy::qos_policy_use(&mut tx, policy).await.unwrap(), 1);
-    let refused = qos_policy::qos_policy_delete(&mut tx, world.project, policy).await;
+    let refused = delete::<QosPolicy>(&mut tx, &within, policy).await;
     assert!(matches!(refused, Err(iroko_store::Error::InUse(_))), "{refused:?}");
 }

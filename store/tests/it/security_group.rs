@@ -1,10 +1,11 @@
 //! Security groups: what the constraints hold, also against those who come at the same moment.
 
-use crate::world::{World, name, room, size};
+use crate::world::{World, name, naming, room, size};
 use iroko_model::security_group::{Direction, Ethertype, Protocol, Remote, Rule, RuleParts};
 use iroko_model::{Labels, ProjectId, SecurityGroupId};
+use iroko_store::noun::Within;
 use iroko_store::port::{self, PortChange};
-use iroko_store::security_group::{self, NewSecurityGroup};
+use iroko_store::security_group;
 use iroko_store::security_group_rule::{self as rule, NewSecurityGroupRule, security_group_touch};
 use iroko_store::{Error, Filter, PageQuery, Result, Tx, account, suspension};
 use iroko_test_database::database;
@@ -15,9 +16,7 @@ use uuid::Uuid;
 const ALL: PageQuery = PageQuery { limit: 100, after: None };
 
 async fn group(tx: &mut Tx, project_id: ProjectId, text: &str) -> SecurityGroupId {
-    let (name, labels) = (name(text), Labels::default());
-    let new = NewSecurityGroup { project_id, name: &name, description: "", stateful: true, labels: &labels };
-    security_group::security_group_insert(tx, &new).await.unwrap().id.into()
+    security_group::security_group_insert(tx, project_id, &naming(text), true).await.unwrap().common.id
 }
 
 fn tcp(remote: Remote) -> Rule {
@@ -59,7 +58,10 @@ async fn every_project_has_its_default_group_and_takes_it_along() {
             .collect();
         all.sort();
         assert_eq!(said, all);
-        assert!(!security_group::security_group_delete(&mut tx, project, id).await.unwrap(), "it stays");
+        assert!(
+            !security_group::security_group_delete(&mut tx, &Within::project(project), id).await.unwrap(),
+            "it stays"
+        );
     }
     group(&mut tx, other, "more").await;
     assert!(suspension::project_remove(&mut tx, other.as_uuid()).await.unwrap());
@@ -104,12 +106,15 @@ async fn a_rule_is_there_once_and_a_group_goes_with_its_rules() {
     let mut tx = world.begin().await;
     let used = security_group::security_group_use(&mut tx, b).await.unwrap();
     assert_eq!((used.ports, used.groups), (0, 1));
-    let refused = security_group::security_group_delete(&mut tx, project, b).await;
+    let refused = security_group::security_group_delete(&mut tx, &Within::project(project), b).await;
     assert!(matches!(refused, Err(Error::InUse(_))), "a rule of a refers to it: {refused:?}");
     drop(tx);
     let mut tx = world.begin().await;
-    assert!(security_group::security_group_delete(&mut tx, project, a).await.unwrap(), "it referred to itself");
-    assert!(security_group::security_group_delete(&mut tx, project, b).await.unwrap());
+    assert!(
+        security_group::security_group_delete(&mut tx, &Within::project(project), a).await.unwrap(),
+        "it referred to itself"
+    );
+    assert!(security_group::security_group_delete(&mut tx, &Within::project(project), b).await.unwrap());
     world.commit(tx).await;
 }
 
@@ -143,7 +148,7 @@ async fn a_group_is_not_deleted_under_a_port_that_takes_it() {
         let deleter = world.clone();
         both.spawn(async move {
             let mut tx = deleter.begin().await;
-            let done = security_group::security_group_delete(&mut tx, project, id).await;
+            let done = security_group::security_group_delete(&mut tx, &Within::project(project), id).await;
             if done.is_ok() {
                 deleter.commit(tx).await;
             }

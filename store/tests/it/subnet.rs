@@ -2,6 +2,7 @@
 
 use crate::world::World;
 use iroko_model::ProjectId;
+use iroko_store::noun::{self, Within};
 use iroko_store::{Error, network, subnet};
 use iroko_test_database::database;
 use std::sync::Arc;
@@ -64,20 +65,24 @@ async fn what_is_used_is_not_deleted() {
     let world = World::new(&connect, 4).await;
     let network = world.network(&["10.0.0.0/24"]).await;
     let mut tx = world.begin().await;
-    let found = subnet::subnets_of_networks(&mut tx, world.project, &[network.as_uuid()]).await.unwrap();
+    let found = subnet::pools_of_networks(&mut tx, world.project, &[network.as_uuid()]).await.unwrap();
     let id = found[0].1[0].id.into();
     let (port, _, _) = world.port(&mut tx, network).await.unwrap();
     world.commit(tx).await;
+    let within = Within::project(world.project);
     let mut conn = world.store.connection().await.unwrap();
-    assert!(!subnet::subnet_delete(&mut conn, ProjectId::new(), id).await.unwrap(), "of another project");
+    assert!(
+        !subnet::subnet_delete(&mut conn, &Within::project(ProjectId::new()), id).await.unwrap(),
+        "of another project"
+    );
     for refused in [
-        subnet::subnet_delete(&mut conn, world.project, id).await,
-        network::network_delete(&mut conn, world.project, network).await,
+        subnet::subnet_delete(&mut conn, &within, id).await,
+        noun::delete::<network::Network>(&mut conn, &within, network).await,
     ] {
         assert!(matches!(refused, Err(Error::InUse(_))), "{refused:?}");
     }
     iroko_store::port::port_delete(&mut conn, world.project, port).await.unwrap();
-    assert!(subnet::subnet_delete(&mut conn, world.project, id).await.unwrap());
-    assert!(network::network_delete(&mut conn, world.project, network).await.unwrap());
-    assert!(!network::network_delete(&mut conn, world.project, network).await.unwrap());
+    assert!(subnet::subnet_delete(&mut conn, &within, id).await.unwrap());
+    assert!(noun::delete::<network::Network>(&mut conn, &within, network).await.unwrap());
+    assert!(!noun::delete::<network::Network>(&mut conn, &within, network).await.unwrap());
 }

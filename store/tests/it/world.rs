@@ -7,7 +7,8 @@ use iroko_model::instance::OnGuestShutdown;
 use iroko_model::port::PortLimits;
 use iroko_model::subnet::SubnetPlan;
 use iroko_model::{
-    FlavorId, HostId, Hostname, ImageId, InstanceId, Labels, MacAddress, Name, NetworkId, PortId, ProjectId, Resources,
+    Description, FlavorId, HostId, Hostname, ImageId, InstanceId, Labels, MacAddress, Name, Naming, NetworkId, PortId,
+    ProjectId, Resources,
 };
 use iroko_store::change::{Change, change_tail};
 use iroko_store::flavor::Size;
@@ -15,7 +16,7 @@ use iroko_store::image::{NewImage, Uploaded};
 use iroko_store::instance::{Instance, NewInstance, NewNic};
 use iroko_store::network::NewNetwork;
 use iroko_store::port::{NewPort, PortAddress};
-use iroko_store::subnet::{NewSubnet, Subnet};
+use iroko_store::subnet::Subnet;
 use iroko_store::{
     Result, Store, Tx, account, host, image, instance, network, placement, port, security_group, subnet,
 };
@@ -42,6 +43,11 @@ pub fn name(text: &str) -> Name {
     Name::try_from(text).unwrap()
 }
 
+/// What people write on a noun of this name.
+pub fn naming(text: &str) -> Naming {
+    Naming { name: name(text), description: Description::default(), labels: Labels::default() }
+}
+
 impl World {
     /// Connects as a daemon does, with up to `connections` connections.
     pub async fn new(connect: &PgConnectOptions, connections: u32) -> Self {
@@ -63,16 +69,10 @@ impl World {
 
     /// A network with a subnet of each of `ranges`.
     pub async fn network(&self, ranges: &[&str]) -> NetworkId {
-        let labels = Labels::default();
-        let new = NewNetwork {
-            project_id: self.project,
-            name: &name("net"),
-            mtu: 1450,
-            labels: &labels,
-            vnis: 5000..=100_000,
-        };
+        let naming = naming("net");
+        let new = NewNetwork { project_id: self.project, naming: &naming, mtu: 1450, vnis: 5000..=100_000 };
         let mut tx = self.begin().await;
-        let id = network::network_insert(&mut tx, &new).await.unwrap().id.into();
+        let id = network::network_insert(&mut tx, &new).await.unwrap().common.id;
         for range in ranges {
             self.subnet(&mut tx, id, range, None).await.unwrap().unwrap();
         }
@@ -88,9 +88,7 @@ impl World {
         gateway: Option<IpAddr>,
     ) -> Result<Option<Subnet>> {
         let plan = SubnetPlan::new(range.parse().unwrap(), gateway, vec![]).unwrap();
-        let labels = Labels::default();
-        let new = NewSubnet { project_id: self.project, network_id, name: &name("sub"), plan: &plan, labels: &labels };
-        subnet::subnet_insert(tx, &new).await
+        subnet::subnet_insert(tx, self.project, network_id, &naming("sub"), &plan).await
     }
 
     /// The project's default security group.
@@ -100,7 +98,7 @@ impl World {
 
     /// A port of the network that stands alone.
     pub async fn port(&self, tx: &mut Tx, network_id: NetworkId) -> Result<(PortId, MacAddress, Vec<PortAddress>)> {
-        let networks = subnet::subnets_of_networks(tx, self.project, &[network_id.as_uuid()]).await?;
+        let networks = subnet::pools_of_networks(tx, self.project, &[network_id.as_uuid()]).await?;
         let labels = Labels::default();
         let id = PortId::new();
         let groups = [self.default_group(tx).await];

@@ -123,7 +123,7 @@ mod tests {
         let several = faults(json!({"name": "", "labels": {"a b": "x"}, "size": 300}));
         assert_eq!(
             several,
-            [one("/name", "name_empty"), one("/labels", "label_key_form"), one("/size", "value_range")]
+            [one("/labels", "label_key_form"), one("/name", "name_empty"), one("/size", "value_range")]
         );
     }
 }

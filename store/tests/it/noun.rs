@@ -1,0 +1,34 @@
+//! The SQL that is built for nouns fits the schema: each statement of each noun is prepared.
+
+use iroko_model::ProjectId;
+use iroko_store::address_set::AddressSet;
+use iroko_store::flavor::Flavor;
+use iroko_store::network::Network;
+use iroko_store::noun::{Noun, Within, statements};
+use iroko_store::qos_policy::QosPolicy;
+use iroko_store::security_group::SecurityGroup;
+use iroko_store::ssh_key::SshKey;
+use iroko_store::subnet::Subnet;
+use iroko_test_database::database;
+use sqlx::{AssertSqlSafe, Executor, PgPool, SqlSafeStr};
+
+async fn prepared<N: Noun>(pool: &PgPool, within: Within) {
+    for text in statements::<N>(&within).unwrap() {
+        let prepared = pool.prepare(AssertSqlSafe(text.clone()).into_sql_str()).await;
+        assert!(prepared.is_ok(), "{}: {text}: {}", N::TABLE, prepared.unwrap_err());
+    }
+}
+
+#[tokio::test]
+async fn every_statement_of_every_noun_fits_the_schema() {
+    let (_database, connect) = database().await;
+    let pool = PgPool::connect_with(connect).await.unwrap();
+    let project = || Within::project(ProjectId::new());
+    prepared::<AddressSet>(&pool, project()).await;
+    prepared::<Flavor>(&pool, Within::system()).await;
+    prepared::<Network>(&pool, project()).await;
+    prepared::<QosPolicy>(&pool, project()).await;
+    prepared::<SecurityGroup>(&pool, project()).await;
+    prepared::<SshKey>(&pool, project()).await;
+    prepared::<Subnet>(&pool, project()).await;
+}
