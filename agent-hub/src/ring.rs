@@ -3,7 +3,7 @@
 //! An entry concerns one host, or all hosts that need something. When the bound is reached the oldest
 //! entry goes and the *floor* rises: a host further behind than the floor gets everything.
 
-use super::batch::{Notice, Scope};
+use crate::batch::{Notice, Scope};
 use iroko_agent_wire::{AgentKind, Need, ObjectKey};
 use iroko_model::{HostId, InstanceId};
 use std::collections::{HashMap, HashSet, VecDeque};

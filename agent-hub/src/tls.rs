@@ -1,7 +1,7 @@
 //! TLS of the agent link: 1.3 only, client certificates of the cluster's own authority. A client
 //! without one gets in as far as enrolment.
 
-use super::authority::{Authority, AuthorityError};
+use crate::authority::{Authority, AuthorityError};
 use rustls::RootCertStore;
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, pem::PemObject};

@@ -10,16 +10,16 @@
 //! change since before the batch. A watcher anywhere in the batch, or behind it, then either has it or gets it, and gets
 //! it twice at worst. It starts where the batch last speaks of what the host needs.
 
-use super::address_set::AddressSets;
-use super::batch::{Batch, Entry, Notice, Scope};
-use super::instance::Instances;
-use super::kind::Kind;
-use super::member::Members;
-use super::need_cache::{Documents, NeedCache};
-use super::network::Networks;
-use super::peer::Peers;
-use super::port::Ports;
-use super::security_group::SecurityGroups;
+use crate::address_set::AddressSets;
+use crate::batch::{Batch, Entry, Notice, Scope};
+use crate::instance::Instances;
+use crate::kind::Kind;
+use crate::member::Members;
+use crate::need_cache::{Documents, NeedCache};
+use crate::network::Networks;
+use crate::peer::Peers;
+use crate::port::Ports;
+use crate::security_group::SecurityGroups;
 use iroko_agent_wire::{AgentKind, Need, Object};
 use iroko_model::HostId;
 use iroko_store::change::Change as Row;

@@ -1,7 +1,7 @@
 //! Members of security groups, for hosts with a rule that refers to their group, by network.
 
-use super::batch::{Batch, Entry, Scope};
-use super::kind::{Kind, Objects};
+use crate::batch::{Batch, Entry, Scope};
+use crate::kind::{Kind, Objects};
 use async_trait::async_trait;
 use iroko_agent_wire::{Change, Need, Object, ObjectKey};
 use iroko_model::{NetworkId, SecurityGroupId};

@@ -3,7 +3,7 @@
 //! A kind is a file that implements [`Kind`] and stands in `graph::KINDS`. It says what changes of the outbox mean to
 //! whom, which hosts need what of it, and what all of a need is. What hosts are sent, and when, is the same for all.
 
-use super::batch::{Batch, Entry, Scope};
+use crate::batch::{Batch, Entry, Scope};
 use async_trait::async_trait;
 use iroko_agent_wire::{AgentKind, Need, Object};
 use iroko_model::HostId;

@@ -1,8 +1,8 @@
 //! Security groups, for hosts with a port in them; and what follows from groups: which host needs which group, which
 //! members, which address set.
 
-use super::batch::{Batch, Entry, Scope};
-use super::kind::{Kind, Objects};
+use crate::batch::{Batch, Entry, Scope};
+use crate::kind::{Kind, Objects};
 use async_trait::async_trait;
 use iroko_agent_wire::{Change, Need, Object, SecurityGroupSpec};
 use iroko_store::change::{Change as Row, ChangeKind};

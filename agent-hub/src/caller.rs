@@ -1,9 +1,9 @@
 //! Who calls: the agent that the verified client certificate names. A certificate that was replaced, or whose host is
 //! gone, is refused at once.
 
-use super::authority::{parse_agent_uri, serial_text};
-use super::turns::Turn;
-use crate::App;
+use crate::authority::{parse_agent_uri, serial_text};
+use crate::state::AgentHub;
+use crate::turns::Turn;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum_server::tls::TlsInfo;
@@ -27,8 +27,8 @@ pub struct Agent {
 
 impl Agent {
     /// Its certificate holds still: for what goes on after it was let in.
-    pub async fn holds(&self, app: &App) -> Result<()> {
-        match app.certificates.hold(self.host, self.kind, self.serial.clone()).await {
+    pub async fn holds(&self, link: &AgentHub) -> Result<()> {
+        match link.certificates.hold(self.host, self.kind, self.serial.clone()).await {
             Some(true) => Ok(()),
             Some(false) => Err(Problem::with(Kind::Unauthorized, REFUSED)),
             None => Err(Problem::new(Kind::Unavailable)),
@@ -38,14 +38,14 @@ impl Agent {
 
 const REFUSED: &str = "the agent's certificate is missing or no longer holds; enrol again";
 
-impl FromRequestParts<App> for Agent {
+impl FromRequestParts<AgentHub> for Agent {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+    async fn from_request_parts(parts: &mut Parts, link: &AgentHub) -> Result<Self> {
         let refused = || Problem::with(Kind::Unauthorized, REFUSED);
         let (host, kind, serial) = parts.extensions.get::<Arc<TlsInfo>>().and_then(named).ok_or_else(refused)?;
-        let agent = Self { host, kind, serial, _turn: app.turns.take(host, kind)? };
-        agent.holds(app).await?;
+        let agent = Self { host, kind, serial, _turn: link.turns.take(host, kind)? };
+        agent.holds(link).await?;
         Ok(agent)
     }
 }

@@ -1,7 +1,7 @@
 //! Takes what hosts recorded of connections. Nothing else waits for it.
 
-use super::caller::{Agent, is_itself};
-use crate::App;
+use crate::caller::{Agent, is_itself};
+use crate::state::AgentHub;
 use axum::Json;
 use axum::extract::State;
 use iroko_agent_wire::{AgentKind, ConnectionReply, ConnectionReport};
@@ -9,8 +9,8 @@ use iroko_store::connection_log::connection_records_accept;
 use iroko_web::problem::{Kind, Problem, Result};
 
 /// `POST /agent/v1/connections`.
-pub(super) async fn take(
-    State(app): State<App>,
+pub async fn take(
+    State(link): State<AgentHub>,
     agent: Agent,
     Json(report): Json<ConnectionReport>,
 ) -> Result<Json<ConnectionReply>> {
@@ -18,8 +18,8 @@ pub(super) async fn take(
     if report.records.len() > ConnectionReport::MAX {
         return Err(Problem::new(Kind::TooLarge));
     }
-    let mut tx = app.store.begin().await?;
+    let mut tx = link.store.begin().await?;
     connection_records_accept(&mut tx, agent.host, &report.records).await?;
-    app.store.commit_aside(tx).await?;
+    link.store.commit_aside(tx).await?;
     Ok(Json(ConnectionReply {}))
 }

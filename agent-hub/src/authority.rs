@@ -3,10 +3,10 @@
 //! An agent's certificate names it in a URI: `iroko://host/HOST-ID/compute`. Whatever else a signing
 //! request asks for is ignored.
 
-use super::hex;
 use iroko_agent_wire::AgentKind;
 use iroko_daemon::private;
 use iroko_model::HostId;
+use iroko_web::hex;
 use rand::Rng;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, ExtendedKeyUsagePurpose, IsCa,

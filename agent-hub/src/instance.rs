@@ -1,7 +1,7 @@
 //! Instances, and their consoles, for the compute-agents of their hosts.
 
-use super::batch::{Batch, Entry, Notice, Scope};
-use super::kind::Kind;
+use crate::batch::{Batch, Entry, Notice, Scope};
+use crate::kind::Kind;
 use async_trait::async_trait;
 use iroko_agent_wire::{AgentKind, Change, InstanceSpec, Object, ObjectKey};
 use iroko_model::HostId;

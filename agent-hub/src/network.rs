@@ -4,8 +4,8 @@
 //! hosts that start to need it do not cost a look at all its ports each. Bounded: when too many ports are held, all are
 //! forgotten and read anew.
 
-use super::batch::{Batch, Entry, Scope};
-use super::kind::{Kind, Objects};
+use crate::batch::{Batch, Entry, Scope};
+use crate::kind::{Kind, Objects};
 use async_trait::async_trait;
 use iroko_agent_wire::{Change, Need, NetworkSpec, Object, PeerSpec};
 use iroko_model::{NetworkId, PortId};

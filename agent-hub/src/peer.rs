@@ -1,7 +1,7 @@
-//! Ports, for all hosts that need their networks. Read with the network ([`super::network`]).
+//! Ports, for all hosts that need their networks. Read with the network ([`crate::network`]).
 
-use super::batch::{Batch, Entry, Scope};
-use super::kind::Kind;
+use crate::batch::{Batch, Entry, Scope};
+use crate::kind::Kind;
 use async_trait::async_trait;
 use iroko_agent_wire::{Change, Need, Object, ObjectKey};
 use iroko_model::NetworkId;

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A change is read from the database once per process, whatever the number of hosts that hear of it;
-//! a port that moves is one small object for each host of its network ([`super::graph`]). A watcher that comes with a
+//! a port that moves is one small object for each host of its network ([`crate::graph`]). A watcher that comes with a
 //! revision the ring no longer knows, or of another history, gets everything of its host.
 //!
 //! A revision `EPOCH:N` held by an agent means: it has seen everything below N. N is one more than the number
@@ -14,9 +14,9 @@
 //! history of the database and the kinds of changes that the process knows: what a process of an older release passed
 //! over is sent by the next one, because it gives everything for a revision of an epoch that is not its own.
 
-use super::batch::{Notice, Scope};
-use super::graph::{Graph, Meaning};
-use super::ring::{ENTRIES_MAX, News, Ring};
+use crate::batch::{Notice, Scope};
+use crate::graph::{Graph, Meaning};
+use crate::ring::{ENTRIES_MAX, News, Ring};
 use iroko_agent_wire::{AgentKind, Change, DesiredReply, Need};
 use iroko_model::HostId;
 use iroko_store::change::{Change as Row, ChangeKind, change_epoch, change_floor, change_tail};

@@ -21,7 +21,7 @@ pub struct Turns(Open);
 
 /// A request being answered; its turn is given back with the last clone.
 #[derive(Debug, Clone)]
-pub(super) struct Turn {
+pub struct Turn {
     _held: Arc<Held>,
 }
 
@@ -33,7 +33,7 @@ struct Held {
 
 impl Turns {
     /// A turn, or the refusal of one too many.
-    pub(super) fn take(&self, host: HostId, kind: AgentKind) -> Result<Turn> {
+    pub fn take(&self, host: HostId, kind: AgentKind) -> Result<Turn> {
         let of = (host, kind);
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(of).or_default();

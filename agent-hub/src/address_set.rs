@@ -1,7 +1,7 @@
 //! Address sets, for hosts with a rule that refers to them.
 
-use super::batch::{Batch, Entry, Scope};
-use super::kind::{Kind, Objects};
+use crate::batch::{Batch, Entry, Scope};
+use crate::kind::{Kind, Objects};
 use async_trait::async_trait;
 use iroko_agent_wire::{AddressSetSpec, Change, Need, Object};
 use iroko_store::change::{Change as Row, ChangeKind};

@@ -1,6 +1,6 @@
 //! What hosts that start to need something receive: read once for all that ask at the same time.
 
-use super::kind::Kind;
+use crate::kind::Kind;
 use iroko_agent_wire::{Change, Need};
 use iroko_store::{Result, Store};
 use std::collections::HashMap;

@@ -1,7 +1,7 @@
 //! Ports, for the net-agents of their hosts.
 
-use super::batch::{Batch, Entry, Scope};
-use super::kind::Kind;
+use crate::batch::{Batch, Entry, Scope};
+use crate::kind::Kind;
 use async_trait::async_trait;
 use iroko_agent_wire::{Change, Object, ObjectKey};
 use iroko_model::HostId;

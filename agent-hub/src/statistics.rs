@@ -1,7 +1,7 @@
 //! Takes what hosts counted. Nothing else waits for it, and it waits for nothing but the database.
 
-use super::caller::{Agent, is_itself};
-use crate::App;
+use crate::caller::{Agent, is_itself};
+use crate::state::AgentHub;
 use axum::Json;
 use axum::extract::State;
 use iroko_agent_wire::{AgentKind, StatisticsReply, StatisticsReport};
@@ -9,8 +9,8 @@ use iroko_store::statistics;
 use iroko_web::problem::{Kind, Problem, Result};
 
 /// `POST /agent/v1/statistics`.
-pub(super) async fn take(
-    State(app): State<App>,
+pub async fn take(
+    State(link): State<AgentHub>,
     agent: Agent,
     Json(report): Json<StatisticsReport>,
 ) -> Result<Json<StatisticsReply>> {
@@ -18,9 +18,9 @@ pub(super) async fn take(
     if report.ports.len().max(report.rules.len()) > StatisticsReport::MAX {
         return Err(Problem::new(Kind::TooLarge));
     }
-    let mut tx = app.store.begin().await?;
+    let mut tx = link.store.begin().await?;
     let taken = statistics::statistics_accept(&mut tx, agent.host, &report).await?;
-    app.store.commit_aside(tx).await?;
+    link.store.commit_aside(tx).await?;
     if taken {
         Ok(Json(StatisticsReply {}))
     } else {
