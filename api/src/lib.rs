@@ -6,6 +6,7 @@
 
 pub mod config;
 pub mod openapi;
+pub mod resource;
 pub mod routes;
 pub mod server;
 pub mod service;

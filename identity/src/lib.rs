@@ -7,6 +7,7 @@
 pub mod auth;
 pub mod extract;
 pub mod layers;
+pub mod resource;
 pub mod routes;
 pub mod service;
 pub mod show;
@@ -58,6 +59,12 @@ impl Identity {
             config: Arc::new(config),
             store,
         })
+    }
+}
+
+impl FromRef<Identity> for Store {
+    fn from_ref(identity: &Identity) -> Self {
+        identity.store.clone()
     }
 }
 

@@ -20,6 +20,14 @@ macro_rules! ids {
             /// The bare UUID, for the database and for device names.
             pub const fn as_uuid(&self) -> Uuid { self.0 }
         }
+        #[cfg(feature = "schema")]
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> { crate::schema::id() }
+        }
+        #[cfg(feature = "schema")]
+        impl utoipa::ToSchema for $name {
+            fn name() -> std::borrow::Cow<'static, str> { stringify!($name).into() }
+        }
         impl From<Uuid> for $name { fn from(id: Uuid) -> Self { Self(id) } }
         impl From<$name> for Uuid { fn from(id: $name) -> Uuid { id.0 } }
         impl FromStr for $name {

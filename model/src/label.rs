@@ -1,7 +1,7 @@
 //! Labels: the caller's own key-value pairs on a resource, for filters.
 
-use crate::{Invalid, text};
-use serde::{Deserialize, Serialize};
+use crate::{Invalid, checked, text};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
 /// Most labels on one resource.
@@ -13,9 +13,15 @@ pub const LABEL_VALUE_MAX_CHARS: usize = 255;
 
 /// Up to 64 pairs; a key is letters, digits and `-_./`, a value is a text that people can read
 /// ([`text::readable`]), in NFC.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "BTreeMap<String, String>", into = "BTreeMap<String, String>")]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
 pub struct Labels(BTreeMap<String, String>);
+
+impl<'de> Deserialize<'de> for Labels {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        checked::deserialize::<BTreeMap<String, String>, _, _>(from, Self::default)
+    }
+}
 
 impl Labels {
     /// The pairs, by key.

@@ -6,6 +6,8 @@
 //! in it can be tested with a table.
 
 pub mod address;
+pub mod checked;
+pub mod cidr;
 pub mod connection_log;
 pub mod error;
 pub mod host;
@@ -14,11 +16,15 @@ pub mod image;
 pub mod instance;
 pub mod label;
 pub mod name;
+pub mod naming;
+pub mod number;
 pub mod password;
 pub mod permission;
 pub mod port;
 pub mod resources;
 pub mod role;
+#[cfg(feature = "schema")]
+mod schema;
 pub mod security_group;
 pub mod ssh_key;
 pub mod subnet;
@@ -26,10 +32,13 @@ pub mod text;
 pub mod user_data;
 
 pub use address::{MacAddress, Vni};
+pub use cidr::Cidr;
 pub use error::Invalid;
 pub use id::*;
 pub use label::Labels;
 pub use name::{Hostname, Name, Username};
+pub use naming::{Description, Naming};
+pub use number::Between;
 pub use permission::{Permission, Permissions};
 pub use resources::Resources;
 pub use role::Role;

@@ -1,9 +1,9 @@
 //! Names people give to things, and the host names that guests get from them.
 
-use crate::{Invalid, text};
+use crate::{Invalid, checked, text};
 use icu_normalizer::DecomposingNormalizerBorrowed;
 use icu_properties::props::{EnumeratedProperty, GeneralCategory, GeneralCategoryGroup, Script};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 
 /// Longest name, in characters.
@@ -13,9 +13,15 @@ pub const HOSTNAME_MAX_OCTETS: usize = 63;
 
 /// A display name: 1 to 128 characters of any script that people can read ([`text::readable`]), in NFC, no space at
 /// the ends.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(into = "String")]
 pub struct Name(String);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        checked::deserialize::<String, _, _>(from, || Self("name".to_owned()))
+    }
+}
 
 impl Name {
     /// The text.
@@ -143,9 +149,15 @@ impl fmt::Display for Hostname {
 pub const USERNAME_MAX_CHARS: usize = 64;
 
 /// A log-in name: lower case letters, digits and `. _ - @ +`, so that no two look alike.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(into = "String")]
 pub struct Username(String);
+
+impl<'de> Deserialize<'de> for Username {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        checked::deserialize::<String, _, _>(from, || Self("name".to_owned()))
+    }
+}
 
 impl Username {
     /// The text.

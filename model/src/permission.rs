@@ -39,18 +39,22 @@ macro_rules! permissions {
 permissions! {
     InstanceRead = "instance.read", "See instances";
     InstanceCreate = "instance.create", "Make instances";
+    InstanceUpdate = "instance.update", "Rename, describe and label instances";
     InstancePower = "instance.power", "Start, stop and reboot instances";
     InstanceDelete = "instance.delete", "Delete instances";
     InstanceConsole = "instance.console", "Read the console of instances";
     InstanceUserData = "instance.user_data", "Read the user data of instances";
     ImageRead = "image.read", "See images";
     ImageCreate = "image.create", "Make images and upload their bytes";
+    ImageUpdate = "image.update", "Rename, describe and label images";
     ImageDelete = "image.delete", "Delete images";
     NetworkRead = "network.read", "See networks";
     NetworkCreate = "network.create", "Make networks";
+    NetworkUpdate = "network.update", "Rename, describe and label networks";
     NetworkDelete = "network.delete", "Delete networks";
     SubnetRead = "subnet.read", "See subnets";
     SubnetCreate = "subnet.create", "Make subnets";
+    SubnetUpdate = "subnet.update", "Rename, describe and label subnets";
     SubnetDelete = "subnet.delete", "Delete subnets";
     PortRead = "port.read", "See ports";
     PortCreate = "port.create", "Make ports";
@@ -73,6 +77,7 @@ permissions! {
     QosPolicyDelete = "qos_policy.delete", "Delete QoS policies";
     SshKeyRead = "ssh_key.read", "See SSH keys";
     SshKeyCreate = "ssh_key.create", "Make SSH keys";
+    SshKeyUpdate = "ssh_key.update", "Rename, describe and label SSH keys";
     SshKeyDelete = "ssh_key.delete", "Delete SSH keys";
     ProjectRead = "project.read", "See projects";
     ProjectCreate = "project.create", "Make projects";
@@ -123,6 +128,7 @@ permissions! {
     EnrolmentTokenCreate = "enrolment_token.create", "Make enrolment tokens";
     EnrolmentTokenDelete = "enrolment_token.delete", "Revoke enrolment tokens";
     FlavorCreate = "flavor.create", "Make flavors";
+    FlavorUpdate = "flavor.update", "Rename, describe and label flavors";
     FlavorDelete = "flavor.delete", "Delete flavors";
     SigningKeyRead = "signing_key.read", "See the keys that sign tokens, without their secret";
     SigningKeyRotate = "signing_key.rotate", "Change and forget the keys that sign tokens";
@@ -163,19 +169,23 @@ impl fmt::Display for Permission {
     }
 }
 
+/// Words of 64 bits in a set.
+const WORDS: usize = 4;
+
 /// A set of permissions, a bit each.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
-pub struct Permissions(u128);
+pub struct Permissions([u64; WORDS]);
 
 impl Permissions {
     /// None.
-    pub const NONE: Self = Self(0);
+    pub const NONE: Self = Self([0; WORDS]);
 
     /// Those of a list.
     pub const fn of(list: &[Permission]) -> Self {
-        let (mut bits, mut at) = (0, 0);
+        let (mut bits, mut at) = ([0; WORDS], 0);
         while at < list.len() {
-            bits |= 1 << (list[at] as u32);
+            let number = list[at] as usize;
+            bits[number / 64] |= 1 << (number % 64);
             at += 1;
         }
         Self(bits)
@@ -183,27 +193,50 @@ impl Permissions {
 
     /// Both together.
     pub const fn union(self, other: Self) -> Self {
-        Self(self.0 | other.0)
+        let (mut bits, mut at) = (self.0, 0);
+        while at < WORDS {
+            bits[at] |= other.0[at];
+            at += 1;
+        }
+        Self(bits)
     }
 
     /// What both have.
     pub const fn intersection(self, other: Self) -> Self {
-        Self(self.0 & other.0)
+        let (mut bits, mut at) = (self.0, 0);
+        while at < WORDS {
+            bits[at] &= other.0[at];
+            at += 1;
+        }
+        Self(bits)
     }
 
     /// What this has and the other has not.
     pub const fn minus(self, other: Self) -> Self {
-        Self(self.0 & !other.0)
+        let (mut bits, mut at) = (self.0, 0);
+        while at < WORDS {
+            bits[at] &= !other.0[at];
+            at += 1;
+        }
+        Self(bits)
     }
 
     /// True where it has the permission.
     pub const fn has(self, permission: Permission) -> bool {
-        self.0 & (1 << (permission as u32)) != 0
+        let number = permission as usize;
+        self.0[number / 64] & (1 << (number % 64)) != 0
     }
 
     /// True where it has nothing.
     pub const fn is_empty(self) -> bool {
-        self.0 == 0
+        let mut at = 0;
+        while at < WORDS {
+            if self.0[at] != 0 {
+                return false;
+            }
+            at += 1;
+        }
+        true
     }
 
     /// The permissions, in the order of the table.
@@ -235,7 +268,7 @@ impl fmt::Debug for Permissions {
 }
 
 // A bit each.
-const _: () = assert!(Permission::ALL.len() <= 128);
+const _: () = assert!(Permission::ALL.len() <= 64 * WORDS);
 
 #[cfg(test)]
 mod tests {

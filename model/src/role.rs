@@ -46,15 +46,19 @@ const READER: Permissions =
     RESOURCES_READ.union(Permissions::of(&[P::SshKeyRead, P::OrganizationRead, P::EventRead, P::ConnectionLogRead]));
 const MEMBER: Permissions = READER.union(Permissions::of(&[
     P::InstanceCreate,
+    P::InstanceUpdate,
     P::InstancePower,
     P::InstanceDelete,
     P::InstanceConsole,
     P::InstanceUserData,
     P::ImageCreate,
+    P::ImageUpdate,
     P::ImageDelete,
     P::NetworkCreate,
+    P::NetworkUpdate,
     P::NetworkDelete,
     P::SubnetCreate,
+    P::SubnetUpdate,
     P::SubnetDelete,
     P::PortCreate,
     P::PortUpdate,
@@ -70,6 +74,7 @@ const MEMBER: Permissions = READER.union(Permissions::of(&[
     P::QosPolicyUpdate,
     P::QosPolicyDelete,
     P::SshKeyCreate,
+    P::SshKeyUpdate,
     P::SshKeyDelete,
 ]));
 const PEOPLE_READ: Permissions = Permissions::of(&[
@@ -139,6 +144,7 @@ const OPERATOR: Permissions = RESOURCES_READ.union(PEOPLE_READ).union(SYSTEM_REA
     P::EnrolmentTokenCreate,
     P::EnrolmentTokenDelete,
     P::FlavorCreate,
+    P::FlavorUpdate,
     P::FlavorDelete,
     P::SigningKeyRotate,
 ]));

@@ -122,6 +122,32 @@ fn point(curve: &str, algorithm: &'static dyn VerificationAlgorithm, rest: &mut 
     ParsedPublicKey::new(algorithm, point).ok().map(drop)
 }
 
+/// A public key that sshd takes, as an `authorized_keys` line.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(transparent)]
+pub struct PublicKey(String);
+
+impl PublicKey {
+    /// The line.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for PublicKey {
+    type Error = Invalid;
+
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        parse(&text).map(Self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for PublicKey {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        crate::checked::deserialize::<String, _, _>(from, || Self(String::new()))
+    }
+}
+
 #[cfg(test)]
 #[path = "ssh_key_tests.rs"]
 mod tests;

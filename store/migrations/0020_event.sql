@@ -38,7 +38,8 @@ BEGIN
     RETURN shown;
 END $$;
 
--- Arguments: the noun, the column that names the object, and the fields as noun_register() has read them.
+-- Arguments: the noun, the column that names the object, the fields as event_register() has read them, and the verb of a part
+-- of the noun; '' for the noun itself. A part that comes or goes is a change of all its fields.
 CREATE FUNCTION event_note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     old_row jsonb := CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END;
@@ -48,6 +49,10 @@ DECLARE
     differ  text[] := '{}';
     n       integer := 1;
 BEGIN
+    IF TG_ARGV[3] <> '' THEN
+        old_row := coalesce(old_row, new_row);
+        new_row := whole;
+    END IF;
     IF TG_OP = 'UPDATE' THEN
         WHILE n < cardinality(fields) LOOP
             IF old_row -> fields[n] IS DISTINCT FROM new_row -> fields[n] THEN
@@ -59,7 +64,7 @@ BEGIN
     END IF;
     INSERT INTO event (noun, object_id, verb, organization_id, project_id, before, after)
     VALUES (TG_ARGV[0], (whole ->> TG_ARGV[1])::uuid,
-            CASE TG_OP WHEN 'INSERT' THEN 'created' WHEN 'UPDATE' THEN 'changed' ELSE 'deleted' END,
+            CASE WHEN TG_ARGV[3] <> '' THEN TG_ARGV[3] WHEN TG_OP = 'INSERT' THEN 'created' WHEN TG_OP = 'UPDATE' THEN 'changed' ELSE 'deleted' END,
             (whole ->> 'organization_id')::uuid,
             CASE TG_ARGV[0] WHEN 'project' THEN (whole ->> 'id')::uuid ELSE (whole ->> 'project_id')::uuid END,
             event_fields(old_row, fields), event_fields(new_row, fields));

@@ -60,7 +60,8 @@ $$;
 --   mac=mac_address    the column, by another name
 --   disabled_at?disabled   whether it is set
 --   host_id~status     what the API derives from it: that the field changed, without a value
-CREATE FUNCTION event_register(of_table regclass, noun text, fields text, key text DEFAULT 'id') RETURNS void LANGUAGE plpgsql AS $$
+-- `verb`: what happens to the noun, where the table is a part of it and its rows come and go.
+CREATE FUNCTION event_register(of_table regclass, noun text, fields text, key text DEFAULT 'id', verb text DEFAULT NULL) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     columns text[];
     read    text[];
@@ -69,10 +70,10 @@ BEGIN
     FROM regexp_split_to_table(btrim(fields, E' \n\t'), '\s+') WITH ORDINALITY AS t (word, n),
          regexp_match(word, '^([a-z0-9_]+)([=?~]?)(.*)$') AS w,
          unnest(ARRAY[w[1], coalesce(nullif(w[2], ''), '='), coalesce(nullif(w[3], ''), w[1])]) WITH ORDINALITY AS v (f, m);
-    EXECUTE format('CREATE TRIGGER event_note AFTER INSERT OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION event_note(%L, %L, %L)',
-                   of_table, noun, key, read);
-    EXECUTE format('CREATE TRIGGER event_note_change AFTER UPDATE ON %s FOR EACH ROW WHEN (%s) EXECUTE FUNCTION event_note(%L, %L, %L)',
-                   of_table, fields_differ(columns), noun, key, read);
+    EXECUTE format('CREATE TRIGGER event_note AFTER INSERT OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION event_note(%L, %L, %L, %L)',
+                   of_table, noun, key, read, coalesce(verb, ''));
+    EXECUTE format('CREATE TRIGGER event_note_change AFTER UPDATE ON %s FOR EACH ROW WHEN (%s) EXECUTE FUNCTION event_note(%L, %L, %L, %L)',
+                   of_table, fields_differ(columns), noun, key, read, coalesce(verb, ''));
 END $$;
 
 CREATE FUNCTION noun_touch() RETURNS trigger LANGUAGE plpgsql AS $$

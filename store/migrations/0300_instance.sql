@@ -1,5 +1,4 @@
--- Instances: what is wanted of them and what was last seen, in one row. observed_* columns are written by reports only,
--- the others by everybody else.
+-- Instances: what is wanted of them. Where they are and what was seen of them there: instance_host.
 
 CREATE TABLE instance (
     id                   uuid PRIMARY KEY,
@@ -31,50 +30,33 @@ CREATE TABLE instance (
     -- own guest, until somebody starts it.
     on_guest_shutdown    text NOT NULL DEFAULT 'stay_off' CHECK (on_guest_shutdown IN ('stay_off', 'start_again')),
     guest_shutdown_at    timestamptz,
-    -- placement
-    host_id              uuid REFERENCES host,
+    -- placement: where it is stands in instance_host. placement_after: when a host is looked for (again); null while it
+    -- has one.
     excluded_hosts       uuid[] NOT NULL DEFAULT '{}',
     placement_reason     text,
-    placement_after      timestamptz NOT NULL DEFAULT now(),
+    placement_after      timestamptz DEFAULT now(),
     fault                text,
     -- Its disk was lost with its host: nothing is made anew in its place behind the tenant's back.
     lost_at              timestamptz,
-    -- observed
-    observed_state       text,
-    observed_generation  bigint NOT NULL DEFAULT 0,
-    observed_reboots     bigint NOT NULL DEFAULT 0,
-    observed_reason      text,
-    observed_incarnation bigint NOT NULL DEFAULT 0,
-    observed_sequence    bigint NOT NULL DEFAULT 0,
-    observed_at          timestamptz,
-    ran_at               timestamptz,
     created_at           timestamptz NOT NULL DEFAULT now(),
     updated_at           timestamptz NOT NULL DEFAULT now(),
     deleted_at           timestamptz,
-    -- An instance that is gone holds no host.
-    CHECK (deleted_at IS NULL OR (power = 'deleted' AND host_id IS NULL))
+    CONSTRAINT instance_of_project UNIQUE (project_id, id),
+    CONSTRAINT instance_deleted CHECK (deleted_at IS NULL OR power = 'deleted')
 ) WITH (fillfactor = 60);
 CREATE INDEX instance_by_project ON instance (project_id, id) WHERE deleted_at IS NULL;
 CREATE INDEX instance_by_image ON instance (image_id) WHERE deleted_at IS NULL;
--- Covers the sum of what a host has given away.
-CREATE INDEX instance_by_host ON instance (host_id) INCLUDE (vcpus, memory_mib, disk_gib) WHERE host_id IS NOT NULL;
-CREATE INDEX instance_to_place ON instance (placement_after) WHERE host_id IS NULL AND power = 'running' AND fault IS NULL;
-CREATE INDEX instance_failed ON instance (id) WHERE observed_state = 'failed' AND ran_at IS NULL AND fault IS NULL;
+CREATE INDEX instance_to_place ON instance (placement_after) WHERE placement_after IS NOT NULL AND power = 'running' AND fault IS NULL;
 
--- Which host it is on is the operator's business. User data holds secrets.
+-- User data holds secrets.
 SELECT noun_register('instance', 'instance', owner => 'project', quota => 'instances', quota_when => 'deleted_at IS NULL',
     purge_rank => 40, purge_when => 'deleted_at IS NOT NULL', left_when => 'deleted_at IS NULL',
     fields => 'name description hostname labels flavor_id vcpus memory_mib disk_gib image_id ssh_keys power power~status generation
-               on_guest_shutdown guest_shutdown_at deleted_at~status host_id~status fault~status fault~status_reason
-               placement_reason~status_reason observed_state~status observed_reboots~status',
-    seen => 'guest_shutdown_at deleted_at host_id fault placement_reason observed_state observed_reboots');
+               on_guest_shutdown guest_shutdown_at deleted_at~status fault~status fault~status_reason placement_reason~status_reason',
+    seen => 'guest_shutdown_at deleted_at fault placement_reason');
 INSERT INTO quota_kind (name, counting) VALUES
     ('vcpus', 'SELECT coalesce(sum(vcpus), 0) FROM instance WHERE project_id = ANY ($1) AND deleted_at IS NULL'),
     ('memory_mib', 'SELECT coalesce(sum(memory_mib), 0) FROM instance WHERE project_id = ANY ($1) AND deleted_at IS NULL');
-
--- Whether an instance's host is heard of, and of no other host.
-SELECT part_register('host_agent', visible => 'EXISTS (SELECT FROM instance i WHERE i.host_id = host_agent.host_id)');
-GRANT SELECT (host_id, kind, seen_at) ON host_agent TO iroko_tenant;
 
 -- The end of what its guest last wrote to its console.
 CREATE TABLE console (

@@ -1,4 +1,4 @@
--- Ports, their addresses and their security groups.
+-- Ports, their addresses and their security groups: what is wanted. Where they are plugged: port_host.
 
 CREATE TABLE port (
     id                    uuid PRIMARY KEY,
@@ -18,11 +18,6 @@ CREATE TABLE port (
     allowed_address_pairs jsonb NOT NULL DEFAULT '[]',
     qos_policy_id         uuid,
     generation            bigint NOT NULL DEFAULT 1,
-    observed_state        text,
-    observed_generation   bigint NOT NULL DEFAULT 0,
-    observed_reason       text,
-    observed_incarnation  bigint NOT NULL DEFAULT 0,
-    observed_sequence     bigint NOT NULL DEFAULT 0,
     created_at            timestamptz NOT NULL DEFAULT now(),
     updated_at            timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT port_of_project UNIQUE (project_id, id),
@@ -33,9 +28,7 @@ CREATE INDEX port_by_instance ON port (instance_id, nic_index) WHERE instance_id
 CREATE INDEX port_by_qos_policy ON port (qos_policy_id) WHERE qos_policy_id IS NOT NULL;
 
 SELECT noun_register('port', 'port', owner => 'project', quota => 'ports', purge_rank => 10,
-    fields => 'network_id name description labels instance_id mac=mac_address port_security_enabled allowed_address_pairs qos_policy_id
-               observed_state~status',
-    seen => 'observed_state');
+    fields => 'network_id name description labels instance_id mac=mac_address port_security_enabled allowed_address_pairs qos_policy_id');
 
 CREATE TABLE ip_allocation (
     network_id uuid NOT NULL,

@@ -49,7 +49,7 @@ CREATE FUNCTION counts_most(one bigint[], other bigint[]) RETURNS bigint[] LANGU
 $$;
 CREATE AGGREGATE counts_total(bigint[]) (SFUNC = counts_sum, STYPE = bigint[], INITCOND = '{}', PARALLEL = SAFE);
 
-SELECT part_register('host_statistics', visible => 'EXISTS (SELECT FROM instance i WHERE i.host_id = host_statistics.host_id)');
+SELECT part_register('host_statistics', visible => 'EXISTS (SELECT FROM instance_host w WHERE w.host_id = host_statistics.host_id)');
 GRANT SELECT (host_id, counted_at) ON host_statistics TO iroko_tenant;
 SELECT part_register('port_statistics', visible => 'project_id = bound_project()', may => 'SELECT');
 SELECT part_register('security_group_rule_statistics', visible => 'project_id = bound_project()', may => 'SELECT');

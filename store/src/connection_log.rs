@@ -94,9 +94,9 @@ pub async fn connection_log_delete(conn: &mut Conn, project_id: ProjectId, port_
 /// The hosts of these ports look at them again.
 async fn ports_changed(conn: &mut Conn, ports: &[Uuid]) -> Result<()> {
     sqlx::query!(
-        "WITH p AS (UPDATE port SET generation = generation + 1 WHERE id = ANY ($1) RETURNING id, network_id, instance_id)
+        "WITH p AS (UPDATE port SET generation = generation + 1 WHERE id = ANY ($1) RETURNING id)
          INSERT INTO change (kind, object_id, host_id, network_id)
-         SELECT 'port', p.id, i.host_id, p.network_id FROM p JOIN instance i ON i.id = p.instance_id WHERE i.host_id IS NOT NULL",
+         SELECT 'port', b.port_id, b.host_id, b.network_id FROM p JOIN port_host b ON b.port_id = p.id",
         ports
     )
     .execute(conn)
@@ -216,7 +216,7 @@ pub async fn connection_records_accept(conn: &mut Conn, host_id: HostId, told: &
              AS t (id, port_id, occurred_at, direction, verdict, reason, rule_id, source_mac, ethertype, protocol, source, destination,
                    source_port, destination_port, icmp_type, icmp_code)
          JOIN connection_log l ON l.port_id = t.port_id AND NOT l.ended AND t.verdict = ANY (l.verdicts)
-         JOIN port p ON p.id = l.port_id JOIN instance i ON i.id = p.instance_id AND i.host_id = $1
+         JOIN port_host b ON b.port_id = l.port_id AND b.host_id = $1
          ORDER BY l.port_id, t.id ON CONFLICT DO NOTHING",
         host_id.as_uuid(),
         &ids,
@@ -241,8 +241,8 @@ pub async fn connection_records_accept(conn: &mut Conn, host_id: HostId, told: &
     // The oldest of each port that has too many now.
     sqlx::query!(
         "DELETE FROM connection_record r USING (
-             SELECT p.id AS port_id, (SELECT c.id FROM connection_record c WHERE c.port_id = p.id ORDER BY c.id DESC OFFSET $3 LIMIT 1) AS last
-             FROM port p JOIN instance i ON i.id = p.instance_id WHERE p.id = ANY ($2) AND i.host_id = $1
+             SELECT b.port_id, (SELECT c.id FROM connection_record c WHERE c.port_id = b.port_id ORDER BY c.id DESC OFFSET $3 LIMIT 1) AS last
+             FROM port_host b WHERE b.port_id = ANY ($2) AND b.host_id = $1
          ) AS over WHERE r.port_id = over.port_id AND r.id <= over.last",
         host_id.as_uuid(),
         &ports,

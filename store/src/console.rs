@@ -19,8 +19,8 @@ pub struct Console {
 /// Asks the machine's host for its log. False where it has no host.
 pub async fn console_want(conn: &mut Conn, id: InstanceId) -> Result<bool> {
     let done = sqlx::query!(
-        "INSERT INTO change (kind, object_id, host_id) SELECT 'console', id, host_id FROM instance
-         WHERE id = $1 AND host_id IS NOT NULL",
+        "INSERT INTO change (kind, object_id, host_id) SELECT 'console', instance_id, host_id FROM instance_host
+         WHERE instance_id = $1 AND role = 'home'",
         id.as_uuid()
     )
     .execute(conn)
@@ -43,7 +43,7 @@ pub async fn console_store(conn: &mut Conn, host_id: HostId, logs: &[ConsoleLog]
     sqlx::query!(
         "INSERT INTO console (instance_id, tail, updated_at)
          SELECT DISTINCT ON (t.id) t.id, t.tail, now() FROM unnest($2::uuid[], $3::text[]) AS t (id, tail)
-         JOIN instance i ON i.id = t.id AND i.host_id = $1
+         JOIN instance_host w ON w.instance_id = t.id AND w.host_id = $1
          ON CONFLICT (instance_id) DO UPDATE SET tail = excluded.tail, updated_at = now()",
         host_id.as_uuid(),
         &ids,

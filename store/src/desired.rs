@@ -67,17 +67,17 @@ pub async fn instance_specs(conn: &mut Conn, which: Instances<'_>) -> Result<Vec
         Instances::OfHost(host) => (None, Some(host.as_uuid())),
     };
     let rows = sqlx::query!(
-        r#"SELECT i.id, i.host_id AS "host_id!", i.generation,
+        r#"SELECT i.id, w.host_id, i.generation,
                   CASE WHEN i.power = 'running' AND project_is_suspended(i.project_id) THEN 'stopped' ELSE i.power END AS "power!", i.reboots, i.hostname, i.vcpus, i.memory_mib, i.disk_gib,
-                  i.ssh_keys, i.user_data, i.user_data_is_base64, i.on_guest_shutdown, (i.ran_at IS NOT NULL) AS "has_run!", i.image_id, m.disk_format, m.sha256 AS "sha256!", m.size_bytes AS "size_bytes!",
+                  i.ssh_keys, i.user_data, i.user_data_is_base64, i.on_guest_shutdown, (w.ran_at IS NOT NULL) AS "has_run!", i.image_id, m.disk_format, m.sha256 AS "sha256!", m.size_bytes AS "size_bytes!",
                   m.virtual_size_bytes AS "virtual_size_bytes!",
                   (SELECT coalesce(json_agg(json_build_object('port_id', p.id, 'network_id', n.id, 'tap', p.tap, 'mac', p.mac, 'mtu', n.mtu,
                       'addresses', (SELECT coalesce(json_agg(json_build_object('address', host(a.address), 'prefix', masklen(s.cidr),
                               'service', host(s.service)) ORDER BY family(a.address)), '[]')
                           FROM ip_allocation a JOIN subnet s ON s.id = a.subnet_id WHERE a.port_id = p.id)) ORDER BY p.nic_index), '[]')
                    FROM port p JOIN network n ON n.id = p.network_id WHERE p.instance_id = i.id) AS "nics!: Json<Vec<NicRow>>"
-           FROM instance i JOIN image m ON m.id = i.image_id
-           WHERE i.host_id IS NOT NULL AND (i.id = ANY($1) OR i.host_id = $2)"#,
+           FROM instance_host w JOIN instance i ON i.id = w.instance_id JOIN image m ON m.id = i.image_id
+           WHERE w.role = 'home' AND (w.instance_id = ANY($1) OR w.host_id = $2)"#,
         ids as Option<&[Uuid]>,
         host
     )
@@ -163,11 +163,11 @@ pub async fn bound_ports(conn: &mut Conn, which: Ports<'_>) -> Result<Vec<BoundP
                   port_limits(least(i.ingress_kbit_s, q.ingress_kbit_s), least(i.egress_kbit_s, q.egress_kbit_s),
                               least(i.ingress_packets_s, q.ingress_packets_s), least(i.egress_packets_s, q.egress_packets_s)) AS "limits!: Json<PortLimits>",
                   l.verdicts AS "log_verdicts?", l.records_per_second AS "log_rate?",
-                  i.host_id AS "host_id!", h.vtep, ARRAY(SELECT a.address FROM ip_allocation a WHERE a.port_id = p.id ORDER BY family(a.address)) AS "addresses!"
-           FROM port p JOIN instance i ON i.id = p.instance_id JOIN host h ON h.id = i.host_id
+                  b.host_id, CASE WHEN b.role = 'home' THEN h.vtep END AS vtep, ARRAY(SELECT a.address FROM ip_allocation a WHERE a.port_id = p.id ORDER BY family(a.address)) AS "addresses!"
+           FROM port_host b JOIN port p ON p.id = b.port_id JOIN instance i ON i.id = p.instance_id JOIN host h ON h.id = b.host_id
            LEFT JOIN qos_policy q ON q.id = p.qos_policy_id
            LEFT JOIN connection_log l ON l.port_id = p.id AND NOT l.ended
-           WHERE p.id = ANY($1) OR p.network_id = ANY($2)"#,
+           WHERE b.port_id = ANY($1) OR b.network_id = ANY($2)"#,
         ids as Option<&[Uuid]>,
         networks as Option<&[Uuid]>
     )

@@ -1,35 +1,38 @@
 //! Flavors: the sizes an instance can have. An instance copies the size, so that deleting a flavor
-//! changes no machine.
+//! changes no instance.
 
 use crate::error::Result;
-use crate::page::{Filter, Page, PageQuery};
+use crate::noun::{self, Columns, Common, Noun};
 use crate::tx::Conn;
 use iroko_model::port::PortLimits;
-use iroko_model::{FlavorId, Labels, Name};
-use serde_json::Value;
-use sqlx::types::Json;
-use time::OffsetDateTime;
-use uuid::Uuid;
+use iroko_model::{FlavorId, Naming};
+use sqlx::FromRow;
 
 /// A flavor.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, FromRow)]
 pub struct Flavor {
-    /// The flavor.
-    pub id: Uuid,
-    /// Unique name.
-    pub name: String,
+    /// What every noun has; the name is unique.
+    #[sqlx(flatten)]
+    pub common: Common<FlavorId>,
     /// Virtual processors.
     pub vcpus: i32,
     /// Memory in MiB.
     pub memory_mib: i32,
     /// Disk in GiB.
     pub disk_gib: i32,
-    /// How much each port of a machine may carry.
-    pub limits: Json<PortLimits>,
-    /// Labels.
-    pub labels: Value,
-    /// When it was made.
-    pub created_at: OffsetDateTime,
+    /// How much each port of an instance may carry.
+    #[sqlx(json)]
+    pub limits: PortLimits,
+}
+
+impl Noun for Flavor {
+    type Id = FlavorId;
+    const TABLE: &'static str = "flavor";
+    const COLUMNS: &'static str = "n.vcpus, n.memory_mib, n.disk_gib, port_limits(n.ingress_kbit_s, n.egress_kbit_s, n.ingress_packets_s, n.egress_packets_s) AS limits";
+
+    fn common(&self) -> &Common<FlavorId> {
+        &self.common
+    }
 }
 
 /// What a flavor gives.
@@ -41,7 +44,7 @@ pub struct Size {
     pub memory_mib: i32,
     /// Disk in GiB.
     pub disk_gib: i32,
-    /// How much each port of a machine may carry.
+    /// How much each port of an instance may carry.
     pub limits: PortLimits,
 }
 
@@ -50,64 +53,28 @@ pub(crate) fn limit_column(limit: Option<u32>) -> Option<i32> {
     limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX))
 }
 
+/// The columns of limits.
+///
+/// # Errors
+/// Where a value cannot be encoded.
+pub(crate) fn limit_columns(row: Columns, limits: PortLimits) -> Result<Columns> {
+    row.set("ingress_kbit_s", limit_column(limits.ingress_kbit_s))?
+        .set("egress_kbit_s", limit_column(limits.egress_kbit_s))?
+        .set("ingress_packets_s", limit_column(limits.ingress_packets_s))?
+        .set("egress_packets_s", limit_column(limits.egress_packets_s))
+}
+
 /// Makes a flavor.
-pub async fn flavor_insert(conn: &mut Conn, id: FlavorId, name: &Name, size: Size, labels: &Labels) -> Result<Flavor> {
-    Ok(sqlx::query_as!(
-        Flavor,
-        r#"INSERT INTO flavor (id, name, vcpus, memory_mib, disk_gib, labels,
-                               ingress_kbit_s, egress_kbit_s, ingress_packets_s, egress_packets_s)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-           RETURNING id, name, vcpus, memory_mib, disk_gib, labels, created_at,
-                     port_limits(ingress_kbit_s, egress_kbit_s, ingress_packets_s, egress_packets_s) AS "limits!: Json<PortLimits>""#,
-        id.as_uuid(),
-        name.as_str(),
-        size.vcpus,
-        size.memory_mib,
-        size.disk_gib,
-        serde_json::json!(labels),
-        limit_column(size.limits.ingress_kbit_s),
-        limit_column(size.limits.egress_kbit_s),
-        limit_column(size.limits.ingress_packets_s),
-        limit_column(size.limits.egress_packets_s)
-    )
-    .fetch_one(conn)
-    .await?)
+pub async fn flavor_insert(conn: &mut Conn, naming: &Naming, size: Size) -> Result<Flavor> {
+    let row = Columns::default()
+        .naming(naming)?
+        .set("vcpus", size.vcpus)?
+        .set("memory_mib", size.memory_mib)?
+        .set("disk_gib", size.disk_gib)?;
+    noun::insert(conn, FlavorId::new(), limit_columns(row, size.limits)?).await
 }
 
-/// One flavor.
-pub async fn flavor_get(conn: &mut Conn, id: FlavorId) -> Result<Option<Flavor>> {
-    Ok(sqlx::query_as!(
-        Flavor,
-        r#"SELECT id, name, vcpus, memory_mib, disk_gib, labels, created_at,
-                  port_limits(ingress_kbit_s, egress_kbit_s, ingress_packets_s, egress_packets_s) AS "limits!: Json<PortLimits>"
-           FROM flavor WHERE id = $1"#,
-        id.as_uuid()
-    )
-    .fetch_optional(conn)
-    .await?)
-}
-
-/// A page of all flavors.
-pub async fn flavor_list(conn: &mut Conn, page: PageQuery, filter: &Filter) -> Result<Page<Flavor>> {
-    let rows = sqlx::query_as!(
-        Flavor,
-        r#"SELECT id, name, vcpus, memory_mib, disk_gib, labels, created_at,
-                  port_limits(ingress_kbit_s, egress_kbit_s, ingress_packets_s, egress_packets_s) AS "limits!: Json<PortLimits>"
-           FROM flavor
-           WHERE ($1::uuid IS NULL OR id > $1) AND ($3::text IS NULL OR name = $3) AND ($4::jsonb IS NULL OR labels @> $4)
-           ORDER BY id LIMIT $2 + 1"#,
-        page.after,
-        page.limit,
-        filter.name.as_deref(),
-        filter.labels
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(Page::cut(rows, page, |row| row.id))
-}
-
-/// Deletes a flavor; false where there was none.
-pub async fn flavor_delete(conn: &mut Conn, id: FlavorId) -> Result<bool> {
-    let done = sqlx::query!("DELETE FROM flavor WHERE id = $1", id.as_uuid()).execute(conn).await?;
-    Ok(done.rows_affected() == 1)
+/// Changes what people wrote on a flavor that the caller has locked.
+pub async fn flavor_update(conn: &mut Conn, id: FlavorId, naming: &Naming) -> Result<Flavor> {
+    noun::update(conn, id, Columns::default().naming(naming)?).await
 }

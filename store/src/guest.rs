@@ -35,14 +35,15 @@ pub(crate) async fn shutdowns_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Resu
         "WITH seen AS (
              SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS s (id, host_id, generation)
          ), locked AS (
-             SELECT i.id FROM instance i JOIN seen s ON s.id = i.id AND s.host_id = i.host_id AND s.generation = i.generation
-             WHERE i.power = 'running' AND i.observed_state = 'stopped' AND i.on_guest_shutdown = 'stay_off'
+             SELECT i.id FROM instance i JOIN seen s ON s.id = i.id AND s.generation = i.generation
+             JOIN instance_host w ON w.instance_id = i.id AND w.host_id = s.host_id AND w.role = 'home'
+             WHERE i.power = 'running' AND w.state = 'stopped' AND i.on_guest_shutdown = 'stay_off'
                AND NOT project_is_suspended(i.project_id) ORDER BY i.id FOR NO KEY UPDATE OF i
          ), stopped AS (
              UPDATE instance i SET power = 'stopped', generation = i.generation + 1, guest_shutdown_at = now()
-             FROM locked WHERE i.id = locked.id RETURNING i.id, i.host_id
+             FROM locked WHERE i.id = locked.id RETURNING i.id
          )
-         INSERT INTO change (kind, object_id, host_id) SELECT 'instance', id, host_id FROM stopped",
+         INSERT INTO change (kind, object_id, host_id) SELECT 'instance', id, h FROM stopped, instance_hosts(id) AS h",
         &ids,
         &hosts,
         &generations

@@ -66,7 +66,7 @@ pub async fn host_list(conn: &mut Conn, page: PageQuery, filter: &Filter) -> Res
                   (SELECT seen_at FROM host_agent a WHERE a.host_id = h.id AND a.kind = 'net') AS net_seen_at
            FROM host h, LATERAL (SELECT count(*) AS instances, coalesce(sum(vcpus), 0) AS vcpus,
                                         coalesce(sum(memory_mib), 0) AS memory_mib, coalesce(sum(disk_gib), 0) AS disk_gib
-                                 FROM instance i WHERE i.host_id = h.id) u
+                                 FROM instance_host w WHERE w.host_id = h.id) u
            WHERE ($1::uuid IS NULL OR h.id > $1) AND ($3::text IS NULL OR h.name = $3) AND ($4::jsonb IS NULL OR h.labels @> $4)
            ORDER BY h.id LIMIT $2 + 1"#,
         page.after,
@@ -89,7 +89,7 @@ pub async fn host_get(conn: &mut Conn, id: HostId) -> Result<Option<Host>> {
                   (SELECT seen_at FROM host_agent a WHERE a.host_id = h.id AND a.kind = 'net') AS net_seen_at
            FROM host h, LATERAL (SELECT count(*) AS instances, coalesce(sum(vcpus), 0) AS vcpus,
                                         coalesce(sum(memory_mib), 0) AS memory_mib, coalesce(sum(disk_gib), 0) AS disk_gib
-                                 FROM instance i WHERE i.host_id = h.id) u
+                                 FROM instance_host w WHERE w.host_id = h.id) u
            WHERE h.id = $1"#,
         id.as_uuid()
     )
@@ -142,9 +142,10 @@ pub(crate) async fn disks_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Result<(
 /// and was not heard of for `lease_s` seconds: they are gone with it.
 pub async fn host_delete(conn: &mut Conn, id: HostId, lease_s: f64) -> Result<bool> {
     let deleting = sqlx::query_scalar!(
-        "SELECT i.id FROM instance i JOIN host h ON h.id = i.host_id
-         WHERE h.id = $1 AND h.state <> 'enabled' AND i.power = 'deleted' AND i.deleted_at IS NULL
-           AND NOT EXISTS (SELECT FROM instance o WHERE o.host_id = h.id AND o.power <> 'deleted')
+        "SELECT i.id FROM instance_host w JOIN instance i ON i.id = w.instance_id JOIN host h ON h.id = w.host_id
+         WHERE h.id = $1 AND h.state <> 'enabled' AND i.power = 'deleted'
+           AND NOT EXISTS (SELECT FROM instance_host o JOIN instance k ON k.id = o.instance_id
+                           WHERE o.host_id = h.id AND k.power <> 'deleted')
            AND NOT EXISTS (SELECT FROM host_agent a WHERE a.host_id = h.id AND a.seen_at > now() - make_interval(secs => $2))
          ORDER BY i.id FOR UPDATE OF i",
         id.as_uuid(),
@@ -405,7 +406,7 @@ pub async fn session_begin(conn: &mut Conn, host_id: HostId, request: &SessionRe
 async fn tell_peers(conn: &mut Conn, host_id: HostId) -> Result<()> {
     sqlx::query!(
         "INSERT INTO change (kind, object_id, host_id, network_id)
-         SELECT 'port', p.id, i.host_id, p.network_id FROM port p JOIN instance i ON i.id = p.instance_id WHERE i.host_id = $1",
+         SELECT 'port', port_id, host_id, network_id FROM port_host WHERE host_id = $1",
         host_id.as_uuid()
     )
     .execute(conn)
@@ -451,33 +452,39 @@ pub async fn host_declare_dead(conn: &mut Conn, id: HostId) -> Result<Option<Dec
     sqlx::query!("DELETE FROM enrolment_token WHERE host_id = $1", id.as_uuid()).execute(&mut *conn).await?;
     sqlx::query!("DELETE FROM orphan WHERE host_id = $1", id.as_uuid()).execute(&mut *conn).await?;
     let deleting = sqlx::query_scalar!(
-        "SELECT id FROM instance WHERE host_id = $1 AND power = 'deleted' AND deleted_at IS NULL ORDER BY id FOR UPDATE",
+        "SELECT i.id FROM instance i JOIN instance_host w ON w.instance_id = i.id
+         WHERE w.host_id = $1 AND i.power = 'deleted' ORDER BY i.id FOR UPDATE OF i",
         id.as_uuid()
     )
     .fetch_all(&mut *conn)
     .await?;
     crate::instance::instance_finish_delete(&mut *conn, &deleting).await?;
+    sqlx::query!(
+        "SELECT i.id FROM instance i JOIN instance_host w ON w.instance_id = i.id WHERE w.host_id = $1 ORDER BY i.id FOR UPDATE OF i",
+        id.as_uuid()
+    )
+    .fetch_all(&mut *conn)
+    .await?;
     let left = sqlx::query!(
-        r#"WITH here AS (
-               SELECT id FROM instance WHERE host_id = $1 ORDER BY id FOR UPDATE
+        r#"WITH freed AS (
+               DELETE FROM instance_host WHERE host_id = $1 RETURNING instance_id AS id, role, ran_at
            ), left_host AS (
-               UPDATE instance i SET host_id = NULL, generation = i.generation + 1,
-                   excluded_hosts = array_append(i.excluded_hosts, $1),
-                   lost_at = CASE WHEN i.ran_at IS NOT NULL THEN now() END,
-                   fault = CASE WHEN i.ran_at IS NOT NULL THEN $2 END,
-                   placement_reason = CASE WHEN i.ran_at IS NULL THEN $3 END,
-                   observed_state = NULL, observed_reason = NULL, observed_incarnation = 0, observed_sequence = 0,
+               UPDATE instance i SET generation = i.generation + 1, excluded_hosts = array_append(i.excluded_hosts, $1),
+                   lost_at = CASE WHEN freed.ran_at IS NOT NULL THEN now() END,
+                   fault = CASE WHEN freed.ran_at IS NOT NULL THEN $2 END,
+                   placement_reason = CASE WHEN freed.ran_at IS NULL THEN $3 END,
                    placement_after = now()
-               FROM here WHERE i.id = here.id RETURNING i.id, i.ran_at
+               FROM freed WHERE i.id = freed.id AND freed.role = 'home' RETURNING i.id, freed.ran_at
+           ), pulled AS (
+               DELETE FROM port_host WHERE host_id = $1 RETURNING port_id, network_id
            ), ports AS (
-               UPDATE port p SET generation = p.generation + 1, observed_state = NULL, observed_reason = NULL,
-                   observed_incarnation = 0, observed_sequence = 0
-               FROM left_host WHERE p.instance_id = left_host.id RETURNING p.id, p.network_id
+               UPDATE port p SET generation = p.generation + 1 FROM pulled WHERE p.id = pulled.port_id
            ), told AS (
                INSERT INTO change (kind, object_id, host_id, network_id, refs)
-               SELECT 'port', id, $1, network_id, ARRAY(SELECT m.security_group_id FROM port_security_group m WHERE m.port_id = id)
-               FROM ports
-               UNION ALL SELECT 'instance', id, $1, NULL, '{}' FROM left_host
+               SELECT 'port', port_id, $1, network_id,
+                      ARRAY(SELECT m.security_group_id FROM port_security_group m WHERE m.port_id = pulled.port_id)
+               FROM pulled
+               UNION ALL SELECT 'instance', id, $1, NULL, '{}' FROM freed
            )
            SELECT count(*) FILTER (WHERE ran_at IS NOT NULL) AS "lost!", count(*) FILTER (WHERE ran_at IS NULL) AS "anew!"
            FROM left_host"#,

@@ -236,7 +236,8 @@ pub async fn image_ids(conn: &mut Conn) -> Result<Vec<Uuid>> {
 /// True where a machine on the host starts from the image: only then may the host read it.
 pub async fn image_is_used_on(conn: &mut Conn, id: ImageId, host_id: HostId) -> Result<bool> {
     Ok(sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM instance WHERE host_id = $1 AND image_id = $2) AS "used!""#,
+        r#"SELECT EXISTS (SELECT FROM instance_host w JOIN instance i ON i.id = w.instance_id
+                          WHERE w.host_id = $1 AND i.image_id = $2) AS "used!""#,
         host_id.as_uuid(),
         id.as_uuid()
     )

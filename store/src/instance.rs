@@ -177,16 +177,17 @@ pub async fn instance_get(
     Ok(sqlx::query_as!(
         Instance,
         r#"SELECT i.id, i.project_id, i.name, i.hostname, i.labels, i.flavor_id, i.vcpus, i.memory_mib, i.disk_gib, i.image_id,
-                  i.power, i.generation, i.reboots, i.host_id, i.placement_reason, i.fault, i.observed_state, i.observed_reason,
-                  i.observed_reboots, i.ran_at, i.created_at, i.deleted_at, i.on_guest_shutdown, i.guest_shutdown_at,
+                  i.power, i.generation, i.reboots, w.host_id AS "host_id?", i.placement_reason, i.fault, w.state AS "observed_state?",
+                  w.reason AS "observed_reason?", coalesce(w.reboots, 0) AS "observed_reboots!", w.ran_at AS "ran_at?", i.created_at, i.deleted_at, i.on_guest_shutdown, i.guest_shutdown_at,
                   port_limits(i.ingress_kbit_s, i.egress_kbit_s, i.ingress_packets_s, i.egress_packets_s) AS "limits!: Json<PortLimits>",
-                  (i.host_id IS NOT NULL AND coalesce(h.seen_at < now() - make_interval(secs => $3), true)) AS "host_unreachable!",
+                  (w.host_id IS NOT NULL AND coalesce(h.seen_at < now() - make_interval(secs => $3), true)) AS "host_unreachable!",
                   (SELECT project_is_suspended($1)) AS "suspended!",
                   (SELECT coalesce(json_agg(json_build_object('port_id', p.id, 'network_id', p.network_id, 'mac', p.mac,
                           'addresses', (SELECT coalesce(json_agg(json_build_object('address', host(a.address), 'subnet_id', a.subnet_id)
                                                ORDER BY family(a.address)), '[]') FROM ip_allocation a WHERE a.port_id = p.id))
                           ORDER BY p.nic_index), '[]') FROM port p WHERE p.instance_id = i.id) AS "interfaces!: Json<Vec<Interface>>"
-           FROM instance i LEFT JOIN host_agent h ON h.host_id = i.host_id AND h.kind = 'compute'
+           FROM instance i LEFT JOIN instance_host w ON w.instance_id = i.id AND w.role = 'home'
+           LEFT JOIN host_agent h ON h.host_id = w.host_id AND h.kind = 'compute'
            WHERE i.project_id = $1 AND i.id = $2"#,
         project_id.as_uuid(),
         id.as_uuid(),
@@ -222,16 +223,17 @@ pub async fn instance_list(
     let rows = sqlx::query_as!(
         Instance,
         r#"SELECT i.id, i.project_id, i.name, i.hostname, i.labels, i.flavor_id, i.vcpus, i.memory_mib, i.disk_gib, i.image_id,
-                  i.power, i.generation, i.reboots, i.host_id, i.placement_reason, i.fault, i.observed_state, i.observed_reason,
-                  i.observed_reboots, i.ran_at, i.created_at, i.deleted_at, i.on_guest_shutdown, i.guest_shutdown_at,
+                  i.power, i.generation, i.reboots, w.host_id AS "host_id?", i.placement_reason, i.fault, w.state AS "observed_state?",
+                  w.reason AS "observed_reason?", coalesce(w.reboots, 0) AS "observed_reboots!", w.ran_at AS "ran_at?", i.created_at, i.deleted_at, i.on_guest_shutdown, i.guest_shutdown_at,
                   port_limits(i.ingress_kbit_s, i.egress_kbit_s, i.ingress_packets_s, i.egress_packets_s) AS "limits!: Json<PortLimits>",
-                  (i.host_id IS NOT NULL AND coalesce(h.seen_at < now() - make_interval(secs => $6), true)) AS "host_unreachable!",
+                  (w.host_id IS NOT NULL AND coalesce(h.seen_at < now() - make_interval(secs => $6), true)) AS "host_unreachable!",
                   (SELECT project_is_suspended($1)) AS "suspended!",
                   (SELECT coalesce(json_agg(json_build_object('port_id', p.id, 'network_id', p.network_id, 'mac', p.mac,
                           'addresses', (SELECT coalesce(json_agg(json_build_object('address', host(a.address), 'subnet_id', a.subnet_id)
                                                ORDER BY family(a.address)), '[]') FROM ip_allocation a WHERE a.port_id = p.id))
                           ORDER BY p.nic_index), '[]') FROM port p WHERE p.instance_id = i.id) AS "interfaces!: Json<Vec<Interface>>"
-           FROM instance i LEFT JOIN host_agent h ON h.host_id = i.host_id AND h.kind = 'compute'
+           FROM instance i LEFT JOIN instance_host w ON w.instance_id = i.id AND w.role = 'home'
+           LEFT JOIN host_agent h ON h.host_id = w.host_id AND h.kind = 'compute'
            WHERE i.project_id = $1 AND i.deleted_at IS NULL AND ($2::uuid IS NULL OR i.id > $2)
              AND ($4::text IS NULL OR i.name = $4) AND ($5::jsonb IS NULL OR i.labels @> $5)
            ORDER BY i.id LIMIT $3 + 1"#,
@@ -258,9 +260,11 @@ pub async fn instance_set_power(conn: &mut Conn, project_id: ProjectId, id: Inst
            ), changed AS (
                UPDATE instance i SET power = $3, generation = generation + 1, fault = NULL, guest_shutdown_at = NULL,
                    excluded_hosts = CASE WHEN i.fault IS NULL THEN i.excluded_hosts ELSE '{}' END FROM known
-               WHERE i.id = known.id AND (i.power <> $3 OR i.observed_state = 'failed') RETURNING i.id, i.host_id
+               WHERE i.id = known.id AND (i.power <> $3 OR EXISTS (
+                   SELECT FROM instance_host w WHERE w.instance_id = known.id AND w.role = 'home' AND w.state = 'failed'))
+               RETURNING i.id
            ), told AS (
-               INSERT INTO change (kind, object_id, host_id) SELECT 'instance', id, host_id FROM changed WHERE host_id IS NOT NULL
+               INSERT INTO change (kind, object_id, host_id) SELECT 'instance', id, h FROM changed, instance_hosts(id) AS h
            )
            SELECT EXISTS (SELECT FROM known) AS "found!""#,
         project_id.as_uuid(),
@@ -285,9 +289,9 @@ pub async fn instance_set_on_guest_shutdown(
                SELECT id FROM instance WHERE project_id = $1 AND id = $2 AND power <> 'deleted' FOR UPDATE
            ), changed AS (
                UPDATE instance i SET on_guest_shutdown = $3, generation = generation + 1 FROM known
-               WHERE i.id = known.id AND i.on_guest_shutdown <> $3 RETURNING i.id, i.host_id
+               WHERE i.id = known.id AND i.on_guest_shutdown <> $3 RETURNING i.id
            ), told AS (
-               INSERT INTO change (kind, object_id, host_id) SELECT 'instance', id, host_id FROM changed WHERE host_id IS NOT NULL
+               INSERT INTO change (kind, object_id, host_id) SELECT 'instance', id, h FROM changed, instance_hosts(id) AS h
            )
            SELECT EXISTS (SELECT FROM known) AS "found!""#,
         project_id.as_uuid(),
@@ -304,9 +308,9 @@ pub async fn instance_reboot(conn: &mut Conn, project_id: ProjectId, id: Instanc
     let found = sqlx::query_scalar!(
         r#"WITH changed AS (
                UPDATE instance SET reboots = reboots + 1, generation = generation + 1
-               WHERE project_id = $1 AND id = $2 AND power = 'running' AND lost_at IS NULL RETURNING id, host_id
+               WHERE project_id = $1 AND id = $2 AND power = 'running' AND lost_at IS NULL RETURNING id
            ), told AS (
-               INSERT INTO change (kind, object_id, host_id) SELECT 'instance', id, host_id FROM changed WHERE host_id IS NOT NULL
+               INSERT INTO change (kind, object_id, host_id) SELECT 'instance', id, h FROM changed, instance_hosts(id) AS h
            )
            SELECT EXISTS (SELECT FROM changed) AS "found!""#,
         project_id.as_uuid(),
@@ -322,14 +326,15 @@ pub async fn instance_reboot(conn: &mut Conn, project_id: ProjectId, id: Instanc
 pub async fn instance_delete(conn: &mut Conn, project_id: ProjectId, id: InstanceId) -> Result<bool> {
     let row = sqlx::query!(
         r#"WITH known AS (
-               SELECT id, host_id FROM instance WHERE project_id = $1 AND id = $2 AND deleted_at IS NULL FOR UPDATE
+               SELECT id FROM instance WHERE project_id = $1 AND id = $2 AND deleted_at IS NULL FOR UPDATE
            ), changed AS (
                UPDATE instance i SET power = 'deleted', generation = generation + 1 FROM known
-               WHERE i.id = known.id AND i.power <> 'deleted' RETURNING i.id, i.host_id
+               WHERE i.id = known.id AND i.power <> 'deleted' RETURNING i.id
            ), told AS (
-               INSERT INTO change (kind, object_id, host_id) SELECT 'instance', id, host_id FROM changed WHERE host_id IS NOT NULL
+               INSERT INTO change (kind, object_id, host_id) SELECT 'instance', id, h FROM changed, instance_hosts(id) AS h
            )
-           SELECT EXISTS (SELECT FROM known) AS "found!", EXISTS (SELECT FROM known WHERE host_id IS NULL) AS "homeless!""#,
+           SELECT EXISTS (SELECT FROM known) AS "found!",
+                  EXISTS (SELECT FROM known WHERE NOT EXISTS (SELECT FROM instance_hosts(known.id))) AS "homeless!""#,
         project_id.as_uuid(),
         id.as_uuid()
     )
@@ -341,33 +346,33 @@ pub async fn instance_delete(conn: &mut Conn, project_id: ProjectId, id: Instanc
     Ok(row.found)
 }
 
-/// The machines are proved to be gone from their hosts (or never had one): gives back addresses,
-/// ports and capacity, tells the hosts, and lets machines that wait for room be tried again.
-/// Machines that are not wanted deleted, or are finished already, are left alone.
+/// The instances are proved to be gone from their hosts (or never had one): gives back addresses,
+/// ports and capacity, tells the hosts, and lets instances that wait for room be tried again.
+/// Instances that are not wanted deleted, or are finished already, are left alone. The caller has locked their rows by a
+/// statement before, so that this one sees where they are.
 pub async fn instance_finish_delete(conn: &mut Conn, ids: &[Uuid]) -> Result<()> {
     sqlx::query!(
-        r#"WITH old AS (
-               SELECT id, host_id FROM instance WHERE id = ANY($1) AND power = 'deleted' AND deleted_at IS NULL
-               ORDER BY id FOR UPDATE
-           ), gone AS (
-               UPDATE instance i SET deleted_at = now(), host_id = NULL, user_data = NULL, placement_reason = NULL
-               FROM old WHERE i.id = old.id RETURNING i.id, old.host_id
+        r#"WITH gone AS (
+               UPDATE instance i SET deleted_at = now(), user_data = NULL, placement_reason = NULL
+               WHERE id = ANY($1) AND power = 'deleted' AND deleted_at IS NULL RETURNING i.id
+           ), freed AS (
+               DELETE FROM instance_host w USING gone WHERE w.instance_id = gone.id RETURNING gone.id, w.host_id
+           ), pulled AS (
+               DELETE FROM port_host b USING port p, gone WHERE p.instance_id = gone.id AND b.port_id = p.id
+               RETURNING b.port_id, b.network_id, b.host_id
+           ), told AS (
+               INSERT INTO change (kind, object_id, host_id, network_id, refs)
+               SELECT 'instance', id, host_id, NULL::uuid, '{}'::uuid[] FROM freed
+               UNION ALL SELECT 'port', port_id, host_id, network_id,
+                                ARRAY(SELECT m.security_group_id FROM port_security_group m WHERE m.port_id = pulled.port_id) FROM pulled
            ), unplugged AS (
-               UPDATE port p SET instance_id = NULL, generation = p.generation + 1, observed_state = NULL,
-                      observed_reason = NULL, observed_incarnation = 0, observed_sequence = 0
-               FROM gone WHERE p.instance_id = gone.id AND p.standalone RETURNING p.id, p.network_id, gone.host_id
+               UPDATE port p SET instance_id = NULL, generation = p.generation + 1
+               FROM gone WHERE p.instance_id = gone.id AND p.standalone
            ), removed AS (
                DELETE FROM port p USING gone WHERE p.instance_id = gone.id AND NOT p.standalone
-               RETURNING p.id, p.network_id, gone.host_id
-           ), retried AS (
-               UPDATE instance SET placement_after = now()
-               WHERE host_id IS NULL AND power = 'running' AND fault IS NULL AND placement_after > now()
-                 AND EXISTS (SELECT FROM gone WHERE host_id IS NOT NULL)
            )
-           INSERT INTO change (kind, object_id, host_id, network_id, refs)
-           SELECT 'instance', id, host_id, NULL::uuid, '{}'::uuid[] FROM gone WHERE host_id IS NOT NULL
-           UNION ALL SELECT 'port', id, host_id, network_id, ARRAY(SELECT m.security_group_id FROM port_security_group m WHERE m.port_id = id)
-               FROM (SELECT * FROM unplugged UNION ALL SELECT * FROM removed) AS p WHERE host_id IS NOT NULL"#,
+           UPDATE instance SET placement_after = now()
+           WHERE power = 'running' AND fault IS NULL AND placement_after > now() AND EXISTS (SELECT FROM freed)"#,
         ids
     )
     .execute(conn)

@@ -45,6 +45,8 @@ struct InstanceRow {
     ran: bool,
     deleted: bool,
     has_user_data: bool,
+    waits: bool,
+    rows: i64,
 }
 
 impl InstanceRow {
@@ -74,6 +76,7 @@ struct PortRow {
     instance_id: Option<Uuid>,
     instance_deleted: Option<bool>,
     host_id: Option<Uuid>,
+    instance_host_id: Option<Uuid>,
     vni: i32,
 }
 
@@ -117,6 +120,8 @@ pub async fn violations(conn: &mut Conn, hosts: &[HostTraces]) -> Result<Vec<Str
     every_machine_has_come_to_rest(&seen, &mut found);
     every_bound_port_is_plugged(&seen, &mut found);
     every_port_has_an_owner(&seen, &mut found);
+    nobody_is_in_two_places(&seen, &mut found);
+    ports_are_where_their_instance_is(&seen, &mut found);
     deleted_machines_keep_nothing(&seen, &mut found);
     addresses_are_of_their_pool(&seen, &mut found);
     no_host_gives_more_than_it_has(&seen, &mut found);
@@ -134,17 +139,23 @@ pub async fn violations(conn: &mut Conn, hosts: &[HostTraces]) -> Result<Vec<Str
 async fn read(conn: &mut Conn) -> Result<Seen> {
     let instances = sqlx::query_as!(
         InstanceRow,
-        r#"SELECT id, CASE WHEN power = 'running' AND project_is_suspended(project_id) THEN 'stopped' ELSE power END AS "power!", generation, host_id, placement_reason, fault, observed_state, observed_generation,
-                  ran_at IS NOT NULL AS "ran!", deleted_at IS NOT NULL AS "deleted!", user_data IS NOT NULL AS "has_user_data!"
-           FROM instance"#
+        r#"SELECT i.id, CASE WHEN i.power = 'running' AND project_is_suspended(i.project_id) THEN 'stopped' ELSE i.power END AS "power!",
+                  i.generation, w.host_id AS "host_id?", i.placement_reason, i.fault, w.state AS "observed_state?",
+                  coalesce(w.generation, 0) AS "observed_generation!", w.ran_at IS NOT NULL AS "ran!",
+                  i.deleted_at IS NOT NULL AS "deleted!", i.user_data IS NOT NULL AS "has_user_data!",
+                  (i.placement_after IS NOT NULL) AS "waits!", (SELECT count(*) FROM instance_host a WHERE a.instance_id = i.id) AS "rows!"
+           FROM instance i LEFT JOIN instance_host w ON w.instance_id = i.id AND w.role = 'home'"#
     )
     .fetch_all(&mut *conn)
     .await?;
     let ports = sqlx::query_as!(
         PortRow,
-        r#"SELECT p.id, p.tap, p.standalone, p.generation, p.observed_generation, p.observed_state, p.instance_id,
-                  (i.deleted_at IS NOT NULL) AS "instance_deleted?", i.host_id AS "host_id?", n.vni
-           FROM port p JOIN network n ON n.id = p.network_id LEFT JOIN instance i ON i.id = p.instance_id"#
+        r#"SELECT p.id, p.tap, p.standalone, p.generation, coalesce(b.generation, 0) AS "observed_generation!",
+                  b.state AS "observed_state?", p.instance_id, (i.deleted_at IS NOT NULL) AS "instance_deleted?",
+                  b.host_id AS "host_id?", w.host_id AS "instance_host_id?", n.vni
+           FROM port p JOIN network n ON n.id = p.network_id LEFT JOIN instance i ON i.id = p.instance_id
+           LEFT JOIN port_host b ON b.port_id = p.id AND b.role = 'home'
+           LEFT JOIN instance_host w ON w.instance_id = p.instance_id AND w.role = 'home'"#
     )
     .fetch_all(&mut *conn)
     .await?;
@@ -159,9 +170,9 @@ async fn read(conn: &mut Conn) -> Result<Seen> {
     let hosts = sqlx::query_as!(
         HostRow,
         r#"SELECT h.id, h.name, coalesce(h.vcpus, 0) AS "vcpus!", coalesce(h.memory_mib, 0) AS "memory_mib!",
-                  coalesce(h.disk_gib, 0) AS "disk_gib!", coalesce(sum(i.vcpus), 0) AS "vcpus_used!",
-                  coalesce(sum(i.memory_mib), 0) AS "memory_used!", coalesce(sum(i.disk_gib), 0) AS "disk_used!", count(i.id) AS "placed!"
-           FROM host h LEFT JOIN instance i ON i.host_id = h.id GROUP BY h.id"#
+                  coalesce(h.disk_gib, 0) AS "disk_gib!", coalesce(sum(w.vcpus), 0) AS "vcpus_used!",
+                  coalesce(sum(w.memory_mib), 0) AS "memory_used!", coalesce(sum(w.disk_gib), 0) AS "disk_used!", count(w.instance_id) AS "placed!"
+           FROM host h LEFT JOIN instance_host w ON w.host_id = h.id GROUP BY h.id"#
     )
     .fetch_all(conn)
     .await?;
@@ -205,7 +216,23 @@ fn every_port_has_an_owner(seen: &Seen, found: &mut Vec<String>) {
     }
 }
 
-/// What is deleted has given its secrets back too; that it holds no host is a constraint.
+/// At rest an instance has one row where it is at home, or none: it waits for a host then, and only then.
+fn nobody_is_in_two_places(seen: &Seen, found: &mut Vec<String>) {
+    for row in &seen.instances {
+        if row.rows != i64::from(row.host_id.is_some()) || (!row.deleted && row.waits == row.host_id.is_some()) {
+            found.push(format!("instance {} is not in one place: {row:?}", row.id));
+        }
+    }
+}
+
+/// The ports of an instance are on its host, and nowhere where it has none.
+fn ports_are_where_their_instance_is(seen: &Seen, found: &mut Vec<String>) {
+    for row in seen.ports.iter().filter(|row| row.instance_id.is_some() && row.host_id != row.instance_host_id) {
+        found.push(format!("port {} is not where its instance is: {row:?}", row.id));
+    }
+}
+
+/// What is deleted has given its secrets back too.
 fn deleted_machines_keep_nothing(seen: &Seen, found: &mut Vec<String>) {
     for row in seen.instances.iter().filter(|row| row.deleted && row.has_user_data) {
         found.push(format!("instance {} is deleted and keeps its user data", row.id));

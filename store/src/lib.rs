@@ -33,6 +33,7 @@ pub mod invariant;
 pub mod login_attempt;
 pub mod login_challenge;
 pub mod network;
+pub mod noun;
 mod number;
 pub mod organization;
 pub mod orphan;

@@ -2,12 +2,11 @@
 //! when the space gets tight the lowest gap is looked up.
 
 use crate::error::{Error, Result};
-use crate::page::{Filter, Page, PageQuery};
+use crate::noun::{self, Columns, Common, Noun, Within};
 use crate::tx::Conn;
-use iroko_model::{Labels, Name, NetworkId, ProjectId, Vni};
+use iroko_model::{Naming, NetworkId, ProjectId, Vni};
 use rand::Rng;
-use serde_json::Value;
-use time::OffsetDateTime;
+use sqlx::FromRow;
 use uuid::Uuid;
 
 /// Random numbers tried before the gap is looked up: with half the space taken, one in 2^16 misses.
@@ -16,22 +15,26 @@ const RANDOM_TRIES: usize = 16;
 const GAP_TRIES: usize = 64;
 
 /// A network.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, FromRow)]
 pub struct Network {
-    /// The network.
-    pub id: Uuid,
-    /// Name; need not be unique.
-    pub name: String,
-    /// VXLAN identifier.
-    pub vni: i32,
+    /// What every noun has; the name need not be unique.
+    #[sqlx(flatten)]
+    pub common: Common<NetworkId>,
+    /// Owner.
+    #[sqlx(try_from = "Uuid")]
+    pub project_id: ProjectId,
     /// MTU of guests.
     pub mtu: i32,
-    /// Labels.
-    pub labels: Value,
-    /// Grows with each change.
-    pub generation: i64,
-    /// When it was made.
-    pub created_at: OffsetDateTime,
+}
+
+impl Noun for Network {
+    type Id = NetworkId;
+    const TABLE: &'static str = "network";
+    const COLUMNS: &'static str = "n.project_id, n.mtu";
+
+    fn common(&self) -> &Common<NetworkId> {
+        &self.common
+    }
 }
 
 /// A network as its maker wants it.
@@ -39,12 +42,10 @@ pub struct Network {
 pub struct NewNetwork<'a> {
     /// Owner.
     pub project_id: ProjectId,
-    /// Name.
-    pub name: &'a Name,
+    /// What people write on it.
+    pub naming: &'a Naming,
     /// MTU of guests.
     pub mtu: i32,
-    /// Labels.
-    pub labels: &'a Labels,
     /// Numbers the VNI is taken from.
     pub vnis: std::ops::RangeInclusive<u32>,
 }
@@ -67,20 +68,23 @@ pub async fn network_insert(conn: &mut Conn, new: &NewNetwork<'_>) -> Result<Net
 }
 
 async fn insert_with(conn: &mut Conn, new: &NewNetwork<'_>, vni: u32) -> Result<Option<Network>> {
-    Ok(sqlx::query_as!(
-        Network,
-        "INSERT INTO network (id, project_id, name, vni, mtu, labels) VALUES ($1, $2, $3, $4, $5, $6)
-         ON CONFLICT (vni) DO NOTHING
-         RETURNING id, name, vni, mtu, labels, generation, created_at",
+    let made = sqlx::query_scalar!(
+        "INSERT INTO network (id, project_id, name, description, vni, mtu, labels) VALUES ($1, $2, $3, $4, $5, $6, $7)
+         ON CONFLICT (vni) DO NOTHING RETURNING id",
         NetworkId::new().as_uuid(),
         new.project_id.as_uuid(),
-        new.name.as_str(),
+        new.naming.name.as_str(),
+        new.naming.description.as_str(),
         stored_vni(vni),
         new.mtu,
-        serde_json::json!(new.labels)
+        serde_json::json!(new.naming.labels)
     )
-    .fetch_optional(conn)
-    .await?)
+    .fetch_optional(&mut *conn)
+    .await?;
+    match made {
+        Some(id) => noun::get(conn, &Within::project(new.project_id), id.into()).await,
+        None => Ok(None),
+    }
 }
 
 /// A VNI, which has 24 bits, as the database holds it.
@@ -96,48 +100,7 @@ async fn lowest_gap(conn: &mut Conn, vnis: &std::ops::RangeInclusive<u32>) -> Re
     Ok(gap.and_then(|vni| u32::try_from(vni).ok()).filter(|vni| *vni <= Vni::MAX))
 }
 
-/// One network of the project.
-pub async fn network_get(conn: &mut Conn, project_id: ProjectId, id: NetworkId) -> Result<Option<Network>> {
-    Ok(sqlx::query_as!(
-        Network,
-        "SELECT id, name, vni, mtu, labels, generation, created_at FROM network WHERE project_id = $1 AND id = $2",
-        project_id.as_uuid(),
-        id.as_uuid()
-    )
-    .fetch_optional(conn)
-    .await?)
-}
-
-/// A page of the project's networks.
-pub async fn network_list(
-    conn: &mut Conn,
-    project_id: ProjectId,
-    page: PageQuery,
-    filter: &Filter,
-) -> Result<Page<Network>> {
-    let rows = sqlx::query_as!(
-        Network,
-        "SELECT id, name, vni, mtu, labels, generation, created_at FROM network
-         WHERE project_id = $1 AND ($2::uuid IS NULL OR id > $2)
-           AND ($4::text IS NULL OR name = $4) AND ($5::jsonb IS NULL OR labels @> $5)
-         ORDER BY id LIMIT $3 + 1",
-        project_id.as_uuid(),
-        page.after,
-        page.limit,
-        filter.name.as_deref(),
-        filter.labels
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(Page::cut(rows, page, |row| row.id))
-}
-
-/// Deletes a network that has no subnets and no ports, else [`Error::InUse`]; false where there
-/// was none.
-pub async fn network_delete(conn: &mut Conn, project_id: ProjectId, id: NetworkId) -> Result<bool> {
-    let done =
-        sqlx::query!("DELETE FROM network WHERE project_id = $1 AND id = $2", project_id.as_uuid(), id.as_uuid())
-            .execute(conn)
-            .await?;
-    Ok(done.rows_affected() == 1)
+/// Changes what people wrote on a network that the caller has locked. No host needs to know.
+pub async fn network_update(conn: &mut Conn, id: NetworkId, naming: &Naming) -> Result<Network> {
+    noun::update(conn, id, Columns::default().naming(naming)?).await
 }

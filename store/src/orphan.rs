@@ -73,7 +73,8 @@ pub async fn orphans_accept(conn: &mut Conn, host: HostId, told: &[OrphanObserva
                    AS t (object_id, instance_id, network_id, is_port, is_running, spec)
            ), known AS (
                SELECT t.object_id, t.network_id, t.is_port FROM told t JOIN instance i ON i.id = t.instance_id
-               WHERE i.deleted_at IS NOT NULL OR i.host_id = $1 OR $1 = ANY (i.excluded_hosts)
+               WHERE i.deleted_at IS NOT NULL OR $1 = ANY (i.excluded_hosts)
+                  OR EXISTS (SELECT FROM instance_host w WHERE w.instance_id = i.id AND w.host_id = $1)
            ), answered AS (
                INSERT INTO change (kind, object_id, host_id, network_id)
                SELECT CASE WHEN is_port THEN 'port' ELSE 'instance' END, object_id, $1, network_id FROM known
@@ -248,8 +249,8 @@ pub async fn orphan_adopt(conn: &mut Conn, new: &Adoption<'_>) -> Result<std::re
     .await?;
     sqlx::query!(
         "INSERT INTO instance (id, project_id, name, hostname, flavor_id, vcpus, memory_mib, disk_gib, image_id, architecture, ssh_keys,
-                               user_data, power, generation, reboots, observed_reboots, host_id, ran_at, user_data_is_base64, on_guest_shutdown)
-         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce(h.architecture, 'x86_64'), $10, $11, $12, $13, $14, $14, h.id, now(), $16, $17
+                               user_data, power, generation, reboots, user_data_is_base64, on_guest_shutdown, placement_after)
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce(h.architecture, 'x86_64'), $10, $11, $12, $13, $14, $16, $17, NULL
          FROM host h WHERE h.id = $15",
         id,
         project,
@@ -268,6 +269,14 @@ pub async fn orphan_adopt(conn: &mut Conn, new: &Adoption<'_>) -> Result<std::re
         new.host_id.as_uuid(),
         spec.user_data_is_base64,
         spec.on_guest_shutdown.as_str()
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "INSERT INTO instance_host (instance_id, project_id, host_id, role, vcpus, memory_mib, disk_gib, reboots, ran_at)
+         SELECT id, project_id, $2, 'home', vcpus, memory_mib, disk_gib, reboots, now() FROM instance WHERE id = $1",
+        id,
+        new.host_id.as_uuid()
     )
     .execute(&mut *conn)
     .await?;
@@ -309,6 +318,15 @@ async fn adopt_port(
         nic.tap,
         // The agents compare by content; larger than any that they hold.
         stored(new.spec.generation).saturating_add(1)
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "INSERT INTO port_host (port_id, project_id, network_id, host_id, role) VALUES ($1, $2, $3, $4, 'home')",
+        port,
+        project,
+        network,
+        new.host_id.as_uuid()
     )
     .execute(&mut *conn)
     .await?;

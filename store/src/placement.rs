@@ -35,7 +35,7 @@ pub async fn placement_claim(conn: &mut Conn, limit: i64) -> Result<Vec<Pending>
                   (p.suspended_at IS NOT NULL OR EXISTS (SELECT FROM organization s WHERE s.id = ANY (o.ancestors)
                       AND s.suspended_at IS NOT NULL)) AS "suspended!"
            FROM instance i JOIN project p ON p.id = i.project_id JOIN organization o ON o.id = p.organization_id
-           WHERE i.host_id IS NULL AND i.power = 'running' AND i.fault IS NULL AND i.placement_after <= now()
+           WHERE i.power = 'running' AND i.fault IS NULL AND i.placement_after <= now()
            ORDER BY i.placement_after LIMIT $1 FOR NO KEY UPDATE OF i SKIP LOCKED"#,
         limit
     )
@@ -100,7 +100,7 @@ pub async fn placement_view(conn: &mut Conn, lease_s: f64) -> Result<Vec<HostVie
                   (SELECT count(*) FROM host_build_failure f WHERE f.host_id = h.id AND f.failed_at > now() - make_interval(secs => $2)
                       AND f.failed_at > coalesce(u.built_at, '-infinity')) >= $3 AS "resting!"
            FROM host h LEFT JOIN (SELECT host_id, count(*) AS instances, sum(vcpus) AS vcpus, sum(memory_mib) AS memory_mib, sum(disk_gib) AS disk_gib,
-                                         max(ran_at) AS built_at FROM instance WHERE host_id IS NOT NULL GROUP BY host_id) u ON u.host_id = h.id"#,
+                                         max(ran_at) AS built_at FROM instance_host GROUP BY host_id) u ON u.host_id = h.id"#,
         lease_s,
         RESTS_S,
         RESTS_AFTER_PROJECTS
@@ -141,27 +141,34 @@ pub async fn placement_commit(conn: &mut Conn, pairs: &[(InstanceId, HostId)]) -
         r#"WITH want AS (
                SELECT w.instance_id, w.host_id, i.vcpus, i.memory_mib, i.disk_gib, w.n
                FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS w (instance_id, host_id, n)
-               JOIN instance i ON i.id = w.instance_id AND i.host_id IS NULL AND i.power = 'running' AND i.fault IS NULL
+               JOIN instance i ON i.id = w.instance_id
+               WHERE i.power = 'running' AND i.fault IS NULL AND i.placement_after IS NOT NULL FOR NO KEY UPDATE OF i
            ), asked AS (
                SELECT instance_id, host_id, sum(vcpus) OVER before AS vcpus, sum(memory_mib) OVER before AS memory_mib,
                       sum(disk_gib) OVER before AS disk_gib
                FROM want WINDOW before AS (PARTITION BY host_id ORDER BY n)
            ), used AS (
                SELECT host_id, sum(vcpus) AS vcpus, sum(memory_mib) AS memory_mib, sum(disk_gib) AS disk_gib
-               FROM instance WHERE host_id = ANY($2) GROUP BY host_id
+               FROM instance_host WHERE host_id = ANY($2) GROUP BY host_id
            ), fits AS (
                SELECT a.instance_id, a.host_id FROM asked a JOIN host h ON h.id = a.host_id LEFT JOIN used u ON u.host_id = a.host_id
                WHERE h.state = 'enabled' AND a.vcpus + coalesce(u.vcpus, 0) <= h.vcpus
                  AND a.memory_mib + coalesce(u.memory_mib, 0) <= h.memory_mib AND a.disk_gib + coalesce(u.disk_gib, 0) <= h.disk_gib
            ), placed AS (
-               UPDATE instance i SET host_id = f.host_id, placement_reason = NULL, observed_state = NULL, observed_reason = NULL,
-                   observed_incarnation = 0, observed_sequence = 0
-               FROM fits f WHERE i.id = f.instance_id AND i.host_id IS NULL RETURNING i.id, i.host_id
+               UPDATE instance i SET placement_after = NULL, placement_reason = NULL FROM fits f WHERE i.id = f.instance_id
+               RETURNING i.id, i.project_id, f.host_id, i.vcpus, i.memory_mib, i.disk_gib
+           ), housed AS (
+               INSERT INTO instance_host (instance_id, project_id, host_id, role, vcpus, memory_mib, disk_gib)
+               SELECT id, project_id, host_id, 'home', vcpus, memory_mib, disk_gib FROM placed
+           ), plugged AS (
+               INSERT INTO port_host (port_id, project_id, network_id, host_id, role)
+               SELECT p.id, p.project_id, p.network_id, placed.host_id, 'home' FROM placed JOIN port p ON p.instance_id = placed.id
+               RETURNING port_id, host_id, network_id
            ), told AS (
                INSERT INTO change (kind, object_id, host_id, network_id, refs)
-               SELECT 'port', p.id, placed.host_id, p.network_id,
-                      ARRAY(SELECT m.security_group_id FROM port_security_group m WHERE m.port_id = p.id)
-               FROM placed JOIN port p ON p.instance_id = placed.id
+               SELECT 'port', port_id, host_id, network_id,
+                      ARRAY(SELECT m.security_group_id FROM port_security_group m WHERE m.port_id = plugged.port_id)
+               FROM plugged
                UNION ALL SELECT 'instance', id, host_id, NULL, '{}' FROM placed
            )
            SELECT id AS "id!" FROM placed"#,
@@ -195,15 +202,15 @@ pub async fn placement_postpone(conn: &mut Conn, refused: &[(InstanceId, String)
 pub async fn placement_take_back(conn: &mut Conn, most_hosts: i32, at_most: i64) -> Result<u64> {
     let done = sqlx::query!(
         r#"WITH failed AS (
-               SELECT i.id, i.host_id, i.project_id,
+               SELECT i.id, w.host_id, i.project_id, coalesce(w.reason, 'it could not be built') AS reason,
                       cardinality(i.excluded_hosts) + 1 < $1 AND EXISTS (
-                          SELECT FROM host h WHERE h.state = 'enabled' AND h.id <> i.host_id AND h.id <> ALL (i.excluded_hosts)
+                          SELECT FROM host h WHERE h.state = 'enabled' AND h.id <> w.host_id AND h.id <> ALL (i.excluded_hosts)
                             AND coalesce(h.architecture = i.architecture, true) AND coalesce(h.vcpus >= i.vcpus, true)
                             AND coalesce(h.memory_mib >= i.memory_mib, true) AND coalesce(h.disk_gib >= i.disk_gib, true)) AS elsewhere
-               FROM instance i
-               WHERE i.observed_state = 'failed' AND i.ran_at IS NULL AND i.fault IS NULL
-                 AND i.host_id IS NOT NULL AND i.power = 'running' AND i.observed_generation = i.generation
-               ORDER BY i.id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
+               FROM instance_host w JOIN instance i ON i.id = w.instance_id
+               WHERE w.state = 'failed' AND w.ran_at IS NULL AND w.role = 'home'
+                 AND i.fault IS NULL AND i.power = 'running' AND w.generation = i.generation
+               ORDER BY i.id LIMIT $2 FOR NO KEY UPDATE OF i, w SKIP LOCKED
            ), noted AS (
                INSERT INTO host_build_failure (host_id, wanted_by, failed_at)
                SELECT DISTINCT host_id, project_id, now() FROM failed
@@ -211,21 +218,25 @@ pub async fn placement_take_back(conn: &mut Conn, most_hosts: i32, at_most: i64)
            ), taken AS (
                UPDATE instance i SET excluded_hosts = array_append(i.excluded_hosts, failed.host_id),
                    generation = CASE WHEN failed.elsewhere THEN i.generation + 1 ELSE i.generation END,
-                   host_id = CASE WHEN failed.elsewhere THEN NULL ELSE i.host_id END,
-                   fault = CASE WHEN failed.elsewhere THEN NULL ELSE coalesce(i.observed_reason, 'it could not be built') END,
-                   observed_state = CASE WHEN failed.elsewhere THEN NULL ELSE i.observed_state END,
-                   placement_reason = CASE WHEN failed.elsewhere THEN $3 || coalesce(i.observed_reason, 'it could not be built') END,
-                   placement_after = now()
-               FROM failed WHERE i.id = failed.id RETURNING i.id, failed.host_id, i.host_id IS NULL AS released
+                   fault = CASE WHEN NOT failed.elsewhere THEN failed.reason END,
+                   placement_reason = CASE WHEN failed.elsewhere THEN $3 || failed.reason END,
+                   placement_after = CASE WHEN failed.elsewhere THEN now() END
+               FROM failed WHERE i.id = failed.id
+           ), freed AS (
+               DELETE FROM instance_host w USING failed WHERE w.instance_id = failed.id AND w.host_id = failed.host_id AND failed.elsewhere
+               RETURNING w.instance_id, w.host_id
+           ), pulled AS (
+               DELETE FROM port_host b USING port p, freed
+               WHERE p.instance_id = freed.instance_id AND b.port_id = p.id AND b.host_id = freed.host_id
+               RETURNING b.port_id, b.network_id, b.host_id
            ), ports AS (
-               UPDATE port p SET generation = p.generation + 1, observed_state = NULL, observed_reason = NULL,
-                   observed_incarnation = 0, observed_sequence = 0
-               FROM taken WHERE p.instance_id = taken.id AND taken.released RETURNING p.id, p.network_id, taken.host_id
+               UPDATE port p SET generation = p.generation + 1 FROM pulled WHERE p.id = pulled.port_id
            )
            INSERT INTO change (kind, object_id, host_id, network_id, refs)
-           SELECT 'port', id, host_id, network_id, ARRAY(SELECT m.security_group_id FROM port_security_group m WHERE m.port_id = id)
-           FROM ports
-           UNION ALL SELECT 'instance', id, host_id, NULL, '{}' FROM taken WHERE released"#,
+           SELECT 'port', port_id, host_id, network_id,
+                  ARRAY(SELECT m.security_group_id FROM port_security_group m WHERE m.port_id = pulled.port_id)
+           FROM pulled
+           UNION ALL SELECT 'instance', instance_id, host_id, NULL, '{}' FROM freed"#,
         most_hosts,
         at_most,
         ELSEWHERE

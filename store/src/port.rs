@@ -12,7 +12,7 @@ pub use security::{PortChange, port_lock, port_update};
 
 use crate::error::{Error, Result};
 use crate::page::{Filter, Page, PageQuery};
-use crate::subnet::Subnet;
+use crate::subnet::Pool;
 use crate::tx::Conn;
 use ipnetwork::IpNetwork;
 use iroko_model::address::tap_name;
@@ -113,7 +113,7 @@ pub struct NewPort<'a> {
 pub async fn port_insert(
     conn: &mut Conn,
     new: &NewPort<'_>,
-    subnets: &[Subnet],
+    subnets: &[Pool],
 ) -> Result<(MacAddress, Vec<PortAddress>)> {
     let mac = insert_row(conn, new).await?;
     let mut addresses = Vec::with_capacity(2);
@@ -131,7 +131,7 @@ pub(crate) async fn allocate_family(
     conn: &mut Conn,
     network_id: NetworkId,
     port_id: PortId,
-    subnets: &[Subnet],
+    subnets: &[Pool],
     is_ipv4: bool,
 ) -> Result<Option<PortAddress>> {
     let mut offered = false;
@@ -179,7 +179,7 @@ async fn insert_row(conn: &mut Conn, new: &NewPort<'_>) -> Result<MacAddress> {
     Err(Error::Exhausted("MAC addresses"))
 }
 
-async fn allocate(conn: &mut Conn, network_id: NetworkId, port_id: PortId, subnet: &Subnet) -> Result<Option<IpAddr>> {
+async fn allocate(conn: &mut Conn, network_id: NetworkId, port_id: PortId, subnet: &Pool) -> Result<Option<IpAddr>> {
     for _ in 0..RANDOM_TRIES {
         let taken = sqlx::query_scalar!(
             r#"INSERT INTO ip_allocation (network_id, address, subnet_id, port_id)
@@ -201,8 +201,8 @@ async fn allocate(conn: &mut Conn, network_id: NetworkId, port_id: PortId, subne
 }
 
 /// Random addresses of the pool, without the gateway.
-pub(crate) fn candidates(subnet: &Subnet) -> Vec<IpNetwork> {
-    let (first, last) = (to_number(subnet.pool_first.ip()), to_number(subnet.pool_last.ip()));
+pub(crate) fn candidates(subnet: &Pool) -> Vec<IpNetwork> {
+    let (first, last) = (to_number(subnet.first.ip()), to_number(subnet.last.ip()));
     let mut rng = rand::rng();
     let random = std::iter::repeat_with(|| from_number(rng.random_range(first..=last), subnet.cidr.is_ipv4()));
     random.take(CANDIDATES).filter(|c| *c != subnet.gateway.ip()).map(IpNetwork::from).collect()
@@ -213,7 +213,7 @@ async fn allocate_exact(
     conn: &mut Conn,
     network_id: NetworkId,
     port_id: PortId,
-    subnet: &Subnet,
+    subnet: &Pool,
 ) -> Result<Option<IpAddr>> {
     sqlx::query!("SELECT id FROM subnet WHERE id = $1 FOR NO KEY UPDATE", subnet.id).fetch_optional(&mut *conn).await?;
     for _ in 0..EXACT_TRIES {
@@ -224,8 +224,8 @@ async fn allocate_exact(
                ) AS t WHERE c BETWEEN $2 AND $3 AND c <> $4
                AND NOT EXISTS (SELECT FROM ip_allocation a WHERE a.network_id = $1 AND a.address = c)"#,
             network_id.as_uuid(),
-            subnet.pool_first,
-            subnet.pool_last,
+            subnet.first,
+            subnet.last,
             subnet.gateway
         )
         .fetch_one(&mut *conn)
@@ -252,16 +252,17 @@ pub async fn port_get(conn: &mut Conn, project_id: ProjectId, id: PortId) -> Res
     Ok(sqlx::query_as!(
         Port,
         r#"SELECT p.id, p.name, p.network_id, p.instance_id, p.standalone, p.mac, p.labels, p.created_at,
-                  p.observed_state, p.observed_reason, p.generation, p.port_security_enabled,
+                  b.state AS "observed_state?", b.reason AS "observed_reason?", p.generation, p.port_security_enabled,
                   p.allowed_address_pairs AS "allowed_address_pairs: Json<Vec<AddressPair>>",
                   ARRAY(SELECT m.security_group_id FROM port_security_group m WHERE m.port_id = p.id ORDER BY 1) AS "security_group_ids!",
-                  (i.host_id IS NOT NULL) AS "bound!", p.qos_policy_id,
+                  (b.host_id IS NOT NULL) AS "bound!", p.qos_policy_id,
                   port_limits(least(i.ingress_kbit_s, q.ingress_kbit_s), least(i.egress_kbit_s, q.egress_kbit_s),
                               least(i.ingress_packets_s, q.ingress_packets_s), least(i.egress_packets_s, q.egress_packets_s)) AS "limits!: Json<PortLimits>",
                   (SELECT coalesce(json_agg(json_build_object('address', host(a.address), 'subnet_id', a.subnet_id)
                           ORDER BY family(a.address)), '[]') FROM ip_allocation a WHERE a.port_id = p.id)
                       AS "addresses!: Json<Vec<PortAddress>>"
-           FROM port p LEFT JOIN instance i ON i.id = p.instance_id LEFT JOIN qos_policy q ON q.id = p.qos_policy_id
+           FROM port p LEFT JOIN port_host b ON b.port_id = p.id AND b.role = 'home'
+           LEFT JOIN instance i ON i.id = p.instance_id LEFT JOIN qos_policy q ON q.id = p.qos_policy_id
            WHERE p.project_id = $1 AND p.id = $2"#,
         project_id.as_uuid(),
         id.as_uuid()
@@ -291,16 +292,17 @@ pub async fn port_list(
     let rows = sqlx::query_as!(
         Port,
         r#"SELECT p.id, p.name, p.network_id, p.instance_id, p.standalone, p.mac, p.labels, p.created_at,
-                  p.observed_state, p.observed_reason, p.generation, p.port_security_enabled,
+                  b.state AS "observed_state?", b.reason AS "observed_reason?", p.generation, p.port_security_enabled,
                   p.allowed_address_pairs AS "allowed_address_pairs: Json<Vec<AddressPair>>",
                   ARRAY(SELECT m.security_group_id FROM port_security_group m WHERE m.port_id = p.id ORDER BY 1) AS "security_group_ids!",
-                  (i.host_id IS NOT NULL) AS "bound!", p.qos_policy_id,
+                  (b.host_id IS NOT NULL) AS "bound!", p.qos_policy_id,
                   port_limits(least(i.ingress_kbit_s, q.ingress_kbit_s), least(i.egress_kbit_s, q.egress_kbit_s),
                               least(i.ingress_packets_s, q.ingress_packets_s), least(i.egress_packets_s, q.egress_packets_s)) AS "limits!: Json<PortLimits>",
                   (SELECT coalesce(json_agg(json_build_object('address', host(a.address), 'subnet_id', a.subnet_id)
                           ORDER BY family(a.address)), '[]') FROM ip_allocation a WHERE a.port_id = p.id)
                       AS "addresses!: Json<Vec<PortAddress>>"
-           FROM port p LEFT JOIN instance i ON i.id = p.instance_id LEFT JOIN qos_policy q ON q.id = p.qos_policy_id
+           FROM port p LEFT JOIN port_host b ON b.port_id = p.id AND b.role = 'home'
+           LEFT JOIN instance i ON i.id = p.instance_id LEFT JOIN qos_policy q ON q.id = p.qos_policy_id
            WHERE p.project_id = $1 AND ($2::uuid IS NULL OR p.id > $2)
              AND ($4::text IS NULL OR p.name = $4) AND ($5::jsonb IS NULL OR p.labels @> $5)
              AND ($6::uuid IS NULL OR p.network_id = $6) AND ($7::uuid IS NULL OR p.instance_id = $7)

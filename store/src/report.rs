@@ -1,5 +1,5 @@
-//! Accepting what agents saw: only from the session that is current, only of what is on that host,
-//! only if newer than what is stored.
+//! Accepting what agents saw: only from the session that is current, only of what has a row on that host,
+//! only if newer than what is stored there.
 //!
 //! Reports of many agents are taken in one transaction and a fixed number of statements, however
 //! many observations they hold.
@@ -15,7 +15,7 @@ use crate::orphan::orphans_accept;
 use crate::tx::Conn;
 use crate::wake::Wake;
 use crate::{guest, host};
-use iroko_agent_wire::AgentKind;
+use iroko_agent_wire::{AgentKind, InstanceObservation};
 use iroko_model::instance::ObservedState;
 use std::collections::HashSet;
 use uuid::Uuid;
@@ -27,6 +27,7 @@ pub async fn reports_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Result<(Vec<b
     let current = sessions_accept(&mut *conn, sent).await?;
     let is_current = |(host, report): &&Sent<'_>| current.contains(&(host.as_uuid(), report.agent));
     let taken: Vec<Sent<'_>> = sent.iter().filter(is_current).copied().collect();
+    instances_lock(&mut *conn, &taken).await?;
     let mut whom = instances_accept(&mut *conn, &taken).await?;
     if guest::shutdowns_accept(&mut *conn, &taken).await? {
         whom = Wake::All;
@@ -86,14 +87,15 @@ async fn instances_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Result<Wake> {
                SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::bigint[], $8::text[])
                    AS s (id, host_id, incarnation, sequence, generation, state, reboots, reason)
            ), locked AS (
-               SELECT i.id FROM instance i JOIN seen ON seen.id = i.id AND seen.host_id = i.host_id ORDER BY i.id FOR NO KEY UPDATE OF i
+               SELECT w.instance_id, w.host_id FROM instance_host w JOIN seen ON seen.id = w.instance_id AND seen.host_id = w.host_id
+               ORDER BY w.instance_id, w.host_id FOR NO KEY UPDATE OF w
            )
-           UPDATE instance i SET observed_state = o.state, observed_generation = o.generation, observed_reboots = o.reboots,
-               observed_reason = o.reason, observed_incarnation = o.incarnation, observed_sequence = o.sequence, observed_at = now(),
-               ran_at = CASE WHEN o.state = 'running' THEN coalesce(i.ran_at, now()) ELSE i.ran_at END
-           FROM seen o JOIN locked ON locked.id = o.id
-           WHERE i.id = o.id AND i.host_id = o.host_id AND (i.observed_incarnation, i.observed_sequence) < (o.incarnation, o.sequence)
-           RETURNING i.id, (i.power = 'deleted' AND o.state = 'absent') AS "finished!""#,
+           UPDATE instance_host w SET state = o.state, generation = o.generation, reboots = o.reboots, reason = o.reason,
+               incarnation = o.incarnation, sequence = o.sequence, observed_at = now(),
+               ran_at = CASE WHEN o.state = 'running' THEN coalesce(w.ran_at, now()) ELSE w.ran_at END
+           FROM seen o JOIN locked ON locked.instance_id = o.id AND locked.host_id = o.host_id
+           WHERE w.instance_id = o.id AND w.host_id = o.host_id AND (w.incarnation, w.sequence) < (o.incarnation, o.sequence)
+           RETURNING w.instance_id, (o.state = 'absent') AS "absent!""#,
         &ids,
         &hosts,
         &incarnations,
@@ -105,12 +107,36 @@ async fn instances_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Result<Wake> {
     )
     .fetch_all(&mut *conn)
     .await?;
-    let finished: Vec<Uuid> = rows.iter().filter(|row| row.finished).map(|row| row.id).collect();
+    let absent: Vec<Uuid> = rows.iter().filter(|row| row.absent).map(|row| row.instance_id).collect();
+    let finished = if absent.is_empty() { absent } else { finished(&mut *conn, &absent).await? };
     if finished.is_empty() {
         return Ok(if failed { Wake::Scheduler } else { Wake::Nobody });
     }
     instance_finish_delete(conn, &finished).await?;
     Ok(Wake::All)
+}
+
+/// Locks the instances that a report may end or stop, by a statement before all others: their rows come first in every
+/// transaction, and those on hosts after them.
+async fn instances_lock(conn: &mut Conn, sent: &[Sent<'_>]) -> Result<()> {
+    let is_about = |o: &&InstanceObservation| o.state == ObservedState::Absent || o.condition.is_some();
+    let ids: Vec<Uuid> =
+        sent.iter().flat_map(|(_, r)| r.instances.iter().filter(is_about)).map(|o| o.id.as_uuid()).collect();
+    if !ids.is_empty() {
+        sqlx::query!("SELECT id FROM instance WHERE id = ANY($1) ORDER BY id FOR UPDATE", &ids).fetch_all(conn).await?;
+    }
+    Ok(())
+}
+
+/// Of these instances, those that are wanted deleted and of which no host has anything any more.
+async fn finished(conn: &mut Conn, ids: &[Uuid]) -> Result<Vec<Uuid>> {
+    Ok(sqlx::query_scalar!(
+        "SELECT i.id FROM instance i WHERE i.id = ANY($1) AND i.power = 'deleted'
+         AND NOT EXISTS (SELECT FROM instance_host w WHERE w.instance_id = i.id AND w.state IS DISTINCT FROM 'absent')",
+        ids
+    )
+    .fetch_all(conn)
+    .await?)
 }
 
 async fn ports_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Result<()> {
@@ -130,13 +156,13 @@ async fn ports_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Result<()> {
              SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[])
                  AS s (id, host_id, incarnation, sequence, generation, state, reason)
          ), locked AS (
-             SELECT p.id FROM port p JOIN instance i ON i.id = p.instance_id JOIN seen ON seen.id = p.id AND seen.host_id = i.host_id
-             ORDER BY p.id FOR NO KEY UPDATE OF p
+             SELECT b.port_id, b.host_id FROM port_host b JOIN seen ON seen.id = b.port_id AND seen.host_id = b.host_id
+             ORDER BY b.port_id, b.host_id FOR NO KEY UPDATE OF b
          )
-         UPDATE port p SET observed_state = o.state, observed_generation = o.generation, observed_reason = o.reason,
-             observed_incarnation = o.incarnation, observed_sequence = o.sequence
-         FROM seen o JOIN locked ON locked.id = o.id
-         WHERE p.id = o.id AND (p.observed_incarnation, p.observed_sequence) < (o.incarnation, o.sequence)",
+         UPDATE port_host b SET state = o.state, generation = o.generation, reason = o.reason,
+             incarnation = o.incarnation, sequence = o.sequence
+         FROM seen o JOIN locked ON locked.port_id = o.id AND locked.host_id = o.host_id
+         WHERE b.port_id = o.id AND b.host_id = o.host_id AND (b.incarnation, b.sequence) < (o.incarnation, o.sequence)",
         &ids,
         &hosts,
         &incarnations,

@@ -178,6 +178,18 @@ pub async fn check_generation(conn: &mut Conn, noun: Noun, id: Uuid) -> Result<(
     if now.is_none_or(|now| seen.contains(&now)) { Ok(()) } else { Err(Error::Changed) }
 }
 
+/// True where the caller has said which generation they have seen and nobody has compared it yet.
+pub(crate) fn compares() -> bool {
+    current().is_some_and(|request| request.state().generations.is_some())
+}
+
+/// Compares the generation that the caller has seen, if they said one, with that of a row that is locked.
+pub(crate) fn compare(now: i64) -> Result<()> {
+    let Some(request) = current() else { return Ok(()) };
+    let Some(seen) = request.state().generations.take() else { return Ok(()) };
+    if seen.contains(&now) { Ok(()) } else { Err(Error::Changed) }
+}
+
 async fn generation(conn: &mut Conn, noun: Noun, id: Uuid) -> Result<Option<i64>> {
     let query = match noun {
         Noun::Instance => "SELECT generation FROM instance WHERE id = $1 FOR UPDATE",

@@ -4,148 +4,69 @@
 //! its ports; the hub knows which hosts have ports in it.
 
 use crate::error::Result;
-use crate::page::{Filter, Page, PageQuery};
+use crate::noun::{self, Columns, Common, Noun, Within};
 use crate::tx::Conn;
-use iroko_model::{Labels, Name, ProjectId, SecurityGroupId};
-use serde_json::Value;
-use time::OffsetDateTime;
+use iroko_model::{Naming, ProjectId, SecurityGroupId};
+use sqlx::FromRow;
 use uuid::Uuid;
 
 /// A security group.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, FromRow)]
 pub struct SecurityGroup {
-    /// The group.
-    pub id: Uuid,
-    /// Name, unique in the project.
-    pub name: String,
-    /// What it is for.
-    pub description: String,
+    /// What every noun has; the name is unique in the project, the generation grows with the rules, too.
+    #[sqlx(flatten)]
+    pub common: Common<SecurityGroupId>,
+    /// Owner.
+    #[sqlx(try_from = "Uuid")]
+    pub project_id: ProjectId,
     /// What answers to something allowed is allowed.
     pub stateful: bool,
     /// Made with the project.
     pub is_default: bool,
-    /// Labels.
-    pub labels: Value,
-    /// Grows with each change, also of its rules.
-    pub generation: i64,
-    /// When it was made.
-    pub created_at: OffsetDateTime,
 }
 
-/// A group as its maker wants it.
-#[derive(Debug)]
-pub struct NewSecurityGroup<'a> {
-    /// Owner.
-    pub project_id: ProjectId,
-    /// Name.
-    pub name: &'a Name,
-    /// What it is for.
-    pub description: &'a str,
-    /// What answers to something allowed is allowed.
-    pub stateful: bool,
-    /// Labels.
-    pub labels: &'a Labels,
-}
+impl Noun for SecurityGroup {
+    type Id = SecurityGroupId;
+    const TABLE: &'static str = "security_group";
+    const COLUMNS: &'static str = "n.project_id, n.stateful, n.is_default";
 
-/// What changes of a group; what is `None` stays.
-#[derive(Debug, Default)]
-pub struct SecurityGroupChange<'a> {
-    /// Name.
-    pub name: Option<&'a Name>,
-    /// What it is for.
-    pub description: Option<&'a str>,
-    /// What answers to something allowed is allowed.
-    pub stateful: Option<bool>,
-    /// Labels.
-    pub labels: Option<&'a Labels>,
+    fn common(&self) -> &Common<SecurityGroupId> {
+        &self.common
+    }
 }
 
 /// Makes a group without rules: nothing passes.
-pub async fn security_group_insert(conn: &mut Conn, new: &NewSecurityGroup<'_>) -> Result<SecurityGroup> {
-    Ok(sqlx::query_as!(
-        SecurityGroup,
-        "INSERT INTO security_group (id, project_id, name, description, stateful, labels) VALUES ($1, $2, $3, $4, $5, $6)
-         RETURNING id, name, description, stateful, is_default, labels, generation, created_at",
-        SecurityGroupId::new().as_uuid(),
-        new.project_id.as_uuid(),
-        new.name.as_str(),
-        new.description,
-        new.stateful,
-        serde_json::json!(new.labels)
-    )
-    .fetch_one(conn)
-    .await?)
+pub async fn security_group_insert(
+    conn: &mut Conn,
+    project: ProjectId,
+    naming: &Naming,
+    stateful: bool,
+) -> Result<SecurityGroup> {
+    let row = Columns::default().naming(naming)?.set("project_id", project.as_uuid())?.set("stateful", stateful)?;
+    noun::insert(conn, SecurityGroupId::new(), row).await
 }
 
 /// One group of the project.
 pub async fn security_group_get(
     conn: &mut Conn,
-    project_id: ProjectId,
+    project: ProjectId,
     id: SecurityGroupId,
 ) -> Result<Option<SecurityGroup>> {
-    Ok(sqlx::query_as!(
-        SecurityGroup,
-        "SELECT id, name, description, stateful, is_default, labels, generation, created_at FROM security_group
-         WHERE project_id = $1 AND id = $2",
-        project_id.as_uuid(),
-        id.as_uuid()
-    )
-    .fetch_optional(conn)
-    .await?)
+    noun::get(conn, &Within::project(project), id).await
 }
 
-/// A page of the project's groups.
-pub async fn security_group_list(
-    conn: &mut Conn,
-    project_id: ProjectId,
-    page: PageQuery,
-    filter: &Filter,
-) -> Result<Page<SecurityGroup>> {
-    let rows = sqlx::query_as!(
-        SecurityGroup,
-        "SELECT id, name, description, stateful, is_default, labels, generation, created_at FROM security_group
-         WHERE project_id = $1 AND ($2::uuid IS NULL OR id > $2)
-           AND ($4::text IS NULL OR name = $4) AND ($5::jsonb IS NULL OR labels @> $5)
-         ORDER BY id LIMIT $3 + 1",
-        project_id.as_uuid(),
-        page.after,
-        page.limit,
-        filter.name.as_deref(),
-        filter.labels
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(Page::cut(rows, page, |row| row.id))
-}
-
-/// Changes a group and tells the hosts with ports in it.
+/// Changes a group that the caller has locked, and tells its hosts.
 pub async fn security_group_update(
     conn: &mut Conn,
-    project_id: ProjectId,
     id: SecurityGroupId,
-    change: &SecurityGroupChange<'_>,
-) -> Result<Option<SecurityGroup>> {
-    Ok(sqlx::query_as!(
-        SecurityGroup,
-        r#"WITH g AS (
-               UPDATE security_group SET name = coalesce($3, name), description = coalesce($4, description),
-                      stateful = coalesce($5, stateful), labels = coalesce($6, labels), generation = generation + 1
-               WHERE project_id = $1 AND id = $2
-               RETURNING id, name, description, stateful, is_default, labels, generation, created_at
-           ), told AS (
-               INSERT INTO change (kind, object_id) SELECT 'security_group', id FROM g
-           )
-           SELECT id AS "id!", name AS "name!", description AS "description!", stateful AS "stateful!",
-                  is_default AS "is_default!", labels AS "labels!", generation AS "generation!", created_at AS "created_at!" FROM g"#,
-        project_id.as_uuid(),
-        id.as_uuid(),
-        change.name.map(Name::as_str),
-        change.description,
-        change.stateful,
-        change.labels.map(|labels| serde_json::json!(labels))
-    )
-    .fetch_optional(conn)
-    .await?)
+    naming: &Naming,
+    stateful: bool,
+) -> Result<SecurityGroup> {
+    let row = noun::update(&mut *conn, id, Columns::default().naming(naming)?.set("stateful", stateful)?).await?;
+    sqlx::query!("INSERT INTO change (kind, object_id) VALUES ('security_group', $1)", id.as_uuid())
+        .execute(conn)
+        .await?;
+    Ok(row)
 }
 
 /// Who uses a group.
@@ -170,19 +91,10 @@ pub async fn security_group_use(conn: &mut Conn, id: SecurityGroupId) -> Result<
     .await?)
 }
 
-/// Deletes a group with its rules, unless a port is in it or another group refers to it
-/// ([`crate::Error::InUse`]). The default group stays. False where there was none.
-pub async fn security_group_delete(conn: &mut Conn, project_id: ProjectId, id: SecurityGroupId) -> Result<bool> {
-    let done = sqlx::query!(
-        "WITH g AS (SELECT id FROM security_group WHERE project_id = $1 AND id = $2 AND NOT is_default FOR UPDATE),
-              rules AS (DELETE FROM security_group_rule r USING g WHERE r.security_group_id = g.id)
-         DELETE FROM security_group s USING g WHERE s.id = g.id",
-        project_id.as_uuid(),
-        id.as_uuid()
-    )
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected() == 1)
+/// Deletes the rules of a group that goes.
+pub async fn security_group_clear(conn: &mut Conn, id: SecurityGroupId) -> Result<()> {
+    sqlx::query!("DELETE FROM security_group_rule WHERE security_group_id = $1", id.as_uuid()).execute(conn).await?;
+    Ok(())
 }
 
 /// Of these groups, those that the project has.

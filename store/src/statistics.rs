@@ -48,7 +48,7 @@ async fn ports_accept(conn: &mut Conn, host_id: HostId, told: &[PortCounts]) -> 
     let column = |of: fn(&PortCounts) -> u64| told.iter().map(|port| count(of(port))).collect::<Vec<i64>>();
     sqlx::query!(
         "INSERT INTO port_statistics AS s (project_id, port_id, host_id, epoch, since, counted_at)
-         SELECT DISTINCT ON (p.id) p.project_id, p.id, i.host_id, t.epoch,
+         SELECT DISTINCT ON (b.port_id) b.project_id, b.port_id, b.host_id, t.epoch,
                 ARRAY[t.rx_packets, t.rx_bytes, t.tx_packets, t.tx_bytes, t.rx_dropped_groups, t.rx_dropped_limits,
                       t.tx_dropped_security, t.tx_dropped_groups, t.tx_dropped_limits, t.records_lost,
                       t.rx_dropped_flows, t.tx_dropped_flows], now()
@@ -58,8 +58,8 @@ async fn ports_accept(conn: &mut Conn, host_id: HostId, told: &[PortCounts]) -> 
              AS t (id, epoch, rx_packets, rx_bytes, tx_packets, tx_bytes, rx_dropped_groups, rx_dropped_limits,
                    tx_dropped_security, tx_dropped_groups, tx_dropped_limits, records_lost, rx_dropped_flows,
                    tx_dropped_flows)
-         JOIN port p ON p.id = t.id JOIN instance i ON i.id = p.instance_id AND i.host_id = $1
-         ORDER BY p.id
+         JOIN port_host b ON b.port_id = t.id AND b.host_id = $1
+         ORDER BY b.port_id
          ON CONFLICT (port_id, host_id) DO UPDATE SET counted_at = now(), epoch = excluded.epoch,
              before = CASE WHEN s.epoch = excluded.epoch THEN s.before ELSE counts_sum(s.before, s.since) END,
              since = CASE WHEN s.epoch = excluded.epoch THEN counts_most(s.since, excluded.since) ELSE excluded.since END",
@@ -98,8 +98,7 @@ async fn rules_accept(conn: &mut Conn, host_id: HostId, told: &[RuleCounts]) -> 
          FROM unnest($2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[]) AS t (id, epoch, packets, bytes)
          JOIN security_group_rule r ON r.id = t.id
          WHERE r.security_group_id IN (
-             SELECT m.security_group_id FROM instance i JOIN port p ON p.instance_id = i.id
-             JOIN port_security_group m ON m.port_id = p.id WHERE i.host_id = $1)
+             SELECT m.security_group_id FROM port_host b JOIN port_security_group m ON m.port_id = b.port_id WHERE b.host_id = $1)
          ORDER BY r.id
          ON CONFLICT (rule_id, host_id) DO UPDATE SET counted_at = now(), epoch = excluded.epoch,
              before = CASE WHEN s.epoch = excluded.epoch THEN s.before ELSE counts_sum(s.before, s.since) END,
@@ -132,7 +131,7 @@ pub async fn port_statistics(conn: &mut Conn, project_id: ProjectId, id: PortId)
         r#"SELECT coalesce(counts_total(counts_sum(s.before, s.since)), '{}') AS "counts!",
                   coalesce(max(h.counted_at), max(s.counted_at)) AS measured_at
            FROM port p LEFT JOIN port_statistics s ON s.port_id = p.id
-           LEFT JOIN instance i ON i.id = p.instance_id LEFT JOIN host_statistics h ON h.host_id = i.host_id
+           LEFT JOIN port_host b ON b.port_id = p.id AND b.role = 'home' LEFT JOIN host_statistics h ON h.host_id = b.host_id
            WHERE p.project_id = $1 AND p.id = $2 GROUP BY p.id"#,
         project_id.as_uuid(),
         id.as_uuid()

@@ -1,24 +1,26 @@
 //! Subnets. That two of one network do not overlap is held by an exclusion constraint.
 
 use crate::error::Result;
-use crate::page::{Filter, Page, PageQuery};
+use crate::noun::{self, By, Columns, Common, Noun, Of, Within};
 use crate::tx::Conn;
 use ipnetwork::IpNetwork;
 use iroko_model::subnet::SubnetPlan;
-use iroko_model::{Labels, Name, NetworkId, ProjectId, SubnetId};
-use serde_json::Value;
-use time::OffsetDateTime;
+use iroko_model::{Naming, NetworkId, ProjectId, SubnetId};
+use sqlx::FromRow;
 use uuid::Uuid;
 
 /// A subnet.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, FromRow)]
 pub struct Subnet {
-    /// The subnet.
-    pub id: Uuid,
+    /// What every noun has; the name need not be unique.
+    #[sqlx(flatten)]
+    pub common: Common<SubnetId>,
+    /// Owner.
+    #[sqlx(try_from = "Uuid")]
+    pub project_id: ProjectId,
     /// Its network.
-    pub network_id: Uuid,
-    /// Name; need not be unique.
-    pub name: String,
+    #[sqlx(try_from = "Uuid")]
+    pub network_id: NetworkId,
     /// Range.
     pub cidr: IpNetwork,
     /// Gateway address.
@@ -31,54 +33,67 @@ pub struct Subnet {
     pub pool_last: IpNetwork,
     /// Further resolvers.
     pub dns_servers: Vec<IpNetwork>,
-    /// Labels.
-    pub labels: Value,
-    /// When it was made.
-    pub created_at: OffsetDateTime,
 }
 
-/// A subnet as its maker wants it.
-#[derive(Debug)]
-pub struct NewSubnet<'a> {
-    /// Owner; must own the network too.
-    pub project_id: ProjectId,
-    /// Its network.
-    pub network_id: NetworkId,
-    /// Name.
-    pub name: &'a Name,
-    /// The checked range.
-    pub plan: &'a SubnetPlan,
-    /// Labels.
-    pub labels: &'a Labels,
+impl Noun for Subnet {
+    type Id = SubnetId;
+    const TABLE: &'static str = "subnet";
+    const COLUMNS: &'static str = "n.project_id, n.network_id, n.cidr::inet AS cidr, n.gateway, n.service, n.pool_first, n.pool_last, n.dns_servers";
+    const FILTERS: &'static [By] =
+        &[By { name: "network_id", of: Of::Id, condition: "n.network_id = $", about: "Only subnets of this network." }];
+
+    fn common(&self) -> &Common<SubnetId> {
+        &self.common
+    }
 }
 
 /// Makes a subnet and tells the hosts of its network. `None` where the project has no such network;
 /// [`crate::Error::Taken`] where it overlaps another.
-pub async fn subnet_insert(conn: &mut Conn, new: &NewSubnet<'_>) -> Result<Option<Subnet>> {
-    let dns: Vec<IpNetwork> = new.plan.dns_servers.iter().copied().map(IpNetwork::from).collect();
-    let row = sqlx::query_as!(
-        Subnet,
-        r#"INSERT INTO subnet (id, project_id, network_id, name, cidr, gateway, service, pool_first, pool_last, dns_servers, labels)
-           SELECT $1, $2, id, $4, $5, $6, $7, $8, $9, $10, $11 FROM network WHERE id = $3 AND project_id = $2
-           RETURNING id, network_id, name, cidr, gateway, service, pool_first, pool_last, dns_servers, labels, created_at"#,
-        SubnetId::new().as_uuid(),
-        new.project_id.as_uuid(),
-        new.network_id.as_uuid(),
-        new.name.as_str(),
-        new.plan.cidr as IpNetwork,
-        IpNetwork::from(new.plan.gateway) as IpNetwork,
-        IpNetwork::from(new.plan.service) as IpNetwork,
-        IpNetwork::from(new.plan.pool_first) as IpNetwork,
-        IpNetwork::from(new.plan.pool_last) as IpNetwork,
-        &dns,
-        serde_json::json!(new.labels)
-    )
-    .fetch_optional(&mut *conn)
-    .await?;
-    if row.is_some() {
-        network_changed(conn, new.network_id).await?;
+pub async fn subnet_insert(
+    conn: &mut Conn,
+    project: ProjectId,
+    network: NetworkId,
+    naming: &Naming,
+    plan: &SubnetPlan,
+) -> Result<Option<Subnet>> {
+    // Kept until the transaction ends, so that the network does not go in between.
+    let known = sqlx::query_scalar!(
+        "SELECT id FROM network WHERE id = $1 AND project_id = $2 FOR KEY SHARE",
+        network.as_uuid(),
+        project.as_uuid()
+    );
+    if known.fetch_optional(&mut *conn).await?.is_none() {
+        return Ok(None);
     }
-    Ok(row)
+    let row = Columns::default()
+        .naming(naming)?
+        .set("project_id", project.as_uuid())?
+        .set("network_id", network.as_uuid())?
+        .set("cidr", plan.cidr)?
+        .set("gateway", IpNetwork::from(plan.gateway))?
+        .set("service", IpNetwork::from(plan.service))?
+        .set("pool_first", IpNetwork::from(plan.pool_first))?
+        .set("pool_last", IpNetwork::from(plan.pool_last))?
+        .set("dns_servers", servers(plan))?;
+    let made = noun::insert(&mut *conn, SubnetId::new(), row).await?;
+    network_changed(conn, network).await?;
+    Ok(Some(made))
+}
+
+fn servers(plan: &SubnetPlan) -> Vec<IpNetwork> {
+    plan.dns_servers.iter().copied().map(IpNetwork::from).collect()
+}
+
+/// Changes a subnet that the caller has locked, and tells the hosts of its network where their guests must know.
+pub async fn subnet_update(conn: &mut Conn, was: &Subnet, naming: &Naming, plan: &SubnetPlan) -> Result<Subnet> {
+    let servers = servers(plan);
+    let is_new = servers != was.dns_servers;
+    let row = Columns::default().naming(naming)?.set("dns_servers", servers)?;
+    let now = noun::update(&mut *conn, was.common.id, row).await?;
+    if is_new {
+        network_changed(conn, was.network_id).await?;
+    }
+    Ok(now)
 }
 
 /// Tells every host of a network to look at it again.
@@ -93,57 +108,38 @@ async fn network_changed(conn: &mut Conn, id: NetworkId) -> Result<()> {
     Ok(())
 }
 
-/// One subnet of the project.
-pub async fn subnet_get(conn: &mut Conn, project_id: ProjectId, id: SubnetId) -> Result<Option<Subnet>> {
-    Ok(sqlx::query_as!(
-        Subnet,
-        "SELECT id, network_id, name, cidr, gateway, service, pool_first, pool_last, dns_servers, labels, created_at
-         FROM subnet WHERE project_id = $1 AND id = $2",
-        project_id.as_uuid(),
-        id.as_uuid()
-    )
-    .fetch_optional(conn)
-    .await?)
+/// Deletes a subnet without ports, else [`crate::Error::InUse`], and tells the hosts of its network; false where there was
+/// none.
+pub async fn subnet_delete(conn: &mut Conn, within: &Within, id: SubnetId) -> Result<bool> {
+    let Some(was) = noun::lock::<Subnet>(&mut *conn, within, id).await? else { return Ok(false) };
+    let done = noun::delete::<Subnet>(&mut *conn, within, id).await?;
+    network_changed(conn, was.network_id).await?;
+    Ok(done)
 }
 
-/// A page of the project's subnets, of one network where asked.
-pub async fn subnet_list(
-    conn: &mut Conn,
-    project_id: ProjectId,
-    network_id: Option<NetworkId>,
-    page: PageQuery,
-    filter: &Filter,
-) -> Result<Page<Subnet>> {
-    let rows = sqlx::query_as!(
-        Subnet,
-        "SELECT id, network_id, name, cidr, gateway, service, pool_first, pool_last, dns_servers, labels, created_at
-         FROM subnet WHERE project_id = $1 AND ($2::uuid IS NULL OR id > $2)
-           AND ($4::text IS NULL OR name = $4) AND ($5::jsonb IS NULL OR labels @> $5)
-           AND ($6::uuid IS NULL OR network_id = $6)
-         ORDER BY id LIMIT $3 + 1",
-        project_id.as_uuid(),
-        page.after,
-        page.limit,
-        filter.name.as_deref(),
-        filter.labels,
-        network_id.map(|id| id.as_uuid())
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(Page::cut(rows, page, |row| row.id))
+/// What the addresses of ports are taken from.
+#[derive(Debug, Clone)]
+pub struct Pool {
+    /// The subnet.
+    pub id: Uuid,
+    /// Its range.
+    pub cidr: IpNetwork,
+    /// Its gateway, which no port gets.
+    pub gateway: IpNetwork,
+    /// First address given to ports.
+    pub first: IpNetwork,
+    /// Last address given to ports.
+    pub last: IpNetwork,
 }
 
-/// Subnets of these networks of the project, by age: what a port's addresses are taken from. A
-/// network without subnets appears with none.
-pub async fn subnets_of_networks(
+/// The pools of these networks of the project, oldest subnet first. A network without subnets appears with none.
+pub async fn pools_of_networks(
     conn: &mut Conn,
     project_id: ProjectId,
     networks: &[Uuid],
-) -> Result<Vec<(Uuid, Vec<Subnet>)>> {
+) -> Result<Vec<(Uuid, Vec<Pool>)>> {
     let rows = sqlx::query!(
-        r#"SELECT n.id AS "network!", s.id AS "id?", s.name AS "name?", s.cidr AS "cidr?", s.gateway AS "gateway?",
-                  s.service AS "service?", s.pool_first AS "pool_first?", s.pool_last AS "pool_last?",
-                  s.dns_servers AS "dns_servers?", s.created_at AS "created_at?"
+        r#"SELECT n.id AS "network!", s.id AS "id?", s.cidr AS "cidr?", s.gateway AS "gateway?", s.pool_first AS "pool_first?", s.pool_last AS "pool_last?"
            FROM network n LEFT JOIN subnet s ON s.network_id = n.id
            WHERE n.id = ANY($1) AND n.project_id = $2 ORDER BY n.id, s.id"#,
         networks,
@@ -151,47 +147,18 @@ pub async fn subnets_of_networks(
     )
     .fetch_all(conn)
     .await?;
-    let mut found: Vec<(Uuid, Vec<Subnet>)> = Vec::new();
+    let mut found: Vec<(Uuid, Vec<Pool>)> = Vec::new();
     for row in rows {
         if found.last().map(|(id, _)| *id) != Some(row.network) {
             found.push((row.network, Vec::new()));
         }
-        let (Some(id), Some(cidr), Some(gateway), Some(service), Some(pool_first), Some(pool_last), Some(created_at)) =
-            (row.id, row.cidr, row.gateway, row.service, row.pool_first, row.pool_last, row.created_at)
-        else {
+        let ends = row.pool_first.zip(row.pool_last);
+        let (Some(id), Some(cidr), Some(gateway), Some((first, last))) = (row.id, row.cidr, row.gateway, ends) else {
             continue;
         };
-        let subnet = Subnet {
-            id,
-            network_id: row.network,
-            name: row.name.unwrap_or_default(),
-            cidr,
-            gateway,
-            service,
-            pool_first,
-            pool_last,
-            dns_servers: row.dns_servers.unwrap_or_default(),
-            labels: Value::Null,
-            created_at,
-        };
-        if let Some((_, subnets)) = found.last_mut() {
-            subnets.push(subnet);
+        if let Some((_, pools)) = found.last_mut() {
+            pools.push(Pool { id, cidr, gateway, first, last });
         }
     }
     Ok(found)
-}
-
-/// Deletes a subnet without ports, else [`crate::Error::InUse`]; false where there was none.
-pub async fn subnet_delete(conn: &mut Conn, project_id: ProjectId, id: SubnetId) -> Result<bool> {
-    let network = sqlx::query_scalar!(
-        "DELETE FROM subnet WHERE project_id = $1 AND id = $2 RETURNING network_id",
-        project_id.as_uuid(),
-        id.as_uuid()
-    )
-    .fetch_optional(&mut *conn)
-    .await?;
-    if let Some(network) = network {
-        network_changed(conn, network.into()).await?;
-    }
-    Ok(network.is_some())
 }

@@ -56,12 +56,13 @@ pub async fn is_home_of(conn: &mut Conn, scope: Scope, subject: Subject) -> Resu
 async fn tell_machines(conn: &mut Conn, scope: Scope) -> Result<()> {
     sqlx::query!(
         "WITH touched AS (
-             UPDATE instance i SET generation = i.generation + 1, placement_after = now()
+             UPDATE instance i SET generation = i.generation + 1,
+                    placement_after = CASE WHEN i.placement_after IS NOT NULL THEN now() END
              FROM project p JOIN organization o ON o.id = p.organization_id
              WHERE i.project_id = p.id AND (p.id = $2 OR o.ancestors @> ARRAY[$1]::uuid[]) AND i.power = 'running'
-             RETURNING i.id, i.host_id
+             RETURNING i.id
          )
-         INSERT INTO change (kind, object_id, host_id) SELECT 'instance', id, host_id FROM touched WHERE host_id IS NOT NULL",
+         INSERT INTO change (kind, object_id, host_id) SELECT 'instance', id, h FROM touched, instance_hosts(id) AS h",
         scope.organization(),
         scope.project()
     )
@@ -125,11 +126,11 @@ pub async fn purge_spread(conn: &mut Conn, at_most: i64) -> Result<u64> {
                WHERE p.purging_at IS NOT NULL AND i.power <> 'deleted' LIMIT $1 FOR NO KEY UPDATE OF i SKIP LOCKED
            ), changed AS (
                UPDATE instance i SET power = 'deleted', generation = i.generation + 1 FROM going WHERE i.id = going.id
-               RETURNING i.id, i.host_id
+               RETURNING i.id
            ), told AS (
-               INSERT INTO change (kind, object_id, host_id) SELECT 'instance', id, host_id FROM changed WHERE host_id IS NOT NULL
+               INSERT INTO change (kind, object_id, host_id) SELECT 'instance', id, h FROM changed, instance_hosts(id) AS h
            )
-           SELECT id, host_id IS NULL AS "homeless!" FROM changed"#,
+           SELECT id, NOT EXISTS (SELECT FROM instance_hosts(id)) AS "homeless!" FROM changed"#,
         at_most
     )
     .fetch_all(&mut *conn)

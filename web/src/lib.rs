@@ -15,7 +15,7 @@ use iroko_wire::page::cursor_of;
 /// Shows a page of rows.
 pub fn list<R, T>(page: Page<R>, show: impl FnMut(R) -> T) -> List<T> {
     let page = page.map(show);
-    List { items: page.items, next_cursor: page.next.map(cursor_of) }
+    List { items: page.items, next_cursor: page.next.map(cursor_of), total: None }
 }
 
 /// Bytes as hexadecimal digits.

@@ -43,6 +43,7 @@ pub struct Problem {
     errors: Vec<FieldError>,
     retry_after: Option<Duration>,
     challenge: Option<String>,
+    rule: Option<&'static str>,
 }
 
 /// Shorthand of the handlers.
@@ -51,12 +52,12 @@ pub type Result<T> = std::result::Result<T, Problem>;
 impl Problem {
     /// A problem without further words.
     pub const fn new(kind: Kind) -> Self {
-        Self { kind, detail: None, errors: Vec::new(), retry_after: None, challenge: None }
+        Self { kind, detail: None, errors: Vec::new(), retry_after: None, challenge: None, rule: None }
     }
 
     /// A problem with words of its own.
     pub fn with(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: Some(detail.into()), errors: Vec::new(), retry_after: None, challenge: None }
+        Self { kind, detail: Some(detail.into()), errors: Vec::new(), retry_after: None, challenge: None, rule: None }
     }
 
     /// A field with a value that breaks a rule.
@@ -66,7 +67,7 @@ impl Problem {
 
     /// Several such fields.
     pub fn fields(errors: Vec<FieldError>) -> Self {
-        Self { kind: Kind::Invalid, detail: None, errors, retry_after: None, challenge: None }
+        Self { kind: Kind::Invalid, detail: None, errors, retry_after: None, challenge: None, rule: None }
     }
 
     /// A field that refers to something that does not exist.
@@ -90,6 +91,12 @@ impl Problem {
     pub fn second_factor(challenge: String) -> Self {
         let text = "send challenge and a code of your authenticator to /v1/auth/token/second-factor";
         Self { challenge: Some(challenge), ..Self::with(Kind::SecondFactorRequired, text) }
+    }
+
+    /// Names the rule that refuses, where the kind alone says too little.
+    pub const fn rule(mut self, rule: &'static str) -> Self {
+        self.rule = Some(rule);
+        self
     }
 
     /// Says when to try again.
@@ -119,6 +126,8 @@ impl Problem {
             r#type: format!("/problems/{slug}"),
             title: if is_french { french } else { english }.to_owned(),
             status,
+            rule: self.rule.map_or_else(|| slug.replace('-', "_"), str::to_owned),
+            retryable: self.retry_after.is_some() || self.kind.is_retryable(),
             detail: self.detail.map(told),
             errors: self.errors.into_iter().map(|error| FieldError { detail: told(error.detail), ..error }).collect(),
             challenge: self.challenge,

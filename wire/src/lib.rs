@@ -7,6 +7,7 @@ pub mod address_set;
 pub mod api_key;
 pub mod audit;
 pub mod auth;
+pub mod common;
 pub mod connection_log;
 pub mod credential;
 pub mod event;
@@ -43,7 +44,6 @@ pub mod user;
 
 pub use page::List;
 
-use ipnetwork::IpNetwork;
 use iroko_model::{Invalid, Labels, text};
 use serde::Deserialize;
 use serde_json::Value;
@@ -104,18 +104,4 @@ pub fn description(text: String) -> Result<String, Invalid> {
     text::readable(&text)
 }
 
-/// A range of addresses.
-pub fn range(text: &str) -> Result<IpNetwork, Invalid> {
-    let range = text.split_once('/').and_then(|_| text.parse().ok());
-    range.ok_or_else(|| Invalid::new("cidr_form", format!("{text:?} is not a range like 10.20.0.0/24")))
-}
-
-/// A range whose host bits are zero.
-pub fn exact_range(text: &str) -> Result<IpNetwork, Invalid> {
-    let range = range(text)?;
-    if range.ip() == range.network() {
-        return Ok(range);
-    }
-    let (network, prefix) = (range.network(), range.prefix());
-    Err(Invalid::new("cidr_host_bits", format!("{range} has host bits set; did you mean {network}/{prefix}?")))
-}
+pub use iroko_model::cidr::range;

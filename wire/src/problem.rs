@@ -133,6 +133,11 @@ impl Kind {
         }
     }
 
+    /// True where the same request may succeed later without a change.
+    pub const fn is_retryable(self) -> bool {
+        matches!(self, Self::TooManyRequests | Self::AuthorizationPending) || self.is_of_service()
+    }
+
     /// True where the service could not say, so that asking again may help.
     pub const fn is_of_service(self) -> bool {
         matches!(self, Self::Internal | Self::Unavailable | Self::Timeout)
@@ -142,7 +147,7 @@ impl Kind {
 /// The body of a problem.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({
-    "type": "/problems/invalid", "title": "Some values cannot be accepted", "status": 422,
+    "type": "/problems/invalid", "title": "Some values cannot be accepted", "status": 422, "rule": "invalid", "retryable": false,
     "detail": "1 value cannot be accepted",
     "errors": [{"pointer": "/name", "rule": "name_empty", "detail": "a name needs at least one character"}],
     "request_id": "0198c0de-0000-7000-8000-000000000001"}))]
@@ -153,8 +158,12 @@ pub struct ProblemBody {
     pub title: String,
     /// HTTP status.
     pub status: u16,
+    /// Which rule refused it, of the kind: a stable word for programs.
+    pub rule: String,
+    /// The same request may succeed later without a change.
+    pub retryable: bool,
     /// What is wrong and what to change.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
     /// The fields of the request that are at fault.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -1,60 +1,58 @@
 //! SSH keys.
 
-use crate::fault::Faults;
-use crate::{LabelMap, labels};
-use iroko_model::{Labels, Name, ssh_key};
+use crate::common::Common;
+use iroko_model::ssh_key::PublicKey;
+use iroko_model::{Description, Labels, Name, ProjectId};
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
-/// Asks for a key's record.
-#[derive(Debug, Deserialize, ToSchema)]
+/// Asks for an SSH key's record.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"name": "ama", "public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl ama@lome"}))]
 pub struct SshKeyCreate {
     /// Name, unique in the project.
-    #[schema(min_length = 1, max_length = 128)]
-    pub name: String,
-    /// The line of the `.pub` file.
-    #[schema(max_length = 4096)]
-    pub public_key: String,
+    pub name: Name,
+    /// What it is for.
+    #[serde(default)]
+    pub description: Description,
+    /// The public key, as in `authorized_keys` and in `.pub` files.
+    pub public_key: PublicKey,
     /// Labels.
     #[serde(default)]
-    pub labels: Option<LabelMap>,
+    pub labels: Labels,
 }
 
-impl TryFrom<SshKeyCreate> for (Name, String, Labels) {
-    type Error = Faults;
-
-    fn try_from(wire: SshKeyCreate) -> Result<Self, Faults> {
-        let mut faults = Faults::default();
-        let name = faults.take("/name", Name::try_from(wire.name));
-        let key = faults.take("/public_key", ssh_key::parse(&wire.public_key));
-        let labels = faults.take("/labels", labels(wire.labels));
-        let checked = name.zip(key).zip(labels).map(|((name, key), labels)| (name, key, labels));
-        faults.finish_with(checked)
-    }
+/// What may change of an SSH key's record.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"description": "Ama's laptop"}))]
+pub struct SshKeySettings {
+    /// Name, unique in the project.
+    pub name: Name,
+    /// What it is for.
+    #[serde(default)]
+    pub description: Description,
+    /// Labels.
+    #[serde(default)]
+    pub labels: Labels,
 }
 
-/// A public SSH key.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[schema(example = json!({"id": "0198c0de-0000-7000-8000-000000000003", "name": "ama",
+/// A public SSH key. An instance copies the keys that it is made with.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({"id": "0198c0de-0000-7000-8000-000000000003", "name": "ama", "description": "",
+    "project_id": "0198c0de-0000-7000-8000-000000000003",
     "public_key": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl ama@lome",
-    "fingerprint": "SHA256:+DiY3wvvV6TuJJhbpZisF/zLDA0zPMSvHdkr4UvCOqU", "labels": {}, "created_at": "2026-11-23T08:00:00Z"}))]
+    "fingerprint": "SHA256:+DiY3wvvV6TuJJhbpZisF/zLDA0zPMSvHdkr4UvCOqU", "labels": {}, "generation": 1,
+    "created_at": "2026-11-23T08:00:00Z", "updated_at": "2026-11-23T08:00:00Z"}))]
 pub struct SshKey {
-    /// Its id.
-    pub id: Uuid,
-    /// Its name, unique in the project.
-    pub name: String,
+    /// What every noun shows; the name is unique in the project.
+    #[serde(flatten)]
+    pub common: Common,
+    /// Its project.
+    pub project_id: ProjectId,
     /// The `authorized_keys` line.
     pub public_key: String,
-    /// Fingerprint as `ssh-keygen -l` prints it.
+    /// `SHA256:...`, as ssh-keygen prints it.
     pub fingerprint: String,
-    /// Labels.
-    pub labels: LabelMap,
-    /// When it was made.
-    #[serde(with = "time::serde::rfc3339")]
-    #[schema(value_type = String, format = DateTime)]
-    pub created_at: OffsetDateTime,
 }

@@ -1,69 +1,83 @@
 //! Subnets.
 
+use crate::common::Common;
 use crate::fault::Faults;
-use crate::{LabelMap, labels, range};
+use crate::range;
 use iroko_model::subnet::SubnetPlan;
-use iroko_model::{Invalid, Labels, Name, NetworkId};
+use iroko_model::{Description, Invalid, Labels, Name, NetworkId, ProjectId};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
-use time::OffsetDateTime;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 /// Asks for a subnet.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"network_id": "0198c0de-0000-7000-8000-000000000005", "name": "archives-v4", "cidr": "10.20.0.0/24"}))]
 pub struct SubnetCreate {
     /// The network it is on.
-    pub network_id: Uuid,
+    pub network_id: NetworkId,
     /// Name; need not be unique.
-    #[schema(min_length = 1, max_length = 128)]
-    pub name: String,
+    pub name: Name,
+    /// What it is for.
+    #[serde(default)]
+    pub description: Description,
     /// Range, `10.20.0.0/24` (/8 to /29) or `fd00:20::/64` (/64 to /120).
     pub cidr: String,
     /// Gateway address; the first of the range unless given.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway_ip: Option<String>,
     /// DNS servers that the network's resolver asks what it does not know itself, at most 3. They must be ports of the
     /// network to be reached.
     #[serde(default)]
-    pub dns_servers: Option<Vec<String>>,
+    #[schema(max_items = 3)]
+    pub dns_servers: Vec<String>,
     /// Labels.
     #[serde(default)]
-    pub labels: Option<LabelMap>,
-}
-
-/// A checked request.
-#[derive(Debug)]
-pub struct CheckedSubnet {
-    /// Its network.
-    pub network_id: NetworkId,
-    /// Name.
-    pub name: Name,
-    /// Range, gateway, pool.
-    pub plan: SubnetPlan,
-    /// Labels.
     pub labels: Labels,
 }
 
-impl TryFrom<SubnetCreate> for CheckedSubnet {
-    type Error = Faults;
-
-    fn try_from(wire: SubnetCreate) -> Result<Self, Faults> {
+impl SubnetCreate {
+    /// The range, divided.
+    ///
+    /// # Errors
+    /// All fields that are at fault.
+    pub fn plan(&self) -> Result<SubnetPlan, Faults> {
         let mut faults = Faults::default();
-        let name = faults.take("/name", Name::try_from(wire.name));
-        let labels = faults.take("/labels", labels(wire.labels));
-        let cidr = faults.take("/cidr", range(&wire.cidr));
-        let gateway = faults.take("/gateway_ip", wire.gateway_ip.as_deref().map(address).transpose());
-        let dns = wire.dns_servers.unwrap_or_default().iter().map(|text| address(text)).collect();
-        let dns = faults.take("/dns_servers", dns);
+        let cidr = faults.take("/cidr", range(&self.cidr));
+        let gateway = faults.take("/gateway_ip", self.gateway_ip.as_deref().map(address).transpose());
+        let dns = faults.take("/dns_servers", addresses(&self.dns_servers));
         let (Some(cidr), Some(gateway), Some(dns)) = (cidr, gateway, dns) else { return faults.finish_with(None) };
-        let plan = SubnetPlan::new(cidr, gateway, dns);
-        let pointer = plan.as_ref().err().map_or("/cidr", |e| pointer_of(e));
-        let plan = faults.take(pointer, plan);
-        let (Some(name), Some(plan), Some(labels)) = (name, plan, labels) else { return faults.finish_with(None) };
-        Ok(Self { network_id: wire.network_id.into(), name, plan, labels })
+        SubnetPlan::new(cidr, gateway, dns).map_err(|fault| Faults::one(pointer_of(&fault), fault))
+    }
+}
+
+/// What may change of a subnet.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"description": "the archives", "dns_servers": ["10.20.0.53"]}))]
+pub struct SubnetSettings {
+    /// Name; need not be unique.
+    pub name: Name,
+    /// What it is for.
+    #[serde(default)]
+    pub description: Description,
+    /// DNS servers that the network's resolver asks what it does not know itself, at most 3.
+    #[serde(default)]
+    #[schema(max_items = 3)]
+    pub dns_servers: Vec<String>,
+    /// Labels.
+    #[serde(default)]
+    pub labels: Labels,
+}
+
+impl SubnetSettings {
+    /// The plan of a subnet with this range and gateway, and these servers.
+    ///
+    /// # Errors
+    /// The field that is at fault.
+    pub fn plan(&self, cidr: ipnetwork::IpNetwork, gateway: IpAddr) -> Result<SubnetPlan, Faults> {
+        let dns = addresses(&self.dns_servers).map_err(|fault| Faults::one("/dns_servers", fault))?;
+        SubnetPlan::new(cidr, Some(gateway), dns).map_err(|fault| Faults::one(pointer_of(&fault), fault))
     }
 }
 
@@ -75,22 +89,29 @@ fn pointer_of(fault: &Invalid) -> &'static str {
     }
 }
 
+fn addresses(texts: &[String]) -> Result<Vec<IpAddr>, Invalid> {
+    texts.iter().map(|text| address(text)).collect()
+}
+
 fn address(text: &str) -> Result<IpAddr, Invalid> {
     text.parse().map_err(|_| Invalid::new("address_form", format!("{text:?} is not an IP address")))
 }
 
-/// An address range on a network.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[schema(example = json!({"id": "0198c0de-0000-7000-8000-000000000006", "network_id": "0198c0de-0000-7000-8000-000000000005",
-    "name": "archives-v4", "cidr": "10.20.0.0/24", "gateway_ip": "10.20.0.1", "service_ip": "10.20.0.2",
-    "pool_first": "10.20.0.3", "pool_last": "10.20.0.254", "dns_servers": [], "labels": {}, "created_at": "2026-11-23T08:00:00Z"}))]
+/// A range of addresses on a network.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({"id": "0198c0de-0000-7000-8000-000000000006", "name": "archives-v4", "description": "",
+    "project_id": "0198c0de-0000-7000-8000-000000000003", "network_id": "0198c0de-0000-7000-8000-000000000005",
+    "cidr": "10.20.0.0/24", "gateway_ip": "10.20.0.1", "service_ip": "10.20.0.2", "pool_first": "10.20.0.3",
+    "pool_last": "10.20.0.254", "dns_servers": [], "labels": {}, "generation": 1, "created_at": "2026-11-23T08:00:00Z",
+    "updated_at": "2026-11-23T08:00:00Z"}))]
 pub struct Subnet {
-    /// Its id.
-    pub id: Uuid,
+    /// What every noun shows; the name need not be unique.
+    #[serde(flatten)]
+    pub common: Common,
+    /// Its project.
+    pub project_id: ProjectId,
     /// Its network.
-    pub network_id: Uuid,
-    /// Its name; need not be unique.
-    pub name: String,
+    pub network_id: NetworkId,
     /// Its range.
     pub cidr: String,
     /// Address kept for a router.
@@ -103,10 +124,4 @@ pub struct Subnet {
     pub pool_last: String,
     /// DNS servers that the network's resolver asks what it does not know itself.
     pub dns_servers: Vec<String>,
-    /// Labels.
-    pub labels: LabelMap,
-    /// When it was made.
-    #[serde(with = "time::serde::rfc3339")]
-    #[schema(value_type = String, format = DateTime)]
-    pub created_at: OffsetDateTime,
 }

@@ -74,7 +74,7 @@ async fn system_export(
 ///
 /// Those of its people and projects, log-ins included. Oldest first, in pages; a record appears once it is sealed, about a second after it happened.
 #[utoipa::path(get, path = "/v1/organizations/{organization_id}/audit/records", operation_id = "audit_organization_list", tag = "Audit",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization"), AuditParams),
+    params(AuditParams),
     responses((status = 200, description = "A page", body = List<AuditRecord>)))]
 async fn organization_list(
     State(app): State<App>,
@@ -88,7 +88,7 @@ async fn organization_list(
 ///
 /// JSON Lines that `iroko-audit verify` proves complete and unchanged, offline: of the organization's own records, none is missing. Records of others stand in it as hashes only.
 #[utoipa::path(get, path = "/v1/organizations/{organization_id}/audit/export", operation_id = "audit_organization_export", tag = "Audit",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization"), ExportParams),
+    params(ExportParams),
     responses((status = 200, description = "The export", body = String, content_type = "application/jsonl", example = "{\"type\":\"checkpoint\",\"note\":\"...\"}")))]
 async fn organization_export(
     State(app): State<App>,
@@ -102,7 +102,7 @@ async fn organization_export(
 ///
 /// Oldest first, in pages; a record appears once it is sealed, about a second after it happened.
 #[utoipa::path(get, path = "/v1/projects/{project_id}/audit/records", operation_id = "audit_project_list", tag = "Audit",
-    params(("project_id" = uuid::Uuid, Path, description = "The project"), AuditParams),
+    params(AuditParams),
     responses((status = 200, description = "A page", body = List<AuditRecord>)))]
 async fn project_list(
     State(app): State<App>,

@@ -25,7 +25,6 @@ pub fn router() -> OpenApiRouter<App> {
 /// For a time, at a bounded rate: what no rule lets through, or what begins a connection that a rule lets through, or both. Asking
 /// again changes what is recorded and lets the time begin anew; records stay.
 #[utoipa::path(put, path = "/v1/projects/{project_id}/ports/{port_id}/connection-log", operation_id = "connection_log_set", tag = "Ports",
-    params(("project_id" = uuid::Uuid, Path, description = "The project"), ("port_id" = uuid::Uuid, Path, description = "The port")),
     request_body = ConnectionLogSet, responses((status = 200, description = "The log", body = ConnectionLog)))]
 async fn set(
     State(app): State<App>,
@@ -38,7 +37,6 @@ async fn set(
 
 /// Show the connection log of a port
 #[utoipa::path(get, path = "/v1/projects/{project_id}/ports/{port_id}/connection-log", operation_id = "connection_log_get", tag = "Ports",
-    params(("project_id" = uuid::Uuid, Path, description = "The project"), ("port_id" = uuid::Uuid, Path, description = "The port")),
     responses((status = 200, description = "The log", body = ConnectionLog)))]
 async fn get(
     State(app): State<App>,
@@ -52,7 +50,6 @@ async fn get(
 ///
 /// With its records.
 #[utoipa::path(delete, path = "/v1/projects/{project_id}/ports/{port_id}/connection-log", operation_id = "connection_log_delete", tag = "Ports",
-    params(("project_id" = uuid::Uuid, Path, description = "The project"), ("port_id" = uuid::Uuid, Path, description = "The port")),
     responses((status = 204, description = "Deleted")))]
 async fn delete(
     State(app): State<App>,
@@ -67,7 +64,7 @@ async fn delete(
 ///
 /// Oldest first, in pages. Kept for a week, at most the last 10000.
 #[utoipa::path(get, path = "/v1/projects/{project_id}/ports/{port_id}/connection-log/records", operation_id = "connection_log_records", tag = "Ports",
-    params(("project_id" = uuid::Uuid, Path, description = "The project"), ("port_id" = uuid::Uuid, Path, description = "The port"), RecordParams),
+    params(RecordParams),
     responses((status = 200, description = "A page", body = List<ConnectionRecord>)))]
 async fn records(
     State(app): State<App>,

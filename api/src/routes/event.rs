@@ -22,8 +22,7 @@ pub fn router() -> OpenApiRouter<App> {
 ///
 /// A stream of server-sent events, one for each thing that was made, changed or deleted; the event's name is `NOUN.VERB`. It begins with `begin`, whose id is where the stream stands; a client that lost its connection sends the last id it has seen as `Last-Event-ID` and misses nothing. `reset` says that too much was missed: read the lists again. The stream lasts as long as the caller may follow: within seconds after a log-out, the loss of the role or the end of the key comes `end`, and nothing more. A caller and a project may have a bounded number of streams open (429).
 #[utoipa::path(get, path = "/v1/projects/{project_id}/events", operation_id = "event_list", tag = "Events",
-    params(("project_id" = uuid::Uuid, Path, description = "The project"),
-        ("Last-Event-ID" = Option<String>, Header, description = "Id of the last event seen")),
+    params(("Last-Event-ID" = Option<String>, Header, description = "Id of the last event seen")),
     responses((status = 200, description = "Events as they happen", body = Event, content_type = "text/event-stream")))]
 async fn list(
     State(app): State<App>,

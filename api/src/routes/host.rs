@@ -37,7 +37,7 @@ async fn list(State(app): State<App>, _system: System<perm::HostRead>, query: Li
 ///
 /// For operators.
 #[utoipa::path(get, path = "/v1/system/hosts/{host_id}", operation_id = "host_get", tag = "Hosts",
-    params(("host_id" = uuid::Uuid, Path, description = "The host")), responses((status = 200, description = "The host", body = Host)))]
+    responses((status = 200, description = "The host", body = Host)))]
 async fn get(
     State(app): State<App>,
     _system: System<perm::HostRead>,
@@ -50,7 +50,7 @@ async fn get(
 ///
 /// For operators. A disabled host keeps its instances and takes no new ones.
 #[utoipa::path(patch, path = "/v1/system/hosts/{host_id}", operation_id = "host_update", tag = "Hosts",
-    params(("host_id" = uuid::Uuid, Path, description = "The host")), request_body = HostUpdate,
+    request_body = HostUpdate,
     responses((status = 200, description = "The host", body = Host)))]
 async fn update(
     State(app): State<App>,
@@ -65,7 +65,7 @@ async fn update(
 ///
 /// For operators. It must carry no instances that anybody wants; its agents are refused from then on. Instances that are being deleted on a disabled host that was not heard of for its lease are gone with it.
 #[utoipa::path(delete, path = "/v1/system/hosts/{host_id}", operation_id = "host_delete", tag = "Hosts",
-    params(("host_id" = uuid::Uuid, Path, description = "The host")), responses((status = 204, description = "Deleted")))]
+    responses((status = 204, description = "Deleted")))]
 async fn delete(
     State(app): State<App>,
     _system: System<perm::HostDelete>,
@@ -79,7 +79,7 @@ async fn delete(
 ///
 /// For operators, of a host that is lost for good and has no power; its name confirms which one. Its certificates are void: it never comes back by itself. Instances that ran on it are lost (`error`, with the reason) and can be deleted by their owners; those that had not run yet are placed on another host; those being deleted are gone.
 #[utoipa::path(post, path = "/v1/system/hosts/{host_id}/declare-dead", operation_id = "host_declare_dead", tag = "Hosts",
-    params(("host_id" = uuid::Uuid, Path, description = "The host")), request_body = HostDeclareDead,
+    request_body = HostDeclareDead,
     responses((status = 200, description = "What came of it", body = HostDeclaredDead)))]
 async fn declare_dead(
     State(app): State<App>,
@@ -120,7 +120,7 @@ async fn token_list(
 ///
 /// For operators. Hosts that have joined with it stay.
 #[utoipa::path(delete, path = "/v1/system/enrolment-tokens/{enrolment_token_id}", operation_id = "enrolment_token_delete", tag = "Hosts",
-    params(("enrolment_token_id" = uuid::Uuid, Path, description = "The token")), responses((status = 204, description = "Revoked")))]
+    responses((status = 204, description = "Revoked")))]
 async fn token_delete(
     State(app): State<App>,
     _system: System<perm::EnrolmentTokenDelete>,

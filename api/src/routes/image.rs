@@ -28,7 +28,6 @@ pub fn router() -> OpenApiRouter<App> {
 ///
 /// Its bytes follow by `PUT .../file`; it can be used once its status is `active`.
 #[utoipa::path(post, path = "/v1/projects/{project_id}/images", operation_id = "image_create", tag = "Images",
-    params(("project_id" = uuid::Uuid, Path, description = "The project")),
     request_body = ImageCreate, responses((status = 201, description = "Made", body = Image)))]
 async fn create(
     State(app): State<App>,
@@ -42,7 +41,7 @@ async fn create(
 ///
 /// Oldest first, in pages.
 #[utoipa::path(get, path = "/v1/projects/{project_id}/images", operation_id = "image_list", tag = "Images",
-    params(("project_id" = uuid::Uuid, Path, description = "The project"), ListParams),
+    params(ListParams),
     responses((status = 200, description = "A page", body = List<Image>)))]
 async fn list(State(app): State<App>, tenant: Tenant<perm::ImageRead>, query: ListQuery) -> Result<Json<List<Image>>> {
     Ok(Json(service::list(&app, tenant.project, query).await?))
@@ -50,7 +49,6 @@ async fn list(State(app): State<App>, tenant: Tenant<perm::ImageRead>, query: Li
 
 /// Show an image
 #[utoipa::path(get, path = "/v1/projects/{project_id}/images/{image_id}", operation_id = "image_get", tag = "Images",
-    params(("project_id" = uuid::Uuid, Path, description = "The project"), ("image_id" = uuid::Uuid, Path, description = "The image")),
     responses((status = 200, description = "The image", body = Image)))]
 async fn get(
     State(app): State<App>,
@@ -64,7 +62,6 @@ async fn get(
 ///
 /// No instance may start from it.
 #[utoipa::path(delete, path = "/v1/projects/{project_id}/images/{image_id}", operation_id = "image_delete", tag = "Images",
-    params(("project_id" = uuid::Uuid, Path, description = "The project"), ("image_id" = uuid::Uuid, Path, description = "The image")),
     responses((status = 204, description = "Deleted")))]
 async fn delete(
     State(app): State<App>,
@@ -83,7 +80,6 @@ async fn delete(
 /// else are refused, and a qcow2 that was cut short or names other files. The quota `image_gib` is
 /// reserved while they come.
 #[utoipa::path(put, path = "/v1/projects/{project_id}/images/{image_id}/file", operation_id = "image_upload", tag = "Images",
-    params(("project_id" = uuid::Uuid, Path, description = "The project"), ("image_id" = uuid::Uuid, Path, description = "The image")),
     request_body(content = Vec<u8>, content_type = "application/octet-stream", description = "The bytes"),
     responses((status = 200, description = "The image, now active", body = Image)))]
 async fn upload(

@@ -31,7 +31,6 @@ pub fn router() -> OpenApiRouter<App> {
 ///
 /// Answers at once with the status `pending`; the instance then finds a host by itself, is built and runs. Its addresses are known from the start.
 #[utoipa::path(post, path = "/v1/projects/{project_id}/instances", operation_id = "instance_create", tag = "Instances",
-    params(("project_id" = uuid::Uuid, Path, description = "The project")),
     request_body = InstanceCreate, responses((status = 201, description = "Made", body = Instance)))]
 async fn create(
     State(app): State<App>,
@@ -45,7 +44,7 @@ async fn create(
 ///
 /// Oldest first, in pages.
 #[utoipa::path(get, path = "/v1/projects/{project_id}/instances", operation_id = "instance_list", tag = "Instances",
-    params(("project_id" = uuid::Uuid, Path, description = "The project"), ListParams),
+    params(ListParams),
     responses((status = 200, description = "A page", body = List<Instance>)))]
 async fn list(
     State(app): State<App>,
@@ -57,7 +56,6 @@ async fn list(
 
 /// Show an instance
 #[utoipa::path(get, path = "/v1/projects/{project_id}/instances/{instance_id}", operation_id = "instance_get", tag = "Instances",
-    params(("project_id" = uuid::Uuid, Path, description = "The project"), ("instance_id" = uuid::Uuid, Path, description = "The instance")),
     responses((status = 200, description = "The instance", body = Instance)))]
 async fn get(
     State(app): State<App>,
@@ -71,7 +69,6 @@ async fn get(
 ///
 /// Its policy for a guest that shuts itself down. It holds from the guest's next shutdown on.
 #[utoipa::path(patch, path = "/v1/projects/{project_id}/instances/{instance_id}", operation_id = "instance_update", tag = "Instances",
-    params(("project_id" = uuid::Uuid, Path, description = "The project"), ("instance_id" = uuid::Uuid, Path, description = "The instance")),
     request_body = InstanceUpdate, responses((status = 200, description = "The instance", body = Instance)))]
 async fn update(
     State(app): State<App>,
@@ -86,7 +83,6 @@ async fn update(
 ///
 /// Answers at once; its disk is destroyed and its addresses are free once its status is `deleted`. Asking again is no error.
 #[utoipa::path(delete, path = "/v1/projects/{project_id}/instances/{instance_id}", operation_id = "instance_delete", tag = "Instances",
-    params(("project_id" = uuid::Uuid, Path, description = "The project"), ("instance_id" = uuid::Uuid, Path, description = "The instance")),
     responses((status = 202, description = "Being deleted")))]
 async fn delete(
     State(app): State<App>,
@@ -101,7 +97,6 @@ async fn delete(
 ///
 /// Wants it running. Starting one that runs changes nothing; one that failed to start is tried again.
 #[utoipa::path(post, path = "/v1/projects/{project_id}/instances/{instance_id}/start", operation_id = "instance_start", tag = "Instances",
-    params(("project_id" = uuid::Uuid, Path, description = "The project"), ("instance_id" = uuid::Uuid, Path, description = "The instance")),
     responses((status = 202, description = "Asked for", body = Instance)))]
 async fn start(
     State(app): State<App>,
@@ -115,7 +110,6 @@ async fn start(
 ///
 /// The guest is asked to shut down, and after a bounded time switched off.
 #[utoipa::path(post, path = "/v1/projects/{project_id}/instances/{instance_id}/stop", operation_id = "instance_stop", tag = "Instances",
-    params(("project_id" = uuid::Uuid, Path, description = "The project"), ("instance_id" = uuid::Uuid, Path, description = "The instance")),
     responses((status = 202, description = "Asked for", body = Instance)))]
 async fn stop(
     State(app): State<App>,
@@ -129,7 +123,6 @@ async fn stop(
 ///
 /// The guest is asked to restart, and after a bounded time switched off and on.
 #[utoipa::path(post, path = "/v1/projects/{project_id}/instances/{instance_id}/reboot", operation_id = "instance_reboot", tag = "Instances",
-    params(("project_id" = uuid::Uuid, Path, description = "The project"), ("instance_id" = uuid::Uuid, Path, description = "The instance")),
     responses((status = 202, description = "Asked for", body = Instance)))]
 async fn reboot(
     State(app): State<App>,
@@ -144,7 +137,6 @@ async fn reboot(
 /// The last 64 KiB of its serial console, fetched from its host; what was last fetched if the host does
 /// not answer within some seconds.
 #[utoipa::path(get, path = "/v1/projects/{project_id}/instances/{instance_id}/console-log", operation_id = "instance_console_log", tag = "Instances",
-    params(("project_id" = uuid::Uuid, Path, description = "The project"), ("instance_id" = uuid::Uuid, Path, description = "The instance")),
     responses((status = 200, description = "The log", body = ConsoleOutput)))]
 async fn console(
     State(app): State<App>,
@@ -158,7 +150,6 @@ async fn console(
 ///
 /// As it was sent when the instance was made. It may hold secrets: neither operators nor auditors see it.
 #[utoipa::path(get, path = "/v1/projects/{project_id}/instances/{instance_id}/user-data", operation_id = "instance_user_data", tag = "Instances",
-    params(("project_id" = uuid::Uuid, Path, description = "The project"), ("instance_id" = uuid::Uuid, Path, description = "The instance")),
     responses((status = 200, description = "The user data", body = UserData)))]
 async fn user_data(
     State(app): State<App>,

@@ -38,7 +38,6 @@ async fn list(
 ///
 /// For operators. The host removes the instance with its disk and its ports; nothing of it is left.
 #[utoipa::path(delete, path = "/v1/system/hosts/{host_id}/orphans/{instance_id}", operation_id = "orphan_delete", tag = "Hosts",
-    params(("host_id" = uuid::Uuid, Path, description = "The host"), ("instance_id" = uuid::Uuid, Path, description = "The instance")),
     responses((status = 202, description = "The host is told")))]
 async fn remove(
     State(app): State<App>,
@@ -53,7 +52,6 @@ async fn remove(
 ///
 /// For operators. The instance becomes one of a project as it is: same id, disk, ports, Ethernet and IP addresses. The project must have its networks, and a flavor must have its size; its ports are in the default security group.
 #[utoipa::path(post, path = "/v1/system/hosts/{host_id}/orphans/{instance_id}/adopt", operation_id = "orphan_adopt", tag = "Hosts",
-    params(("host_id" = uuid::Uuid, Path, description = "The host"), ("instance_id" = uuid::Uuid, Path, description = "The instance")),
     request_body = OrphanAdopt, responses((status = 201, description = "The instance", body = Instance)))]
 async fn adopt(
     State(app): State<App>,

@@ -38,7 +38,6 @@ struct OfWhat {
 ///
 /// It stands alone: its addresses are kept until it is deleted, and an instance can be made with it.
 #[utoipa::path(post, path = "/v1/projects/{project_id}/ports", operation_id = "port_create", tag = "Ports",
-    params(("project_id" = uuid::Uuid, Path, description = "The project")),
     request_body = PortCreate, responses((status = 201, description = "Made", body = Port)))]
 async fn create(
     State(app): State<App>,
@@ -52,7 +51,7 @@ async fn create(
 ///
 /// Oldest first, in pages.
 #[utoipa::path(get, path = "/v1/projects/{project_id}/ports", operation_id = "port_list", tag = "Ports",
-    params(("project_id" = uuid::Uuid, Path, description = "The project"), ListParams, OfWhat),
+    params(ListParams, OfWhat),
     responses((status = 200, description = "A page", body = List<Port>)))]
 async fn list(
     State(app): State<App>,
@@ -66,7 +65,6 @@ async fn list(
 
 /// Show a port
 #[utoipa::path(get, path = "/v1/projects/{project_id}/ports/{port_id}", operation_id = "port_get", tag = "Ports",
-    params(("project_id" = uuid::Uuid, Path, description = "The project"), ("port_id" = uuid::Uuid, Path, description = "The port")),
     responses((status = 200, description = "The port", body = Port)))]
 async fn get(
     State(app): State<App>,
@@ -81,7 +79,6 @@ async fn get(
 /// Its security groups, the addresses it may use beside its own, and whether either is enforced; acts at once. To switch
 /// port security off needs the permission `port.disable_security`, too.
 #[utoipa::path(patch, path = "/v1/projects/{project_id}/ports/{port_id}", operation_id = "port_update", tag = "Ports",
-    params(("project_id" = uuid::Uuid, Path, description = "The project"), ("port_id" = uuid::Uuid, Path, description = "The port")),
     request_body = PortUpdate, responses((status = 200, description = "The port", body = Port)))]
 async fn update(
     State(app): State<App>,
@@ -96,7 +93,6 @@ async fn update(
 ///
 /// No instance may use it.
 #[utoipa::path(delete, path = "/v1/projects/{project_id}/ports/{port_id}", operation_id = "port_delete", tag = "Ports",
-    params(("project_id" = uuid::Uuid, Path, description = "The project"), ("port_id" = uuid::Uuid, Path, description = "The port")),
     responses((status = 204, description = "Deleted")))]
 async fn delete(
     State(app): State<App>,

@@ -23,8 +23,6 @@ pub fn router() -> OpenApiRouter<App> {
 ///
 /// A rule allows; what no rule of a port's groups allows is dropped. It acts on the group's ports at once.
 #[utoipa::path(post, path = "/v1/projects/{project_id}/security-groups/{security_group_id}/rules", operation_id = "security_group_rule_create", tag = "Security groups",
-    params(("project_id" = uuid::Uuid, Path, description = "The project"),
-        ("security_group_id" = uuid::Uuid, Path, description = "The security group")),
     request_body = SecurityGroupRuleCreate, responses((status = 201, description = "Made", body = SecurityGroupRule)))]
 async fn create(
     State(app): State<App>,
@@ -39,8 +37,7 @@ async fn create(
 ///
 /// Oldest first, in pages; `name` is the description.
 #[utoipa::path(get, path = "/v1/projects/{project_id}/security-groups/{security_group_id}/rules", operation_id = "security_group_rule_list", tag = "Security groups",
-    params(("project_id" = uuid::Uuid, Path, description = "The project"),
-        ("security_group_id" = uuid::Uuid, Path, description = "The security group"), ListParams),
+    params(ListParams),
     responses((status = 200, description = "A page", body = List<SecurityGroupRule>)))]
 async fn list(
     State(app): State<App>,
@@ -53,9 +50,6 @@ async fn list(
 
 /// Show a rule
 #[utoipa::path(get, path = "/v1/projects/{project_id}/security-groups/{security_group_id}/rules/{rule_id}", operation_id = "security_group_rule_get", tag = "Security groups",
-    params(("project_id" = uuid::Uuid, Path, description = "The project"),
-        ("security_group_id" = uuid::Uuid, Path, description = "The security group"),
-        ("rule_id" = uuid::Uuid, Path, description = "The rule")),
     responses((status = 200, description = "The rule", body = SecurityGroupRule)))]
 async fn get(
     State(app): State<App>,
@@ -69,9 +63,6 @@ async fn get(
 ///
 /// Connections that only it allowed are cut.
 #[utoipa::path(delete, path = "/v1/projects/{project_id}/security-groups/{security_group_id}/rules/{rule_id}", operation_id = "security_group_rule_delete", tag = "Security groups",
-    params(("project_id" = uuid::Uuid, Path, description = "The project"),
-        ("security_group_id" = uuid::Uuid, Path, description = "The security group"),
-        ("rule_id" = uuid::Uuid, Path, description = "The rule")),
     responses((status = 204, description = "Deleted")))]
 async fn delete(
     State(app): State<App>,

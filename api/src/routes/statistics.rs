@@ -22,7 +22,6 @@ pub fn router() -> OpenApiRouter<App> {
 /// Since it was made, on whatever hosts; `rx` and `tx` as its instance sees them. Hosts count every half minute unless they are
 /// set up otherwise; a number never gets smaller.
 #[utoipa::path(get, path = "/v1/projects/{project_id}/ports/{port_id}/statistics", operation_id = "port_statistics", tag = "Ports",
-    params(("project_id" = uuid::Uuid, Path, description = "The project"), ("port_id" = uuid::Uuid, Path, description = "The port")),
     responses((status = 200, description = "What it has carried", body = PortStatistics)))]
 async fn of_port(
     State(app): State<App>,
@@ -37,8 +36,6 @@ async fn of_port(
 /// For all ports in it together. A number never gets smaller.
 #[utoipa::path(get, path = "/v1/projects/{project_id}/security-groups/{security_group_id}/statistics",
     operation_id = "security_group_statistics", tag = "Security groups",
-    params(("project_id" = uuid::Uuid, Path, description = "The project"),
-        ("security_group_id" = uuid::Uuid, Path, description = "The security group")),
     responses((status = 200, description = "A row for each rule", body = SecurityGroupStatistics)))]
 async fn of_security_group(
     State(app): State<App>,

@@ -1,7 +1,7 @@
 //! Instances. Every use case changes only what is wanted; scheduler and agents do the rest.
 
 use crate::App;
-use crate::service::security_group::must_know;
+use crate::resource::must_know;
 use iroko_identity::extract::{InProject, ListQuery};
 use iroko_identity::service::quota;
 use iroko_model::host::Architecture;

@@ -1,22 +1,15 @@
 //! Use cases: one function each, one transaction each. They take checked values and return what is
 //! shown; who may call them was asked before.
 
-pub mod address_set;
 pub mod audit;
 pub mod connection_log;
 pub mod event;
-pub mod flavor;
 pub mod host;
 pub mod image;
 pub mod image_store;
 pub mod image_upload;
 pub mod instance;
-pub mod network;
 pub mod orphan;
 pub mod port;
-pub mod qos_policy;
-pub mod security_group;
 pub mod security_group_rule;
-pub mod ssh_key;
 pub mod statistics;
-pub mod subnet;

@@ -1,8 +1,7 @@
 //! Ports: those that stand alone, and what any may send and get.
 
 use crate::App;
-use crate::service::qos_policy::known;
-use crate::service::security_group::{must_know, of_port};
+use crate::resource::{must_know, of_port, qos_policy_known as known};
 use crate::show::Show;
 use iroko_identity::auth::policy::forbidden;
 use iroko_identity::extract::InProject;
@@ -12,7 +11,7 @@ use iroko_store::authority::Scope;
 use iroko_store::port::{self, NewPort, PortChange, PortDeletion, PortFilter};
 use iroko_store::request::{Noun, check_generation};
 use iroko_store::security_group::security_groups_known;
-use iroko_store::subnet::subnets_of_networks;
+use iroko_store::subnet::pools_of_networks;
 use iroko_store::{PageQuery, Wake};
 use iroko_web::problem::{Kind, Problem, Result};
 use iroko_wire::List;
@@ -22,7 +21,7 @@ use iroko_wire::port::{CheckedPort, CheckedPortUpdate, Port, PortCreate, PortUpd
 pub async fn create(app: &App, project: ProjectId, request: PortCreate) -> Result<Port> {
     let wanted: CheckedPort = request.try_into()?;
     let mut tx = app.store.begin_bound(project).await?;
-    let networks = subnets_of_networks(&mut tx, project, &[wanted.network_id.as_uuid()]).await?;
+    let networks = pools_of_networks(&mut tx, project, &[wanted.network_id.as_uuid()]).await?;
     let (_, subnets) = networks.first().ok_or_else(|| Problem::missing("/network_id", "network"))?;
     quota::take(&mut tx, Scope::Project(project), &[("ports", 1)]).await?;
     let groups = of_port(&mut tx, project, wanted.security_group_ids).await?;

@@ -3,18 +3,19 @@
 use crate::world::{Api, PASSWORD, fault};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use iroko_test_database::database;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use reqwest::Method;
 use serde_json::{Value, json};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 async fn log_in(api: &Api, username: &str, password: &str) -> crate::world::Answer {
     let body = json!({"username": username, "password": password});
     api.call(Method::POST, "/v1/auth/token", None, Some(body)).await
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn only_the_right_password_gives_a_token(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn only_the_right_password_gives_a_token() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let mut refusals = Vec::new();
     for (username, password) in [
@@ -54,8 +55,9 @@ fn claims(token: &str, jwks: &Value) -> Result<Value, jsonwebtoken::errors::Erro
     Ok(jsonwebtoken::decode::<Value>(token, &decoding, &Validation::new(Algorithm::EdDSA))?.claims)
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn the_published_keys_verify_tokens(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn the_published_keys_verify_tokens() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let jwks = api.call(Method::GET, "/.well-known/jwks.json", None, None).await.must(200);
     let token = log_in(&api, "admin", PASSWORD).await.must(200)["access_token"].as_str().unwrap().to_owned();

@@ -1,13 +1,14 @@
 //! Address sets.
 
 use crate::world::{Api, fault};
+use iroko_test_database::database;
 use reqwest::Method;
 use reqwest::header::{ETAG, IF_MATCH};
 use serde_json::{Value, json};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_set_is_replaced_as_a_whole_by_who_has_seen_it(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_set_is_replaced_as_a_whole_by_who_has_seen_it() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let cidrs = json!(["198.51.100.0/24", "2001:db8::/32"]);
     let set =
@@ -42,8 +43,9 @@ async fn a_set_is_replaced_as_a_whole_by_who_has_seen_it(_: PgPoolOptions, conne
     api.delete(&at).await.problem("not-found", 404);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn ranges_are_checked_one_by_one(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn ranges_are_checked_one_by_one() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let body = json!({"name": "", "cidrs": ["10.0.0.0/8", "10.0.0.1/8", "x", "10.0.0.0/8"], "description": "a\nb"});
     let wanted = [

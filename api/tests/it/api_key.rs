@@ -4,9 +4,9 @@ use crate::session::text;
 use crate::world::{Answer, Api, fault};
 use iroko_model::Role;
 use iroko_store::authority::Scope;
+use iroko_test_database::database;
 use reqwest::Method;
 use serde_json::{Value, json};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use time::Duration;
 use uuid::Uuid;
 
@@ -39,8 +39,9 @@ async fn holds(api: &Api, key: &str) -> u16 {
     api.call(Method::GET, "/v1/flavors", Some(key), None).await.status
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_key_is_shown_once_and_stops_at_once(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_key_is_shown_once_and_stops_at_once() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let robot = service_account(&api).await;
     let made = call(&api, robot, Method::POST, "", Some(json!({"name": "deploy"}))).await.must(201);
@@ -71,8 +72,9 @@ async fn a_key_is_shown_once_and_stops_at_once(_: PgPoolOptions, connect: PgConn
     }
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_key_ends_by_time_and_by_its_owner(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_key_ends_by_time_and_by_its_owner() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let (robot, clock) = (service_account(&api).await, api.app().identity.credentials.clock.clone());
     let in_an_hour = (clock.now() + Duration::hours(1)).format(&time::format_description::well_known::Rfc3339).unwrap();
@@ -89,8 +91,9 @@ async fn a_key_ends_by_time_and_by_its_owner(_: PgPoolOptions, connect: PgConnec
     assert_eq!(holds(&api, lasting).await, 401);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_key_is_good_in_its_networks_only(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_key_is_good_in_its_networks_only() {
+    let (_database, connect) = database().await;
     let api =
         Api::start_with(&connect, |config| config.auth.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()]).await;
     let robot = service_account(&api).await;
@@ -116,8 +119,9 @@ async fn a_key_is_good_in_its_networks_only(_: PgPoolOptions, connect: PgConnect
     );
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn keys_have_a_bound(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn keys_have_a_bound() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let robot = service_account(&api).await;
     let crowd = "INSERT INTO api_key (id, service_account_id, name, prefix, secret_hash, created_at)
@@ -132,8 +136,9 @@ async fn keys_have_a_bound(_: PgPoolOptions, connect: PgConnectOptions) {
 }
 
 /// What a restricted key makes is no less restricted.
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_restricted_key_makes_no_wider_one(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_restricted_key_makes_no_wider_one() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let (robot, organization) = (service_account(&api).await, organization(&api).await);
     let bound = "INSERT INTO role_binding (id, service_account_id, role, scope, organization_id)

@@ -6,9 +6,9 @@ use iroko_audit::checkpoint::Verifier;
 use iroko_audit::export::{ExportError, Verification, Verified};
 use iroko_model::Role;
 use iroko_store::authority::Scope;
+use iroko_test_database::database;
 use reqwest::Method;
 use serde_json::{Value, json};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use std::time::Instant;
 
 /// The token of somebody who may read the first project's log.
@@ -57,8 +57,9 @@ fn verify(verifier: &Verifier, text: &str, earlier: Option<&str>) -> Result<Veri
     verification.finish()
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn every_change_is_recorded_and_every_refusal(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn every_change_is_recorded_and_every_refusal() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let ground = api.ground("10.0.0.0/24").await;
     let mut request = ground.request("vm");
@@ -109,8 +110,9 @@ async fn every_change_is_recorded_and_every_refusal(_: PgPoolOptions, connect: P
     assert_eq!(system.iter().map(|r| r["operation"].as_str().unwrap()).collect::<Vec<_>>(), ["flavor_create"]);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn log_ins_are_recorded_for_those_they_concern(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn log_ins_are_recorded_for_those_they_concern() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     for (username, password, status) in
         [("admin", PASSWORD, 200), ("admin", "wrong password", 401), ("nobody", "wrong password", 401)]
@@ -146,8 +148,9 @@ async fn log_ins_are_recorded_for_those_they_concern(_: PgPoolOptions, connect: 
     assert_eq!(refreshes, 0);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn exports_verify_and_every_change_of_the_database_is_found(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn exports_verify_and_every_change_of_the_database_is_found() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     for number in 0..5 {
         api.post("networks", json!({"name": format!("net-{number}")})).await.made();
@@ -189,8 +192,9 @@ async fn exports_verify_and_every_change_of_the_database_is_found(_: PgPoolOptio
     assert!(refused.contains("had 11 records and has 0"), "{refused}");
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn several_processes_seal_one_log(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn several_processes_seal_one_log() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let twin = api.twin().await;
     for number in 0..20 {

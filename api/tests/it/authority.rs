@@ -6,9 +6,9 @@ use crate::world::{Answer, Api, PASSWORD, PATIENCE, bind, fault};
 use futures::StreamExt;
 use iroko_model::Role;
 use iroko_store::authority::Scope;
+use iroko_test_database::database;
 use reqwest::Method;
 use serde_json::{Value, json};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use time::Duration;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
@@ -31,8 +31,9 @@ async fn keyed(api: &Api, token: &str, path: &str, key: &str, body: &Value) -> A
     api.send(api.request(Method::POST, path).bearer_auth(token).header("idempotency-key", key).json(body)).await
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_stored_answer_is_for_who_asked_and_still_may(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_stored_answer_is_for_who_asked_and_still_may() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let (keys, full) = robot(&api).await;
     let body = json!({"name": "deploy"});
@@ -56,8 +57,9 @@ async fn a_stored_answer_is_for_who_asked_and_still_may(_: PgPoolOptions, connec
     api.send(anonymous).await.problem("unauthorized", 401);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn what_a_key_makes_ends_with_it(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn what_a_key_makes_ends_with_it() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let (keys, full) = robot(&api).await;
     let clock = api.app().identity.credentials.clock.clone();
@@ -75,8 +77,9 @@ async fn what_a_key_makes_ends_with_it(_: PgPoolOptions, connect: PgConnectOptio
     assert!(make(&full, "for ever", None).await.must(201)["expires_at"].is_null());
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_bound_key_gives_nobody_what_is_good_elsewhere(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_bound_key_gives_nobody_what_is_good_elsewhere() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let (keys, full) = robot(&api).await;
     let bound = json!({"name": "bound", "source_networks": ["127.0.0.0/8"]});
@@ -105,8 +108,9 @@ async fn a_bound_key_gives_nobody_what_is_good_elsewhere(_: PgPoolOptions, conne
     api.call(Method::POST, &format!("{organization}/projects"), Some(bound), Some(project)).await.must(201);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn an_account_that_is_enabled_again_has_no_session(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn an_account_that_is_enabled_again_has_no_session() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let owner = api.token("owner", api.organization, Role::Owner, Scope::Organization(api.organization)).await;
     let users = format!("/v1/organizations/{}/users", api.organization);
@@ -126,8 +130,9 @@ async fn an_account_that_is_enabled_again_has_no_session(_: PgPoolOptions, conne
     api.call(Method::POST, "/v1/auth/token", None, Some(log_in)).await.must(200);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_stream_ends_with_the_right_to_it(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_stream_ends_with_the_right_to_it() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let (keys, full) = robot(&api).await;
     let key = json!({"name": "follower"});
@@ -177,8 +182,9 @@ async fn a_stream_ends_with_the_right_to_it(_: PgPoolOptions, connect: PgConnect
     tokio::time::timeout(PATIENCE, told).await.expect("who may follow is told");
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn an_upload_ends_with_the_right_to_it(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn an_upload_ends_with_the_right_to_it() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let sender = api.token("sender", api.organization, Role::Member, Scope::Project(api.project)).await;
     let body = json!({"name": "slow", "disk_format": "raw"});

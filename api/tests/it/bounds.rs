@@ -1,9 +1,9 @@
 //! What all share has a bound for each: connections, event streams, database connections, time series, texts.
 
 use crate::world::{Api, PATIENCE};
+use iroko_test_database::database;
 use reqwest::Method;
 use serde_json::json;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -13,8 +13,9 @@ fn rest(api: &Api) -> SocketAddr {
     api.url().trim_start_matches("http://").parse().unwrap()
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn event_streams_have_bounds_and_take_no_connections(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn event_streams_have_bounds_and_take_no_connections() {
+    let (_database, connect) = database().await;
     let api = Api::start_with(&connect, |config| {
         (config.event.streams_per_caller, config.event.streams_per_project) = (30, 40);
     })
@@ -74,8 +75,9 @@ async fn event_streams_have_bounds_and_take_no_connections(_: PgPoolOptions, con
     tokio::time::timeout(PATIENCE, room).await.expect("room");
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn invented_methods_leave_nothing(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn invented_methods_leave_nothing() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let invented = Method::from_bytes("FILLMEMORY".repeat(100).as_bytes()).unwrap();
     let answer = api.send(api.request(invented, "/v1/flavors")).await;
@@ -91,8 +93,9 @@ async fn is_closed(stream: &mut TcpStream, bound: Duration) -> bool {
     tokio::time::timeout(bound, closed).await.is_ok()
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn who_does_not_ask_is_not_waited_for(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn who_does_not_ask_is_not_waited_for() {
+    let (_database, connect) = database().await;
     let api = Api::start_with(&connect, |config| {
         config.connection.head_timeout_s = 1;
         config.agent_link.connection.head_timeout_s = 1;
@@ -111,8 +114,9 @@ async fn who_does_not_ask_is_not_waited_for(_: PgPoolOptions, connect: PgConnect
     }
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn an_address_has_a_bounded_number_of_connections(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn an_address_has_a_bounded_number_of_connections() {
+    let (_database, connect) = database().await;
     let api = Api::start_with(&connect, |config| config.connection.most_per_address = 8).await;
     let mut held = Vec::new();
     for _ in 0..7 {
@@ -138,11 +142,9 @@ async fn an_address_has_a_bounded_number_of_connections(_: PgPoolOptions, connec
     tokio::time::timeout(PATIENCE, room).await.expect("room again");
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn refusals_of_one_caller_fill_the_audit_log_no_faster_than_the_bound(
-    _: PgPoolOptions,
-    connect: PgConnectOptions,
-) {
+#[tokio::test]
+async fn refusals_of_one_caller_fill_the_audit_log_no_faster_than_the_bound() {
+    let (_database, connect) = database().await;
     let api = Api::start_with(&connect, |config| config.rate.refusals_recorded_per_minute = 5).await;
     for _ in 0..20 {
         api.post("networks", json!({"name": ""})).await.problem("invalid", 422);

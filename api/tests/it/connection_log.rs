@@ -6,9 +6,9 @@ use iroko_agent_link::LinkError;
 use iroko_agent_wire::{ConnectionRecord, ConnectionReport, Headers};
 use iroko_model::connection_log::{Reason, Verdict};
 use iroko_model::security_group::Direction;
+use iroko_test_database::database;
 use reqwest::Method;
 use serde_json::json;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -35,8 +35,9 @@ fn record(port: &str, verdict: Verdict) -> ConnectionRecord {
     }
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn ports_are_recorded_on_request(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn ports_are_recorded_on_request() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let (compute, mut net) = Agent::pair(&api, "host-1", "192.0.2.1").await;
     let ground = api.ground("10.0.0.0/24").await;

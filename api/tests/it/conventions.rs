@@ -1,10 +1,10 @@
 //! What every operation does the same way: keys against repetition, validators, limits, headers.
 
 use crate::world::{Answer, Api, fault};
+use iroko_test_database::database;
 use reqwest::Method;
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, ETAG, IF_MATCH, IF_NONE_MATCH};
 use serde_json::{Value, json};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use std::collections::HashSet;
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -14,8 +14,9 @@ async fn keyed(api: &Api, path: &str, key: &str, body: &Value) -> Answer {
     api.send(request.json(body)).await
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_key_makes_a_request_happen_once(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_key_makes_a_request_happen_once() {
+    let (_database, connect) = database().await;
     let mut api = Api::start(&connect).await;
     let body = json!({"name": "net"});
     let first = keyed(&api, "networks", "k1", &body).await;
@@ -44,8 +45,9 @@ async fn a_key_makes_a_request_happen_once(_: PgPoolOptions, connect: PgConnectO
     assert_eq!((stored.len(), clear.count()), (3, 0), "answers are sealed");
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn of_many_with_one_key_one_takes_effect(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn of_many_with_one_key_one_takes_effect() {
+    let (_database, connect) = database().await;
     const CLIENTS: usize = 64;
     let api = Arc::new(Api::start(&connect).await);
     let ground = api.ground("10.0.0.0/24").await;
@@ -70,8 +72,9 @@ async fn of_many_with_one_key_one_takes_effect(_: PgPoolOptions, connect: PgConn
     assert_eq!(api.get("ports").await.must(200)["items"].as_array().unwrap().len(), 1);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_crash_between_effect_and_answer_repeats_nothing(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_crash_between_effect_and_answer_repeats_nothing() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let body = json!({"name": "net"});
     keyed(&api, "networks", "k", &body).await.made();
@@ -89,8 +92,9 @@ async fn a_crash_between_effect_and_answer_repeats_nothing(_: PgPoolOptions, con
     assert_eq!(api.get("networks").await.must(200)["items"].as_array().unwrap().len(), 2);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn validators_spare_transfers_and_guard_changes(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn validators_spare_transfers_and_guard_changes() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let ground = api.ground("10.0.0.0/24").await;
     let id = api.instance(&ground).await;
@@ -127,8 +131,9 @@ async fn validators_spare_transfers_and_guard_changes(_: PgPoolOptions, connect:
     api.get(&format!("subnets/{subnet}")).await.must(200);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn of_many_changes_of_one_state_one_wins(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn of_many_changes_of_one_state_one_wins() {
+    let (_database, connect) = database().await;
     let api = Arc::new(Api::start(&connect).await);
     let ground = api.ground("10.0.0.0/24").await;
     let at = format!("instances/{}", api.instance(&ground).await);
@@ -147,8 +152,9 @@ async fn of_many_changes_of_one_state_one_wins(_: PgPoolOptions, connect: PgConn
     assert_eq!(api.get(&at).await.must(200)["generation"], 2);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn limits_are_told_and_kept(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn limits_are_told_and_kept() {
+    let (_database, connect) = database().await;
     let api = Api::start_with(&connect, |config| {
         config.rate.caller_per_minute = 5;
         config.rate.address_per_minute = 3;
@@ -172,8 +178,9 @@ async fn limits_are_told_and_kept(_: PgPoolOptions, connect: PgConnectOptions) {
     api.call(Method::GET, &api.at("networks"), None, None).await.problem("too-many-requests", 429);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn answers_carry_what_every_answer_carries(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn answers_carry_what_every_answer_carries() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     for answer in [api.get("networks").await, api.get("nonsense").await] {
         let header = |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("");

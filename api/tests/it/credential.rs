@@ -4,9 +4,9 @@ use crate::session::{holds, log_in, text};
 use crate::world::{Answer, Api, PASSWORD, bind, fault, issue, person};
 use iroko_model::Role;
 use iroko_store::authority::Scope;
+use iroko_test_database::database;
 use reqwest::Method;
 use serde_json::json;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use time::Duration;
 
 const NEW: &str = "quite another phrase";
@@ -21,8 +21,9 @@ fn retry_after(answer: &Answer) -> u64 {
     answer.headers["retry-after"].to_str().unwrap().parse().unwrap()
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn changing_a_password_ends_the_other_sessions(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn changing_a_password_ends_the_other_sessions() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let (mine, other) = (log_in(&api).await, log_in(&api).await);
     let change = async |current: &str, new: &str| {
@@ -45,8 +46,9 @@ async fn changing_a_password_ends_the_other_sessions(_: PgPoolOptions, connect: 
     attempt(&api, "admin", NEW).await.must(200);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn an_administrator_resets_a_password(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn an_administrator_resets_a_password() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let tokens = log_in(&api).await;
     let ids: (uuid::Uuid, uuid::Uuid) =
@@ -87,8 +89,9 @@ async fn an_administrator_resets_a_password(_: PgPoolOptions, connect: PgConnect
     attempt(&api, "admin", NEW).await.problem("unauthorized", 401);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn failures_cost_time_whoever_is_tried(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn failures_cost_time_whoever_is_tried() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let clock = api.app().identity.credentials.clock.clone();
     for username in ["admin", "nobody"] {
@@ -115,8 +118,9 @@ async fn failures_cost_time_whoever_is_tried(_: PgPoolOptions, connect: PgConnec
     assert_eq!(left, 1);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn guesses_at_once_count_as_many(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn guesses_at_once_count_as_many() {
+    let (_database, connect) = database().await;
     let api = Api::start_with(&connect, |config| config.auth.password_queue = 256).await;
     attempt(&api, "admin", "wrong").await.problem("unauthorized", 401);
     let guesses = futures::future::join_all((0..40).map(|_| attempt(&api, "admin", "wrong"))).await;
@@ -128,8 +132,9 @@ async fn guesses_at_once_count_as_many(_: PgPoolOptions, connect: PgConnectOptio
     assert!(right.iter().filter(|answer| answer.status == 401).count() >= 5);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn strangers_do_not_lock_the_owner_out(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn strangers_do_not_lock_the_owner_out() {
+    let (_database, connect) = database().await;
     let api =
         Api::start_with(&connect, |config| config.auth.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()]).await;
     let from = async |address: &str, username: &str, password: &str| {
@@ -158,8 +163,9 @@ async fn strangers_do_not_lock_the_owner_out(_: PgPoolOptions, connect: PgConnec
     from("2001:db8:1:0::2", "name-x", "wrong").await.problem("unauthorized", 401);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_storm_of_log_ins_is_told_to_come_back(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_storm_of_log_ins_is_told_to_come_back() {
+    let (_database, connect) = database().await;
     let change = |config: &mut iroko_api::config::Config| {
         (config.auth.password_threads, config.auth.password_queue) = (1, 2);
     };

@@ -3,9 +3,9 @@
 
 use crate::world::{Api, PATIENCE};
 use futures::StreamExt;
+use iroko_test_database::database;
 use reqwest::Method;
 use serde_json::{Value, json};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 struct Follower {
     bytes: futures::stream::BoxStream<'static, reqwest::Result<bytes::Bytes>>,
@@ -61,8 +61,9 @@ impl Follower {
     }
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn events_come_in_order_once_and_again_from_any_place(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn events_come_in_order_once_and_again_from_any_place() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let mut follower = Follower::begin(&api, None).await;
     follower.named("begin").await;
@@ -90,8 +91,9 @@ async fn events_come_in_order_once_and_again_from_any_place(_: PgPoolOptions, co
     assert_eq!(again.named("port.created").await.data["object_id"].as_str(), Some(key.as_str()));
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_follower_is_told_what_it_cannot_have_and_let_go_at_the_end(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_follower_is_told_what_it_cannot_have_and_let_go_at_the_end() {
+    let (_database, connect) = database().await;
     let mut api = Api::start(&connect).await;
     api.post("networks", json!({"name": "net"})).await.made();
     let request = api.request(Method::GET, &api.at("events")).bearer_auth(&api.member);

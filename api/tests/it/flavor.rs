@@ -4,12 +4,13 @@ use crate::agent_link::world::{Agent, place};
 use crate::world::{Api, fault};
 use iroko_model::InstanceId;
 use iroko_model::port::PortLimits;
+use iroko_test_database::database;
 use reqwest::Method;
 use serde_json::{Value, json};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn flavors_are_made_shown_and_deleted(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn flavors_are_made_shown_and_deleted() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let body = json!({"name": "small", "vcpus": 2, "memory_mib": 512, "disk_gib": 10, "labels": {"class": "a"}});
     let made = api.system(Method::POST, "flavors", Some(body.clone())).await.must(201);
@@ -37,8 +38,9 @@ fn limited(limits: &Value) -> Value {
     json!({"name": "limited", "vcpus": 1, "memory_mib": 64, "disk_gib": 1, "network_limits": limits})
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn network_limits_of_a_flavor_are_checked_and_shown(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn network_limits_of_a_flavor_are_checked_and_shown() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let wrong =
         json!({"ingress_kbit_s": 0, "egress_kbit_s": -1, "ingress_packets_s": 100_000_001, "egress_packets_s": 1});
@@ -57,8 +59,9 @@ async fn network_limits_of_a_flavor_are_checked_and_shown(_: PgPoolOptions, conn
     assert_eq!(shown["network_limits"], json!({}), "nothing is limited");
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_host_holds_a_machine_to_the_limits_it_was_made_with(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_host_holds_a_machine_to_the_limits_it_was_made_with() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let (_, mut net) = Agent::pair(&api, "host-1", "192.0.2.1").await;
     let mut ground = api.ground("10.0.0.0/24").await;

@@ -4,8 +4,9 @@
 use crate::authorisation::Target;
 use crate::authorisation::ground::{Everybody, Ids};
 use crate::world::Api;
+use iroko_test_database::database;
 use serde_json::json;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::PgConnectOptions;
 use std::path::Path;
 use tokio::process::Command;
 
@@ -100,27 +101,31 @@ fn program() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/schemathesis/.venv/bin/schemathesis")
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn an_owner_gets_what_the_document_says_and_nothing_of_others(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn an_owner_gets_what_the_document_says_and_nothing_of_others() {
+    let (_database, connect) = database().await;
     let Some(fuzz) = Fuzz::new(&connect).await else { return };
     fuzz.run(Some("owner"), Some(Target::OtherOrganization), 6).await;
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn an_operator_gets_what_the_document_says(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn an_operator_gets_what_the_document_says() {
+    let (_database, connect) = database().await;
     let Some(fuzz) = Fuzz::new(&connect).await else { return };
     fuzz.run(Some("operator"), None, 2).await;
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn nobody_gets_what_the_document_says_and_nothing_of_anybody(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn nobody_gets_what_the_document_says_and_nothing_of_anybody() {
+    let (_database, connect) = database().await;
     let Some(fuzz) = Fuzz::new(&connect).await else { return };
     fuzz.run(None, Some(Target::Own), 3).await;
 }
 
 /// The check that looks for other tenants sees one where there is one.
-#[sqlx::test(migrations = "../store/migrations")]
-async fn what_shows_is_noticed(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn what_shows_is_noticed() {
+    let (_database, connect) = database().await;
     let Some(fuzz) = Fuzz::new(&connect).await else { return };
     let lists = ["--include-operation-id", "network_list"];
     let (passed, text) = fuzz.try_run(Some("owner"), Some(Target::Own), 8, &lists).await;

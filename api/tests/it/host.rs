@@ -5,13 +5,14 @@ use crate::world::{Api, fault};
 use iroko_agent_link::LinkError;
 use iroko_agent_wire::{AgentKind, InstanceObservation, Report};
 use iroko_model::instance::ObservedState;
+use iroko_test_database::database;
 use reqwest::Method;
 use serde_json::json;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use uuid::Uuid;
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn hosts_are_shown_disabled_and_deleted(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn hosts_are_shown_disabled_and_deleted() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let id = enrolled_host(&api, "host-1").await;
     let at = format!("hosts/{id}");
@@ -43,8 +44,9 @@ async fn hosts_are_shown_disabled_and_deleted(_: PgPoolOptions, connect: PgConne
     api.system(Method::DELETE, &at, None).await.problem("not-found", 404);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn tokens_are_shown_once(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn tokens_are_shown_once() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let body = json!({"host_name": "host-1.lome.example", "valid_s": 60});
     let made = api.system(Method::POST, "enrolment-tokens", Some(body)).await.must(201);
@@ -64,8 +66,9 @@ async fn tokens_are_shown_once(_: PgPoolOptions, connect: PgConnectOptions) {
     api.system(Method::DELETE, &at, None).await.problem("not-found", 404);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_host_is_dead_by_the_operators_word(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_host_is_dead_by_the_operators_word() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let (compute, _) = Agent::pair(&api, "host-1", "192.0.2.1").await;
     let (mut other, mut other_net) = Agent::pair(&api, "host-2", "192.0.2.2").await;
@@ -135,8 +138,9 @@ async fn a_host_is_dead_by_the_operators_word(_: PgPoolOptions, connect: PgConne
     assert_eq!(sqlx::query_scalar::<_, i64>(record).fetch_one(api.store.pool()).await.unwrap(), 1);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn instances_being_deleted_hold_no_silent_host(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn instances_being_deleted_hold_no_silent_host() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let (compute, _) = Agent::pair(&api, "host-1", "192.0.2.1").await;
     let (id, ground) = (compute.host(), api.ground("10.0.0.0/24").await);

@@ -3,10 +3,11 @@
 use crate::world::{Answer, Api, eventually, fault};
 use futures::StreamExt;
 use iroko_model::image::qcow2::blank;
+use iroko_test_database::database;
 use reqwest::Method;
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::PgPoolOptions;
 use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -37,8 +38,9 @@ async fn status(api: &Api, id: &str) -> String {
     api.get(&format!("images/{id}")).await.must(200)["status"].as_str().unwrap().to_owned()
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn bytes_are_streamed_checked_and_kept(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn bytes_are_streamed_checked_and_kept() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let bytes: Vec<u8> = (0..3_000_000u32).map(|n| (n / 7).to_le_bytes()[0]).collect();
     let body = json!({"name": "debian", "disk_format": "raw", "sha256": sha256(&bytes).to_uppercase()});
@@ -63,8 +65,9 @@ async fn bytes_are_streamed_checked_and_kept(_: PgPoolOptions, connect: PgConnec
     assert_eq!(files(&api), [disk]);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn what_is_refused_can_be_uploaded_again(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn what_is_refused_can_be_uploaded_again() {
+    let (_database, connect) = database().await;
     let api = Api::start_with(&connect, |config| config.image.max_gib = 0).await;
     let raw = make(&api, "raw").await;
     api.upload(&raw, "one byte is too many").await.problem("too-large", 413);
@@ -72,8 +75,9 @@ async fn what_is_refused_can_be_uploaded_again(_: PgPoolOptions, connect: PgConn
     drop(api);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn dangerous_and_wrong_bytes_are_refused(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn dangerous_and_wrong_bytes_are_refused() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let id = make(&api, "qcow2").await;
     for (bytes, rule) in [
@@ -115,8 +119,9 @@ async fn dangerous_and_wrong_bytes_are_refused(_: PgPoolOptions, connect: PgConn
 }
 
 /// Images as QEMU makes them are taken whole, and not when the end is missing.
-#[sqlx::test(migrations = "../store/migrations")]
-async fn images_of_every_option_are_taken_whole(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn images_of_every_option_are_taken_whole() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let dir = tempfile::tempdir().unwrap();
     let (raw, image) = (dir.path().join("raw"), dir.path().join("image"));
@@ -169,8 +174,9 @@ async fn images_of_every_option_are_taken_whole(_: PgPoolOptions, connect: PgCon
 }
 
 /// A body in parts or encoded is no upload, and no request either.
-#[sqlx::test(migrations = "../store/migrations")]
-async fn bodies_come_whole_and_as_they_are(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn bodies_come_whole_and_as_they_are() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let id = make(&api, "raw").await;
     let path = api.at(&format!("images/{id}/file"));
@@ -187,8 +193,9 @@ async fn bodies_come_whole_and_as_they_are(_: PgPoolOptions, connect: PgConnectO
 }
 
 /// What several uploads reserve counts together, before their bytes are written, and is given back.
-#[sqlx::test(migrations = "../store/migrations")]
-async fn quota_is_reserved_while_bytes_come(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn quota_is_reserved_while_bytes_come() {
+    let (_database, connect) = database().await;
     let api = std::sync::Arc::new(Api::start(&connect).await);
     let quotas = api.at("quotas");
     let limit =
@@ -261,8 +268,9 @@ fn slow_upload(
     (send, tokio::spawn(async move { api.upload(&id, reqwest::Body::wrap_stream(stream.boxed())).await }))
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn of_two_uploads_at_once_the_first_goes_on(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn of_two_uploads_at_once_the_first_goes_on() {
+    let (_database, connect) = database().await;
     let api = std::sync::Arc::new(Api::start(&connect).await);
     let id = make(&api, "raw").await;
     let (send, upload) = slow_upload(&api, &id);
@@ -281,8 +289,9 @@ async fn of_two_uploads_at_once_the_first_goes_on(_: PgPoolOptions, connect: PgC
     assert_eq!(active["sha256"], sha256(b"first upload"));
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn an_upload_that_broke_off_can_be_made_again_at_once(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn an_upload_that_broke_off_can_be_made_again_at_once() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let id = make(&api, "raw").await;
     let address = api.listening.as_ref().unwrap().rest;
@@ -307,8 +316,9 @@ async fn an_upload_that_broke_off_can_be_made_again_at_once(_: PgPoolOptions, co
     api.upload(&id, "all of it").await.must(200);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn an_image_in_use_stays(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn an_image_in_use_stays() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let ground = api.ground("10.0.0.0/24").await;
     let instance = api.instance(&ground).await;

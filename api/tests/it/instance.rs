@@ -3,13 +3,14 @@
 use crate::agent_link::world::{enrolled_host, place, vanish};
 use crate::world::{Api, KEY, fault};
 use iroko_scheduler::reconcile::{Placement, Reconcile};
+use iroko_test_database::database;
 use reqwest::Method;
 use serde_json::{Value, json};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use uuid::Uuid;
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn instances_are_made_shown_and_deleted(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn instances_are_made_shown_and_deleted() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let ground = api.ground("10.0.0.0/24").await;
     let key = api.post("ssh-keys", json!({"name": "ama", "public_key": KEY})).await.made();
@@ -33,8 +34,9 @@ async fn instances_are_made_shown_and_deleted(_: PgPoolOptions, connect: PgConne
     api.get(&format!("{at}/console-log")).await.problem("not-found", 404);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn requests_are_checked_with_pointers_and_rules(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn requests_are_checked_with_pointers_and_rules() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let ground = api.ground("10.0.0.0/24").await;
     let nobody = json!(Uuid::now_v7());
@@ -75,8 +77,9 @@ async fn requests_are_checked_with_pointers_and_rules(_: PgPoolOptions, connect:
 }
 
 /// What was sent is read back in the field in which it came, and reaches the host with what it is.
-#[sqlx::test(migrations = "../store/migrations")]
-async fn user_data_comes_as_text_or_as_base64(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn user_data_comes_as_text_or_as_base64() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let ground = api.ground("10.0.0.0/24").await;
     let with = |field: &str, data: &str| {
@@ -104,8 +107,9 @@ async fn user_data_comes_as_text_or_as_base64(_: PgPoolOptions, connect: PgConne
     assert_eq!(api.post("instances", both).await.fault(), fault("/user_data_base64", "user_data_twice"));
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn the_image_must_be_there_and_fit(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn the_image_must_be_there_and_fit() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let mut ground = api.ground("10.0.0.0/24").await;
     ground.image = api.post("images", json!({"name": "i", "disk_format": "qcow2"})).await.made();
@@ -118,8 +122,9 @@ async fn the_image_must_be_there_and_fit(_: PgPoolOptions, connect: PgConnectOpt
     assert!(answer.text.contains("has 1 GiB of disk, the image needs 2"), "{}", answer.text);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn what_may_be_asked_depends_on_what_is_wanted(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn what_may_be_asked_depends_on_what_is_wanted() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let host = enrolled_host(&api, "host-1").await;
     let ground = api.ground("10.0.0.0/24").await;
@@ -155,8 +160,9 @@ async fn what_may_be_asked_depends_on_what_is_wanted(_: PgPoolOptions, connect: 
     api.act(&format!("instances/{}/start", Uuid::now_v7())).await.problem("not-found", 404);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_pending_instance_says_why_and_tells_of_nobody(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_pending_instance_says_why_and_tells_of_nobody() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let mut ground = api.ground("10.0.0.0/24").await;
     let big = json!({"name": "big", "vcpus": 60, "memory_mib": 65537, "disk_gib": 10});

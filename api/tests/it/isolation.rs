@@ -1,9 +1,9 @@
 //! Two projects: nothing of one can be seen, named or used by the other.
 
 use crate::world::{Api, KEY, fault};
+use iroko_test_database::database;
 use reqwest::Method;
 use serde_json::{Value, json};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 impl Api {
     /// A path of the second project, as its member.
@@ -13,8 +13,9 @@ impl Api {
     }
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn ids_of_one_project_name_nothing_in_the_other(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn ids_of_one_project_name_nothing_in_the_other() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let ground = api.ground("10.0.0.0/24").await;
     let subnet = api.get("subnets").await.must(200)["items"][0]["id"].as_str().unwrap().to_owned();
@@ -49,8 +50,9 @@ async fn ids_of_one_project_name_nothing_in_the_other(_: PgPoolOptions, connect:
     assert_eq!(api.get(&format!("instances/{instance}")).await.must(200)["generation"], 1);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn references_reach_into_no_other_project(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn references_reach_into_no_other_project() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let ground = api.ground("10.0.0.0/24").await;
     let key = api.post("ssh-keys", json!({"name": "ama", "public_key": KEY})).await.made();

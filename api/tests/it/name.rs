@@ -3,9 +3,9 @@
 use crate::world::{Api, fault};
 use iroko_model::Role;
 use iroko_store::authority::Scope;
+use iroko_test_database::database;
 use reqwest::Method;
 use serde_json::{Value, json};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 /// Every operation of the document that takes a name, with all other fields as in its example.
 fn bodies_with_names() -> Vec<(String, Value)> {
@@ -26,8 +26,9 @@ fn bodies_with_names() -> Vec<(String, Value)> {
 }
 
 /// One check for all of them: whoever adds a noun whose names are not checked fails here.
-#[sqlx::test(migrations = "../store/migrations")]
-async fn no_noun_takes_a_name_that_nobody_can_read(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn no_noun_takes_a_name_that_nobody_can_read() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let owner = api.token("owner", api.organization, Role::Owner, Scope::Organization(api.organization)).await;
     let bodies = bodies_with_names();
@@ -59,8 +60,9 @@ async fn no_noun_takes_a_name_that_nobody_can_read(_: PgPoolOptions, connect: Pg
     }
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn texts_have_one_form_and_are_found_by_any(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn texts_have_one_form_and_are_found_by_any() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let (composed, decomposed) = ("Économie", "E\u{301}conomie");
     let body = json!({"name": decomposed, "labels": {"ministry": decomposed}});

@@ -1,12 +1,13 @@
 //! Networks and subnets.
 
 use crate::world::{Api, fault};
+use iroko_test_database::database;
 use serde_json::json;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use uuid::Uuid;
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn networks_and_subnets_are_made_shown_and_deleted(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn networks_and_subnets_are_made_shown_and_deleted() {
+    let (_database, connect) = database().await;
     let api = Api::start_with(&connect, |config| config.network.underlay_mtu = 9000).await;
     let network = api.post("networks", json!({"name": "Archives de l'état"})).await.must(201);
     assert_eq!(network["mtu"], 8950, "room for the VXLAN headers");
@@ -43,8 +44,9 @@ async fn networks_and_subnets_are_made_shown_and_deleted(_: PgPoolOptions, conne
     api.get(&format!("networks/{other}")).await.must(200);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn ranges_are_checked_with_pointers_and_rules(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn ranges_are_checked_with_pointers_and_rules() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let network = api.network("10.0.0.0/16").await;
     for (fields, pointer, rule) in [

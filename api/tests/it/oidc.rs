@@ -2,9 +2,10 @@
 
 use crate::session::{holds, text};
 use crate::world::{Answer, Api, fault};
+use iroko_test_database::database;
 use reqwest::{Client, Method, Url, redirect};
 use serde_json::{Value, json};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::PgConnectOptions;
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::Stdio;
@@ -197,8 +198,9 @@ impl World {
     }
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_browser_logs_in_and_groups_follow_the_claims(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_browser_logs_in_and_groups_follow_the_claims() {
+    let (_database, connect) = database().await;
     let Some(world) = World::start(&connect).await else { return };
     world.provider.person("ama", &["cloud-admins", "everybody"]).await;
     let tokens = world.log_in().await.must(200);
@@ -235,8 +237,9 @@ async fn a_browser_logs_in_and_groups_follow_the_claims(_: PgPoolOptions, connec
     assert_eq!(holds(&world.api, &rotated.await).await, 200);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn what_was_not_begun_here_is_refused(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn what_was_not_begun_here_is_refused() {
+    let (_database, connect) = database().await;
     let Some(world) = World::start(&connect).await else { return };
     world.provider.person("kofi", &[]).await;
     let (location, cookie) = world.begin().await;
@@ -277,8 +280,9 @@ async fn what_was_not_begun_here_is_refused(_: PgPoolOptions, connect: PgConnect
     assert_eq!(answer.fault(), fault("redirect_uri", "redirect_unknown"));
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn the_owner_says_who_may_log_in(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn the_owner_says_who_may_log_in() {
+    let (_database, connect) = database().await;
     let Some(world) = World::start(&connect).await else { return };
     world.provider.person("ama", &["everybody"]).await;
     world.set(json!({"rule_required": true, "client_secret": null})).await.must(200);
@@ -307,8 +311,9 @@ async fn the_owner_says_who_may_log_in(_: PgPoolOptions, connect: PgConnectOptio
     assert_eq!(world.set(json!({"rules": stranger})).await.fault(), fault("/rules/0/group_id", "reference_not_found"));
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_device_logs_in(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_device_logs_in() {
+    let (_database, connect) = database().await;
     let Some(world) = World::start(&connect).await else { return };
     world.provider.person("afi", &["cloud-admins"]).await;
     let begun = world.post("device", None, None).await.must(200);
@@ -335,8 +340,9 @@ async fn a_device_logs_in(_: PgPoolOptions, connect: PgConnectOptions) {
     world.post("device/token", None, Some(nonsense)).await.problem("unauthorized", 401);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn private_addresses_are_not_asked(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn private_addresses_are_not_asked() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let organization: Uuid = sqlx::query_scalar("SELECT id FROM organization WHERE name = 'default'")
         .fetch_one(api.store.pool())
@@ -356,8 +362,9 @@ async fn private_addresses_are_not_asked(_: PgPoolOptions, connect: PgConnectOpt
 }
 
 /// Whoever runs a provider can be anybody it vouches for, in any group its rules name.
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_provider_gives_nothing_that_its_owner_has_not(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_provider_gives_nothing_that_its_owner_has_not() {
+    let (_database, connect) = database().await;
     let Some(world) = World::start(&connect).await else { return };
     world.provider.person("ama", &["everybody"]).await;
     world.log_in().await.must(200);
@@ -385,8 +392,9 @@ async fn a_provider_gives_nothing_that_its_owner_has_not(_: PgPoolOptions, conne
     world.set(json!({"rules": []})).await.problem("forbidden", 403);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_portal_lists_the_providers_of_an_organization(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_portal_lists_the_providers_of_an_organization() {
+    let (_database, connect) = database().await;
     let Some(world) = World::start(&connect).await else { return };
     let offered = async |organization: Uuid| {
         let path = format!("/v1/auth/oidc?organization_id={organization}");

@@ -1,9 +1,9 @@
 //! Lists: pages that cover everything once, filters by name and label.
 
 use crate::world::{Api, fault};
+use iroko_test_database::database;
 use reqwest::Method;
 use serde_json::{Value, json};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 /// Names of all items, page by page.
 async fn all(api: &Api, path: &str, limit: usize) -> Vec<String> {
@@ -25,8 +25,9 @@ async fn all(api: &Api, path: &str, limit: usize) -> Vec<String> {
     panic!("the pages do not end: {names:?}");
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn pages_cover_everything_once_in_order(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn pages_cover_everything_once_in_order() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let names: Vec<String> = (0..7).map(|n| format!("n{n}")).collect();
     for name in &names {
@@ -62,8 +63,9 @@ async fn pages_cover_everything_once_in_order(_: PgPoolOptions, connect: PgConne
     assert_eq!(api.get("networks?limit=1&limit=2").await.fault(), fault("limit", "parameter_repeated"));
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn labels_filter_every_kind_of_list(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn labels_filter_every_kind_of_list() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let ground = api.ground("10.0.0.0/24").await;
     let key = |n: usize| crate::world::KEY.replace("ama@lome", &format!("k{n}"));

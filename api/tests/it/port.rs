@@ -1,15 +1,16 @@
 //! Ports that stand alone, and those of instances.
 
 use crate::world::{Api, fault};
+use iroko_test_database::database;
 use serde_json::json;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use std::collections::HashSet;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn ports_keep_their_address_through_instances(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn ports_keep_their_address_through_instances() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let ground = api.ground("10.0.0.0/29").await;
     let port = api.post("ports", json!({"network_id": ground.network, "name": "db", "labels": {"a": "1"}})).await;
@@ -45,8 +46,9 @@ async fn ports_keep_their_address_through_instances(_: PgPoolOptions, connect: P
     api.delete(&format!("ports/{id}")).await.problem("not-found", 404);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_full_network_says_so(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_full_network_says_so() {
+    let (_database, connect) = database().await;
     let api = Arc::new(Api::start(&connect).await);
     let network = api.network("10.0.0.0/28").await;
     let mut makers = JoinSet::new();

@@ -6,10 +6,10 @@ use crate::world::{Api, fault};
 use iroko_agent_wire::{Change, Object};
 use iroko_model::InstanceId;
 use iroko_model::port::PortLimits;
+use iroko_test_database::database;
 use reqwest::Method;
 use reqwest::header::{ETAG, IF_MATCH};
 use serde_json::{Value, json};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 async fn patch(api: &Api, at: &str, body: Value) -> crate::world::Answer {
     api.call(Method::PATCH, &api.at(at), Some(&api.member), Some(body)).await
@@ -19,8 +19,9 @@ async fn policy(api: &Api, name: &str, limits: Value) -> String {
     api.post("qos-policies", json!({"name": name, "network_limits": limits})).await.made()
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_policy_is_made_changed_and_deleted_when_no_port_has_it(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_policy_is_made_changed_and_deleted_when_no_port_has_it() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let body = json!({"name": "archive", "description": "at night", "labels": {"a": "1"},
         "network_limits": {"egress_kbit_s": 20000, "ingress_packets_s": 10}});
@@ -59,8 +60,9 @@ async fn a_policy_is_made_changed_and_deleted_when_no_port_has_it(_: PgPoolOptio
     patch(&api, &at, json!({"network_limits": {}})).await.problem("not-found", 404);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn only_a_policy_of_the_project_with_limits_that_are_some(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn only_a_policy_of_the_project_with_limits_that_are_some() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let wrong = json!({"name": "", "network_limits": {"egress_kbit_s": 0, "ingress_packets_s": 100_000_001}});
     let limit = |field| fault(&format!("/network_limits/{field}"), "limit_range");
@@ -93,8 +95,9 @@ async fn both(api: &Api, net: &Agent, id: InstanceId) -> (PortLimits, Value) {
     (net.desired.ports.values().find(|port| port.instance_id == id).unwrap().limits, shown)
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn the_smaller_of_policy_and_flavor_reaches_the_hosts_concerned(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn the_smaller_of_policy_and_flavor_reaches_the_hosts_concerned() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let (_, mut net) = Agent::pair(&api, "host-1", "192.0.2.1").await;
     let (_, mut other) = Agent::pair(&api, "host-2", "192.0.2.2").await;

@@ -3,9 +3,9 @@
 use crate::world::{Api, KEY, PASSWORD, fault};
 use iroko_model::Role;
 use iroko_store::authority::Scope;
+use iroko_test_database::database;
 use reqwest::Method;
 use serde_json::{Value, json};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 /// Clients at once.
 const CROWD: usize = 64;
@@ -21,8 +21,9 @@ impl Api {
     }
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn each_noun_is_counted_and_refused_at_its_limit(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn each_noun_is_counted_and_refused_at_its_limit() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let project = format!("/v1/projects/{}", api.project);
     let organization = format!("/v1/organizations/{}", api.organization);
@@ -84,8 +85,9 @@ async fn each_noun_is_counted_and_refused_at_its_limit(_: PgPoolOptions, connect
     api.post_as(&owner, &format!("{organization}/projects"), json!({"name": "q"})).await.problem("quota-exceeded", 409);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn nobody_gets_more_than_what_they_are_part_of(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn nobody_gets_more_than_what_they_are_part_of() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let organization = format!("/v1/organizations/{}", api.organization);
     let owner = api.token("boss", api.organization, Role::Owner, Scope::Organization(api.organization)).await;
@@ -114,8 +116,9 @@ async fn nobody_gets_more_than_what_they_are_part_of(_: PgPoolOptions, connect: 
     api.post("networks", json!({"name": "n"})).await.made();
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_crowd_gets_the_last_unit_once(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_crowd_gets_the_last_unit_once() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let organization = format!("/v1/organizations/{}", api.organization);
     let owner = api.token("boss", api.organization, Role::Owner, Scope::Organization(api.organization)).await;
@@ -143,8 +146,9 @@ async fn a_crowd_gets_the_last_unit_once(_: PgPoolOptions, connect: PgConnectOpt
 }
 
 /// The rate of a project is that of all its callers together, and of nobody else.
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_project_asks_no_oftener_than_its_quota(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_project_asks_no_oftener_than_its_quota() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let owner = api.token("boss", api.organization, Role::Owner, Scope::Organization(api.organization)).await;
     let organization = format!("/v1/organizations/{}", api.organization);

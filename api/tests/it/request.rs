@@ -1,13 +1,14 @@
 //! What holds for every request: media types, bounds, ids, languages.
 
 use crate::world::{Api, header};
+use iroko_test_database::database;
 use reqwest::Method;
 use serde_json::json;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use uuid::Uuid;
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn bodies_must_be_json_of_the_right_type_and_size(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn bodies_must_be_json_of_the_right_type_and_size() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let path = api.at("networks");
     let post = |media: &str, body: String| {
@@ -29,8 +30,9 @@ async fn bodies_must_be_json_of_the_right_type_and_size(_: PgPoolOptions, connec
     assert_eq!(api.get("networks").await.must(200)["items"].as_array().unwrap().len(), 1);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn requests_have_an_id_and_answers_a_language(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn requests_have_an_id_and_answers_a_language() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let ask = |name: &'static str, value: &str| {
         let request = api.request(Method::GET, "/v1/nothing").header(name, value);
@@ -64,8 +66,9 @@ async fn requests_have_an_id_and_answers_a_language(_: PgPoolOptions, connect: P
     assert_eq!(checked.headers["content-language"], "fr");
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn paths_and_methods_that_are_not_there(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn paths_and_methods_that_are_not_there() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let member = Some(&*api.member);
     for path in ["/", "/v1", "/v1/projects/x/networks", "/v1/projects/x", &api.at("networks/not-an-id"), &api.at("")] {

@@ -3,10 +3,10 @@
 use crate::world::{Api, fault};
 use iroko_model::Role;
 use iroko_store::authority::Scope;
+use iroko_test_database::database;
 use reqwest::Method;
 use reqwest::header::{ETAG, IF_MATCH};
 use serde_json::{Value, json};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use uuid::Uuid;
 
 async fn patch(api: &Api, path: &str, body: Value) -> crate::world::Answer {
@@ -22,8 +22,9 @@ fn detail(problem: &Value) -> &str {
     problem["detail"].as_str().unwrap()
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn groups_are_made_changed_and_deleted(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn groups_are_made_changed_and_deleted() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let group = api.post("security-groups", json!({"name": "web", "labels": {"a": "1"}})).await.must(201);
     assert_eq!((&group["stateful"], &group["is_default"]), (&json!(true), &json!(false)));
@@ -54,8 +55,9 @@ async fn groups_are_made_changed_and_deleted(_: PgPoolOptions, connect: PgConnec
     api.delete(&format!("{at}/rules/{rule}")).await.must(204);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn rules_say_what_makes_sense_and_once(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn rules_say_what_makes_sense_and_once() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let group = api.post("security-groups", json!({"name": "web"})).await.made();
     let at = format!("security-groups/{group}/rules");
@@ -124,8 +126,9 @@ async fn rules_say_what_makes_sense_and_once(_: PgPoolOptions, connect: PgConnec
     api.delete(&one).await.problem("not-found", 404);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn ports_are_in_groups(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn ports_are_in_groups() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let ground = api.ground("10.0.0.0/24").await;
     let default = default_group(&api).await;
@@ -171,8 +174,9 @@ async fn ports_are_in_groups(_: PgPoolOptions, connect: PgConnectOptions) {
     patch(&api, &format!("ports/{}", Uuid::now_v7()), json!({})).await.problem("not-found", 404);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn what_ports_cannot_be_told_is_refused_with_its_place(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn what_ports_cannot_be_told_is_refused_with_its_place() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let ground = api.ground("10.0.0.0/24").await;
     let group = api.post("security-groups", json!({"name": "web"})).await.made();
@@ -217,8 +221,9 @@ async fn what_ports_cannot_be_told_is_refused_with_its_place(_: PgPoolOptions, c
     }
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn port_security_is_switched_off_by_a_permission_of_its_own(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn port_security_is_switched_off_by_a_permission_of_its_own() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let network = api.network("10.0.0.0/24").await;
     let port = api.post("ports", json!({"network_id": network, "name": "p"})).await.made();
@@ -233,8 +238,9 @@ async fn port_security_is_switched_off_by_a_permission_of_its_own(_: PgPoolOptio
     assert_eq!(closed["port_security_enabled"], true, "to switch it on again needs no more than to change ports");
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn groups_rules_and_sets_count(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn groups_rules_and_sets_count() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let path = api.at("quotas");
     let owner = api.token("owner", api.organization, Role::Owner, Scope::Organization(api.organization)).await;

@@ -1,17 +1,18 @@
 //! For probes, programs and readers: health, metrics, documents.
 
 use crate::world::{Answer, Api, eventually};
+use iroko_test_database::database;
 use reqwest::Method;
 use serde_json::Value;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Executor};
 
 async fn open(api: &Api, path: &str) -> Answer {
     api.call(Method::GET, path, None, None).await
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn readiness_follows_the_database(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn readiness_follows_the_database() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     for path in ["/healthz", "/readyz"] {
         assert_eq!(open(&api, path).await.text, "ok");
@@ -46,8 +47,9 @@ async fn readiness_follows_the_database(_: PgPoolOptions, connect: PgConnectOpti
     api.get("networks").await.must(200);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn metrics_count_by_route_and_not_by_id(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn metrics_count_by_route_and_not_by_id() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let id = api.network("10.0.0.0/24").await;
     api.get(&format!("networks/{id}")).await.must(200);
@@ -61,8 +63,9 @@ async fn metrics_count_by_route_and_not_by_id(_: PgPoolOptions, connect: PgConne
     assert!(!text.contains(&id), "an id in a label would make a series for each");
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn documents_need_nothing_from_elsewhere(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn documents_need_nothing_from_elsewhere() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/../openapi/iroko-v1.json");
     let kept: Value = serde_json::from_str(&std::fs::read_to_string(kept).unwrap()).unwrap();
@@ -86,8 +89,9 @@ async fn documents_need_nothing_from_elsewhere(_: PgPoolOptions, connect: PgConn
     assert!(start.contains("/openapi.json") && !start.contains("http://") && !start.contains("https://"), "{start}");
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn every_kind_of_problem_is_explained(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn every_kind_of_problem_is_explained() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     for kind in iroko_web::problem::Kind::ALL {
         let (slug, status, english, french) = kind.row();

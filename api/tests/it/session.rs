@@ -1,9 +1,9 @@
 //! Sessions: refresh tokens that go round, and ends that take effect at once.
 
 use crate::world::{Answer, Api, PASSWORD};
+use iroko_test_database::database;
 use reqwest::Method;
 use serde_json::{Value, json};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use time::Duration;
 
 /// Logs the first operator in.
@@ -25,8 +25,9 @@ pub async fn holds(api: &Api, tokens: &Value) -> u16 {
     api.call(Method::GET, "/v1/projects", Some(text(tokens, "access_token")), None).await.status
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_refresh_brings_the_next_tokens(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_refresh_brings_the_next_tokens() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let first = log_in(&api).await;
     assert_eq!(first["refresh_expires_in_s"], 7 * 24 * 3600);
@@ -44,8 +45,9 @@ async fn a_refresh_brings_the_next_tokens(_: PgPoolOptions, connect: PgConnectOp
     }
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_lost_answer_is_given_again_once(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_lost_answer_is_given_again_once() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let first = log_in(&api).await;
     let lost = refresh(&api, text(&first, "refresh_token")).await.must(200);
@@ -58,8 +60,9 @@ async fn a_lost_answer_is_given_again_once(_: PgPoolOptions, connect: PgConnectO
     refresh(&api, text(&again, "refresh_token")).await.problem("unauthorized", 401);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_stolen_token_ends_the_session(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_stolen_token_ends_the_session() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let bystander = log_in(&api).await;
     // Late, though nobody used the successor.
@@ -78,8 +81,9 @@ async fn a_stolen_token_ends_the_session(_: PgPoolOptions, connect: PgConnectOpt
     assert_eq!(holds(&api, &bystander).await, 200, "other sessions go on");
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn of_many_at_once_two_get_the_same_answer(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn of_many_at_once_two_get_the_same_answer() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let first = log_in(&api).await;
     let token = text(&first, "refresh_token");
@@ -91,8 +95,9 @@ async fn of_many_at_once_two_get_the_same_answer(_: PgPoolOptions, connect: PgCo
     assert_eq!(holds(&api, &right[0]).await, 401, "the third came from somebody else");
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn sessions_end_by_idleness_and_by_age(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn sessions_end_by_idleness_and_by_age() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let clock = api.app().identity.credentials.clock.clone();
     let idle = log_in(&api).await;
@@ -125,8 +130,9 @@ async fn sessions_end_by_idleness_and_by_age(_: PgPoolOptions, connect: PgConnec
     refresh(&api, text(&fresh, "refresh_token")).await.must(200);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn an_end_takes_effect_at_once(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn an_end_takes_effect_at_once() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let (one, two, three) = (log_in(&api).await, log_in(&api).await, log_in(&api).await);
     let token = text(&one, "access_token");
@@ -160,8 +166,9 @@ async fn an_end_takes_effect_at_once(_: PgPoolOptions, connect: PgConnectOptions
     assert_eq!(holds(&api, &four).await, 401);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_disabled_person_is_out(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_disabled_person_is_out() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let tokens = log_in(&api).await;
     let disable = sqlx::query("UPDATE account SET disabled_at = now() WHERE username = 'admin'");
@@ -172,8 +179,9 @@ async fn a_disabled_person_is_out(_: PgPoolOptions, connect: PgConnectOptions) {
     api.call(Method::POST, "/v1/auth/token", None, Some(body)).await.problem("unauthorized", 401);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_crowd_of_sessions_has_a_bound(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_crowd_of_sessions_has_a_bound() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let oldest = log_in(&api).await;
     let crowd = "INSERT INTO session (id, account_id, method, source, created_at, used_at, idle_expires_at, expires_at)

@@ -3,9 +3,9 @@
 use crate::session::{holds, log_in, text};
 use crate::world::Api;
 use iroko_identity::service::signing_key::renew;
+use iroko_test_database::database;
 use reqwest::Method;
 use serde_json::Value;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use time::Duration;
 
 async fn keys(api: &Api) -> Vec<(String, String)> {
@@ -27,8 +27,9 @@ fn signed_with(tokens: &Value) -> String {
     jsonwebtoken::decode_header(text(tokens, "access_token")).unwrap().kid.unwrap()
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn keys_change_by_schedule_and_nobody_is_logged_out(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn keys_change_by_schedule_and_nobody_is_logged_out() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let clock = api.app().identity.credentials.clock.clone();
     let before = keys(&api).await;
@@ -52,8 +53,9 @@ async fn keys_change_by_schedule_and_nobody_is_logged_out(_: PgPoolOptions, conn
     assert!(after.len() == 2 && after[0] == before[1].1, "{after:?}");
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn the_operator_changes_keys_at_once(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn the_operator_changes_keys_at_once() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let before = keys(&api).await;
     let early = log_in(&api).await;
@@ -81,8 +83,9 @@ async fn the_operator_changes_keys_at_once(_: PgPoolOptions, connect: PgConnectO
     assert_eq!(holds(&api, &log_in(&api).await).await, 200);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn several_processes_agree(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn several_processes_agree() {
+    let (_database, connect) = database().await;
     let first = Api::start(&connect).await;
     let second = first.twin().await;
     assert_eq!(keys(&first).await, keys(&second).await, "the second found what the first had made");
@@ -102,8 +105,9 @@ async fn several_processes_agree(_: PgPoolOptions, connect: PgConnectOptions) {
     assert_eq!(holds(&second, &tokens).await, 401);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn many_that_start_at_once_make_one_pair_of_keys(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn many_that_start_at_once_make_one_pair_of_keys() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     sqlx::query("DELETE FROM signing_key").execute(api.store.pool()).await.unwrap();
     let done = futures::future::join_all((0..8).map(|_| renew(&api.app().identity))).await;

@@ -1,11 +1,12 @@
 //! SSH keys.
 
 use crate::world::{Api, KEY, fault};
+use iroko_test_database::database;
 use serde_json::json;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn keys_are_made_shown_and_deleted(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn keys_are_made_shown_and_deleted() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let made = api.post("ssh-keys", json!({"name": "ama", "public_key": format!("{KEY}\n")})).await.must(201);
     assert_eq!(made["public_key"], KEY);

@@ -3,12 +3,13 @@
 use crate::agent_link::world::{Agent, place};
 use crate::world::Api;
 use iroko_agent_wire::{PortCounts, RuleCounts};
+use iroko_test_database::database;
 use reqwest::Method;
 use serde_json::json;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn what_hosts_count_is_shown(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn what_hosts_count_is_shown() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let (compute, net) = Agent::pair(&api, "host-1", "192.0.2.1").await;
     let ground = api.ground("10.0.0.0/24").await;

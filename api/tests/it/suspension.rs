@@ -6,9 +6,9 @@ use iroko_model::{InstanceId, Role};
 use iroko_scheduler::reconcile::{Placement, Purge, Reconcile};
 use iroko_store::authority::Scope;
 use iroko_store::desired::{Instances, instance_specs};
+use iroko_test_database::database;
 use reqwest::Method;
 use serde_json::{Value, json};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 impl Api {
     async fn owner(&self) -> String {
@@ -29,8 +29,9 @@ impl Api {
     }
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn machines_are_kept_off_and_come_back(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn machines_are_kept_off_and_come_back() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let owner = api.owner().await;
     let host = enrolled_host(&api, "host-1").await;
@@ -74,8 +75,9 @@ async fn machines_are_kept_off_and_come_back(_: PgPoolOptions, connect: PgConnec
     api.get("instances").await.must(200);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn an_organization_takes_all_below_along(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn an_organization_takes_all_below_along() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let owner = api.owner().await;
     let at = format!("/v1/organizations/{}", api.organization);
@@ -99,8 +101,9 @@ async fn an_organization_takes_all_below_along(_: PgPoolOptions, connect: PgConn
     api.call(Method::DELETE, &format!("{at}?purge=true"), Some(&api.operator), None).await.problem("conflict", 409);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_purge_goes_on_until_nothing_is_left(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_purge_goes_on_until_nothing_is_left() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let owner = api.owner().await;
     let host = enrolled_host(&api, "host-1").await;
@@ -140,8 +143,9 @@ async fn a_purge_goes_on_until_nothing_is_left(_: PgPoolOptions, connect: PgConn
     assert_eq!(Purge.pass(&api.store).await.unwrap().done, 0, "nothing more to do");
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn an_organization_is_purged_from_below(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn an_organization_is_purged_from_below() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let owner = api.owner().await;
     let at = format!("/v1/organizations/{}", api.organization);

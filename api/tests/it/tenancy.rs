@@ -3,9 +3,9 @@
 use crate::world::{Answer, Api, PASSWORD, fault};
 use iroko_model::Role;
 use iroko_store::authority::Scope;
+use iroko_test_database::database;
 use reqwest::Method;
 use serde_json::{Value, json};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use uuid::Uuid;
 
 impl Api {
@@ -45,8 +45,9 @@ async fn ministry(api: &Api, name: &str, owner: &str) -> (String, String) {
     (format!("/v1/organizations/{id}"), api.log_in(owner).await)
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn an_owner_runs_an_organization(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn an_owner_runs_an_organization() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let (org, ama) = ministry(&api, "Finances", "ama").await;
     let me = api.get_as(&ama, "/v1/auth/me").await.must(200);
@@ -121,8 +122,9 @@ async fn an_owner_runs_an_organization(_: PgPoolOptions, connect: PgConnectOptio
     assert_eq!(api.get_as(&ama, "/v1/organizations").await.must(200)["items"].as_array().unwrap().len(), 1);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn nobody_gives_more_than_they_have(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn nobody_gives_more_than_they_have() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let (org, ama) = ministry(&api, "Finances", "ama").await;
     let (kofi, esi) = (api.user(&ama, &org, "kofi.a").await, api.user(&ama, &org, "esi").await);
@@ -184,8 +186,9 @@ async fn nobody_gives_more_than_they_have(_: PgPoolOptions, connect: PgConnectOp
     );
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn an_organization_keeps_its_last_owner(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn an_organization_keeps_its_last_owner() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let (org, ama) = ministry(&api, "Finances", "ama").await;
     let bindings = format!("{org}/role-bindings");
@@ -208,8 +211,9 @@ async fn an_organization_keeps_its_last_owner(_: PgPoolOptions, connect: PgConne
     api.get_as(stays, &org).await.must(200);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn organizations_do_not_know_of_each_other(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn organizations_do_not_know_of_each_other() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let (host, ama) = ministry(&api, "Hoster", "ama").await;
     let (other, esi) = ministry(&api, "Other", "esi").await;
@@ -264,8 +268,9 @@ async fn organizations_do_not_know_of_each_other(_: PgPoolOptions, connect: PgCo
     api.delete_as(&ama, &below).await.must(204);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn an_operator_sees_no_secret_of_a_tenant(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn an_operator_sees_no_secret_of_a_tenant() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let ground = api.ground("10.0.0.0/24").await;
     let mut request = ground.request("vm");

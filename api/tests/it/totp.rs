@@ -2,9 +2,9 @@
 
 use crate::session::{holds, log_in, text};
 use crate::world::{Answer, Api, PASSWORD, fault};
+use iroko_test_database::database;
 use reqwest::Method;
 use serde_json::{Value, json};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use time::Duration;
 use totp_rs::{Builder, Secret};
 
@@ -45,8 +45,9 @@ async fn set_up(api: &Api) -> (Value, String, Vec<String>) {
     (tokens, secret, codes.collect())
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_log_in_takes_two_steps(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_log_in_takes_two_steps() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let clock = api.app().identity.credentials.clock.clone();
     let (tokens, secret, recovery) = set_up(&api).await;
@@ -78,8 +79,9 @@ async fn a_log_in_takes_two_steps(_: PgPoolOptions, connect: PgConnectOptions) {
     assert!(!sealed.windows(20).any(|part| part == plain.as_bytes()));
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn nothing_is_asked_before_a_first_code_was_right(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn nothing_is_asked_before_a_first_code_was_right() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let tokens = log_in(&api).await;
     let enrol =
@@ -100,8 +102,9 @@ async fn nothing_is_asked_before_a_first_code_was_right(_: PgPoolOptions, connec
     challenge(&api).await;
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn wrong_codes_count_as_failed_log_ins(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn wrong_codes_count_as_failed_log_ins() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let (_, secret, _) = set_up(&api).await;
     api.app().identity.credentials.clock.advance(Duration::minutes(1));
@@ -122,8 +125,9 @@ async fn wrong_codes_count_as_failed_log_ins(_: PgPoolOptions, connect: PgConnec
     first_step(&api).await.problem("second-factor-required", 401);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn one_code_at_many_places_is_accepted_once(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn one_code_at_many_places_is_accepted_once() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let (_, secret, _) = set_up(&api).await;
     api.app().identity.credentials.clock.advance(Duration::minutes(1));
@@ -134,8 +138,9 @@ async fn one_code_at_many_places_is_accepted_once(_: PgPoolOptions, connect: PgC
     assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1, "{answers:?}");
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn it_can_be_given_up_and_taken_away(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn it_can_be_given_up_and_taken_away() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let (tokens, secret, recovery) = set_up(&api).await;
     let post =
@@ -166,8 +171,9 @@ async fn it_can_be_given_up_and_taken_away(_: PgPoolOptions, connect: PgConnectO
     first_step(&api).await.must(200);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn wrong_codes_are_forgiven_by_a_right_one_only(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn wrong_codes_are_forgiven_by_a_right_one_only() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let (tokens, secret, _) = set_up(&api).await;
     let right = code(&api, &secret);

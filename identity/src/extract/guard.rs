@@ -152,6 +152,21 @@ pub async fn gate<G: Guard>(Extension(app): Extension<Identity>, request: Reques
     }
 }
 
+/// The guard of an operation that does not name it: what its [`gate`] has found out.
+#[derive(Debug)]
+pub struct By<G>(pub G);
+
+impl<G: Guard, S: Send + Sync> FromRequestParts<S> for By<G>
+where
+    Identity: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        admitted(parts, &Identity::from_ref(state)).await.map(Self)
+    }
+}
+
 /// What the gate has found out.
 async fn admitted<G: Guard>(parts: &mut Parts, app: &Identity) -> Result<G, Problem> {
     match parts.extensions.remove::<Admitted<G>>() {

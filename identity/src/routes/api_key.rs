@@ -23,7 +23,6 @@ pub fn router() -> OpenApiRouter<Identity> {
 ///
 /// The key is shown this once. It allows what the roles of its service account allow, or less.
 #[utoipa::path(post, path = "/v1/organizations/{organization_id}/service-accounts/{service_account_id}/api-keys", operation_id = "api_key_create", tag = "Service accounts",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization"), ("service_account_id" = uuid::Uuid, Path, description = "The service account")),
     request_body = ApiKeyCreate, responses((status = 201, description = "Made", body = ApiKeyMade)))]
 async fn create(
     State(app): State<Identity>,
@@ -38,7 +37,7 @@ async fn create(
 ///
 /// Oldest first, in pages, without their secrets.
 #[utoipa::path(get, path = "/v1/organizations/{organization_id}/service-accounts/{service_account_id}/api-keys", operation_id = "api_key_list", tag = "Service accounts",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization"), ("service_account_id" = uuid::Uuid, Path, description = "The service account"), ListParams),
+    params(ListParams),
     responses((status = 200, description = "A page", body = List<ApiKey>)))]
 async fn list(
     State(app): State<Identity>,
@@ -53,8 +52,6 @@ async fn list(
 ///
 /// It stops at once.
 #[utoipa::path(delete, path = "/v1/organizations/{organization_id}/service-accounts/{service_account_id}/api-keys/{api_key_id}", operation_id = "api_key_delete", tag = "Service accounts",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization"), ("service_account_id" = uuid::Uuid, Path, description = "The service account"),
-        ("api_key_id" = uuid::Uuid, Path, description = "The API key")),
     responses((status = 204, description = "Deleted")))]
 async fn delete(
     State(app): State<Identity>,

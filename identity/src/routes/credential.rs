@@ -37,7 +37,6 @@ async fn change(
 ///
 /// All their sessions end, and failures to log in are forgiven. Whoever does it must have all that they have.
 #[utoipa::path(put, path = "/v1/organizations/{organization_id}/users/{user_id}/password", operation_id = "password_reset", tag = "Users",
-    params(("organization_id" = uuid::Uuid, Path, description = "The person's organization"), ("user_id" = uuid::Uuid, Path, description = "The person")),
     request_body = PasswordReset, responses((status = 204, description = "Set")))]
 async fn reset(
     State(app): State<Identity>,

@@ -28,7 +28,6 @@ pub fn router() -> OpenApiRouter<Identity> {
 ///
 /// Roles given to it are those of its members.
 #[utoipa::path(post, path = "/v1/organizations/{organization_id}/groups", operation_id = "group_create", tag = "Groups",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization")),
     request_body = GroupCreate,
     responses((status = 201, description = "Made", body = Group)))]
 async fn create(
@@ -43,7 +42,7 @@ async fn create(
 ///
 /// Oldest first, in pages.
 #[utoipa::path(get, path = "/v1/organizations/{organization_id}/groups", operation_id = "group_list", tag = "Groups",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization"), ListParams),
+    params(ListParams),
     responses((status = 200, description = "A page", body = List<Group>)))]
 async fn list(
     State(app): State<Identity>,
@@ -55,8 +54,6 @@ async fn list(
 
 /// Show a group
 #[utoipa::path(get, path = "/v1/organizations/{organization_id}/groups/{group_id}", operation_id = "group_get", tag = "Groups",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization"),
-        ("group_id" = uuid::Uuid, Path, description = "The group")),
     responses((status = 200, description = "The group", body = Group)))]
 async fn get(
     State(app): State<Identity>,
@@ -68,8 +65,6 @@ async fn get(
 
 /// Change a group
 #[utoipa::path(patch, path = "/v1/organizations/{organization_id}/groups/{group_id}", operation_id = "group_update", tag = "Groups",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization"),
-        ("group_id" = uuid::Uuid, Path, description = "The group")),
     request_body = GroupUpdate,
     responses((status = 200, description = "The group", body = Group)))]
 async fn update(
@@ -85,8 +80,6 @@ async fn update(
 ///
 /// Its members lose the roles it had.
 #[utoipa::path(delete, path = "/v1/organizations/{organization_id}/groups/{group_id}", operation_id = "group_delete", tag = "Groups",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization"),
-        ("group_id" = uuid::Uuid, Path, description = "The group")),
     responses((status = 204, description = "Deleted")))]
 async fn delete(
     State(app): State<Identity>,
@@ -101,8 +94,7 @@ async fn delete(
 ///
 /// Oldest first, in pages; `name` is the user name.
 #[utoipa::path(get, path = "/v1/organizations/{organization_id}/groups/{group_id}/members", operation_id = "group_member_list", tag = "Groups",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization"),
-        ("group_id" = uuid::Uuid, Path, description = "The group"), ListParams),
+    params(ListParams),
     responses((status = 200, description = "A page", body = List<User>)))]
 async fn members(
     State(app): State<Identity>,
@@ -117,9 +109,6 @@ async fn members(
 ///
 /// A user of the same organization. Whoever adds one must have all that the group has.
 #[utoipa::path(put, path = "/v1/organizations/{organization_id}/groups/{group_id}/members/{user_id}", operation_id = "group_member_add", tag = "Groups",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization"),
-        ("group_id" = uuid::Uuid, Path, description = "The group"),
-        ("user_id" = uuid::Uuid, Path, description = "The user")),
     responses((status = 204, description = "A member")))]
 async fn member_add(
     State(app): State<Identity>,
@@ -132,9 +121,6 @@ async fn member_add(
 
 /// Take a member out of a group
 #[utoipa::path(delete, path = "/v1/organizations/{organization_id}/groups/{group_id}/members/{user_id}", operation_id = "group_member_remove", tag = "Groups",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization"),
-        ("group_id" = uuid::Uuid, Path, description = "The group"),
-        ("user_id" = uuid::Uuid, Path, description = "The user")),
     responses((status = 204, description = "No member any more")))]
 async fn member_remove(
     State(app): State<Identity>,

@@ -23,7 +23,6 @@ pub fn router() -> OpenApiRouter<Identity> {
 ///
 /// People log in by it at `/v1/auth/oidc/{identity_provider_id}/...`; an account is made at the first log-in.
 #[utoipa::path(post, path = "/v1/organizations/{organization_id}/identity-providers", operation_id = "identity_provider_create", tag = "Identity providers",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization")),
     request_body = IdentityProviderWrite, responses((status = 201, description = "Made", body = IdentityProvider)))]
 async fn create(
     State(app): State<Identity>,
@@ -37,7 +36,7 @@ async fn create(
 ///
 /// Oldest first, in pages, without their secrets.
 #[utoipa::path(get, path = "/v1/organizations/{organization_id}/identity-providers", operation_id = "identity_provider_list", tag = "Identity providers",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization"), ListParams),
+    params(ListParams),
     responses((status = 200, description = "A page", body = List<IdentityProvider>)))]
 async fn list(
     State(app): State<Identity>,
@@ -49,7 +48,6 @@ async fn list(
 
 /// Show an identity provider
 #[utoipa::path(get, path = "/v1/organizations/{organization_id}/identity-providers/{identity_provider_id}", operation_id = "identity_provider_get", tag = "Identity providers",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization"), ("identity_provider_id" = uuid::Uuid, Path, description = "The provider")),
     responses((status = 200, description = "The provider", body = IdentityProvider)))]
 async fn get(
     State(app): State<Identity>,
@@ -63,7 +61,6 @@ async fn get(
 ///
 /// All fields are set anew; only a `client_secret` that is left out stays.
 #[utoipa::path(put, path = "/v1/organizations/{organization_id}/identity-providers/{identity_provider_id}", operation_id = "identity_provider_update", tag = "Identity providers",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization"), ("identity_provider_id" = uuid::Uuid, Path, description = "The provider")),
     request_body = IdentityProviderWrite, responses((status = 200, description = "Changed", body = IdentityProvider)))]
 async fn update(
     State(app): State<Identity>,
@@ -78,7 +75,6 @@ async fn update(
 ///
 /// Only one that vouches for no account any more.
 #[utoipa::path(delete, path = "/v1/organizations/{organization_id}/identity-providers/{identity_provider_id}", operation_id = "identity_provider_delete", tag = "Identity providers",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization"), ("identity_provider_id" = uuid::Uuid, Path, description = "The provider")),
     responses((status = 204, description = "Deleted")))]
 async fn delete(
     State(app): State<Identity>,

@@ -43,7 +43,7 @@ async fn list(
 /// Sends the browser to the provider. It comes back to `redirect_uri` with `code` and `state`, which the page there sends to
 /// `POST .../callback`.
 #[utoipa::path(get, path = "/v1/auth/oidc/{identity_provider_id}/start", operation_id = "oidc_start", tag = "Log-in",
-    params(("identity_provider_id" = uuid::Uuid, Path, description = "The provider"), OidcStart), security(()),
+    params(OidcStart), security(()),
     responses((status = 303, description = "To the provider", headers(("Location" = String, description = "The provider's page"), ("Set-Cookie" = String, description = "Binds the log-in to this browser")))))]
 async fn start(
     State(app): State<Identity>,
@@ -65,7 +65,7 @@ async fn start(
 ///
 /// With the cookie of the browser it was begun in, within ten minutes.
 #[utoipa::path(post, path = "/v1/auth/oidc/{identity_provider_id}/callback", operation_id = "oidc_callback", tag = "Log-in",
-    params(("identity_provider_id" = uuid::Uuid, Path, description = "The provider")), security(()),
+    security(()),
     request_body = OidcCallback, responses((status = 200, description = "Tokens", body = TokenResponse)))]
 async fn callback(
     State(app): State<Identity>,
@@ -81,7 +81,7 @@ async fn callback(
 ///
 /// Show the person `verification_uri` and `user_code`, then ask `POST .../device/token` every `interval_s` seconds.
 #[utoipa::path(post, path = "/v1/auth/oidc/{identity_provider_id}/device", operation_id = "oidc_device", tag = "Log-in",
-    params(("identity_provider_id" = uuid::Uuid, Path, description = "The provider")), security(()),
+    security(()),
     responses((status = 200, description = "Begun", body = OidcDevice)))]
 async fn device(State(app): State<Identity>, ApiPath(id): ApiPath<IdentityProviderId>) -> Result<Json<OidcDevice>> {
     Ok(Json(service::device(&app, id).await?))
@@ -91,7 +91,7 @@ async fn device(State(app): State<Identity>, ApiPath(id): ApiPath<IdentityProvid
 ///
 /// `authorization-pending` until the person has logged in.
 #[utoipa::path(post, path = "/v1/auth/oidc/{identity_provider_id}/device/token", operation_id = "oidc_device_token", tag = "Log-in",
-    params(("identity_provider_id" = uuid::Uuid, Path, description = "The provider")), security(()),
+    security(()),
     request_body = OidcDeviceToken, responses((status = 200, description = "Tokens", body = TokenResponse)))]
 async fn device_token(
     State(app): State<Identity>,

@@ -48,7 +48,6 @@ async fn create(
 
 /// Show an organization
 #[utoipa::path(get, path = "/v1/organizations/{organization_id}", operation_id = "organization_get", tag = "Organizations",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization")),
     responses((status = 200, description = "The organization", body = Organization)))]
 async fn get(State(app): State<Identity>, within: Within<perm::OrganizationRead>) -> Result<Json<Organization>> {
     Ok(Json(service::get(&app, within.organization).await?))
@@ -56,7 +55,6 @@ async fn get(State(app): State<Identity>, within: Within<perm::OrganizationRead>
 
 /// Change an organization
 #[utoipa::path(patch, path = "/v1/organizations/{organization_id}", operation_id = "organization_update", tag = "Organizations",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization")),
     request_body = OrganizationUpdate,
     responses((status = 200, description = "The organization", body = Organization)))]
 async fn update(
@@ -72,7 +70,7 @@ async fn update(
 /// Nothing may be left in it, unless `purge` is set: then everything in it is deleted first, machines and all, and
 /// its status is `purging` until it is gone. That cannot be taken back. Asks for the permission in the organization above, or on the system.
 #[utoipa::path(delete, path = "/v1/organizations/{organization_id}", operation_id = "organization_delete", tag = "Organizations",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization"), Deletion),
+    params(Deletion),
     responses((status = 204, description = "Deleted"), (status = 202, description = "Being purged")))]
 async fn delete(
     State(app): State<Identity>,
@@ -86,7 +84,7 @@ async fn delete(
 ///
 /// Those right below it: its customers. Oldest first, in pages.
 #[utoipa::path(get, path = "/v1/organizations/{organization_id}/organizations", operation_id = "organization_children", tag = "Organizations",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization"), ListParams),
+    params(ListParams),
     responses((status = 200, description = "A page", body = List<Organization>)))]
 async fn children(
     State(app): State<Identity>,
@@ -100,7 +98,6 @@ async fn children(
 ///
 /// A customer of it. Whoever owns the one above owns it too.
 #[utoipa::path(post, path = "/v1/organizations/{organization_id}/organizations", operation_id = "organization_create_below", tag = "Organizations",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization")),
     request_body = OrganizationCreate,
     responses((status = 201, description = "Made", body = Organization)))]
 async fn create_below(

@@ -31,7 +31,6 @@ async fn mine(State(app): State<Identity>, caller: Caller, query: ListQuery) -> 
 
 /// Create a project
 #[utoipa::path(post, path = "/v1/organizations/{organization_id}/projects", operation_id = "project_create", tag = "Projects",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization")),
     request_body = ProjectCreate,
     responses((status = 201, description = "Made", body = Project)))]
 async fn create(
@@ -46,7 +45,7 @@ async fn create(
 ///
 /// Its own, oldest first, in pages.
 #[utoipa::path(get, path = "/v1/organizations/{organization_id}/projects", operation_id = "organization_project_list", tag = "Projects",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization"), ListParams),
+    params(ListParams),
     responses((status = 200, description = "A page", body = List<Project>)))]
 async fn list(
     State(app): State<Identity>,
@@ -58,7 +57,6 @@ async fn list(
 
 /// Show a project
 #[utoipa::path(get, path = "/v1/projects/{project_id}", operation_id = "project_get", tag = "Projects",
-    params(("project_id" = uuid::Uuid, Path, description = "The project")),
     responses((status = 200, description = "The project", body = Project)))]
 async fn get(State(app): State<Identity>, tenant: Tenant<perm::ProjectRead>) -> Result<Json<Project>> {
     Ok(Json(service::get(&app, tenant.project).await?))
@@ -66,7 +64,6 @@ async fn get(State(app): State<Identity>, tenant: Tenant<perm::ProjectRead>) -> 
 
 /// Change a project
 #[utoipa::path(patch, path = "/v1/projects/{project_id}", operation_id = "project_update", tag = "Projects",
-    params(("project_id" = uuid::Uuid, Path, description = "The project")),
     request_body = ProjectUpdate,
     responses((status = 200, description = "The project", body = Project)))]
 async fn update(
@@ -82,7 +79,7 @@ async fn update(
 /// Nothing may be left in it, unless `purge` is set: then everything in it is deleted first, machines and all, and
 /// its status is `purging` until it is gone. That cannot be taken back. Asks for the permission in the project's organization.
 #[utoipa::path(delete, path = "/v1/projects/{project_id}", operation_id = "project_delete", tag = "Projects",
-    params(("project_id" = uuid::Uuid, Path, description = "The project"), Deletion),
+    params(Deletion),
     responses((status = 204, description = "Deleted"), (status = 202, description = "Being purged")))]
 async fn delete(
     State(app): State<Identity>,

@@ -21,7 +21,6 @@ pub fn router() -> OpenApiRouter<Identity> {
 ///
 /// Limits, and what it and everything below it use, counted now.
 #[utoipa::path(get, path = "/v1/organizations/{organization_id}/quotas", operation_id = "organization_quota_get", tag = "Quotas",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization")),
     responses((status = 200, description = "The quotas", body = Quotas)))]
 async fn organization_get(State(app): State<Identity>, within: Within<perm::QuotaRead>) -> Result<Json<Quotas>> {
     Ok(Json(service::get(&app, Scope::Organization(within.organization)).await?))
@@ -32,7 +31,6 @@ async fn organization_get(State(app): State<Identity>, within: Within<perm::Quot
 /// All at once: what is absent is unlimited, but by what is above. Nobody gets more than what they are part of. A limit below
 /// what is used takes nothing away. Asks for the permission above it.
 #[utoipa::path(put, path = "/v1/organizations/{organization_id}/quotas", operation_id = "organization_quota_set", tag = "Quotas",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization")),
     request_body = QuotasUpdate,
     responses((status = 200, description = "The quotas", body = Quotas)))]
 async fn organization_set(
@@ -47,7 +45,6 @@ async fn organization_set(
 ///
 /// Limits, and what it uses, counted now.
 #[utoipa::path(get, path = "/v1/projects/{project_id}/quotas", operation_id = "project_quota_get", tag = "Quotas",
-    params(("project_id" = uuid::Uuid, Path, description = "The project")),
     responses((status = 200, description = "The quotas", body = Quotas)))]
 async fn project_get(State(app): State<Identity>, tenant: Tenant<perm::QuotaRead>) -> Result<Json<Quotas>> {
     Ok(Json(service::get(&app, Scope::Project(tenant.project)).await?))
@@ -58,7 +55,6 @@ async fn project_get(State(app): State<Identity>, tenant: Tenant<perm::QuotaRead
 /// All at once: what is absent is unlimited, but by what is above. Nobody gets more than what they are part of. A limit below
 /// what is used takes nothing away. Asks for the permission above it.
 #[utoipa::path(put, path = "/v1/projects/{project_id}/quotas", operation_id = "project_quota_set", tag = "Quotas",
-    params(("project_id" = uuid::Uuid, Path, description = "The project")),
     request_body = QuotasUpdate,
     responses((status = 200, description = "The quotas", body = Quotas)))]
 async fn project_set(

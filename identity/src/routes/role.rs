@@ -23,7 +23,6 @@ pub fn router() -> OpenApiRouter<Identity> {
 ///
 /// Made of named permissions, none of which its maker lacks. It can be given in the organization and below it.
 #[utoipa::path(post, path = "/v1/organizations/{organization_id}/roles", operation_id = "role_create", tag = "Roles",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization")),
     request_body = RoleCreate,
     responses((status = 201, description = "Made", body = CustomRole)))]
 async fn create(
@@ -38,7 +37,7 @@ async fn create(
 ///
 /// The organization's own, oldest first, in pages. The built-in ones are `operator`, `auditor`, `owner`, `admin`, `member` and `reader`.
 #[utoipa::path(get, path = "/v1/organizations/{organization_id}/roles", operation_id = "role_list", tag = "Roles",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization"), ListParams),
+    params(ListParams),
     responses((status = 200, description = "A page", body = List<CustomRole>)))]
 async fn list(
     State(app): State<Identity>,
@@ -50,8 +49,6 @@ async fn list(
 
 /// Show a role
 #[utoipa::path(get, path = "/v1/organizations/{organization_id}/roles/{role_id}", operation_id = "role_get", tag = "Roles",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization"),
-        ("role_id" = uuid::Uuid, Path, description = "The role")),
     responses((status = 200, description = "The role", body = CustomRole)))]
 async fn get(
     State(app): State<Identity>,
@@ -65,8 +62,6 @@ async fn get(
 ///
 /// Everybody who has it may do at once what it then allows.
 #[utoipa::path(patch, path = "/v1/organizations/{organization_id}/roles/{role_id}", operation_id = "role_update", tag = "Roles",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization"),
-        ("role_id" = uuid::Uuid, Path, description = "The role")),
     request_body = RoleUpdate,
     responses((status = 200, description = "The role", body = CustomRole)))]
 async fn update(
@@ -82,8 +77,6 @@ async fn update(
 ///
 /// Nobody may have it any more.
 #[utoipa::path(delete, path = "/v1/organizations/{organization_id}/roles/{role_id}", operation_id = "role_delete", tag = "Roles",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization"),
-        ("role_id" = uuid::Uuid, Path, description = "The role")),
     responses((status = 204, description = "Deleted")))]
 async fn delete(
     State(app): State<Identity>,

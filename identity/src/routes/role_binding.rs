@@ -53,7 +53,6 @@ async fn system_list(
 
 /// Show a role given on the system
 #[utoipa::path(get, path = "/v1/system/role-bindings/{role_binding_id}", operation_id = "system_role_binding_get", tag = "Roles",
-    params(("role_binding_id" = uuid::Uuid, Path, description = "The role binding")),
     responses((status = 200, description = "The role binding", body = RoleBinding)))]
 async fn system_get(
     State(app): State<Identity>,
@@ -67,7 +66,6 @@ async fn system_get(
 ///
 /// Acts at once. An organization keeps its last owner.
 #[utoipa::path(delete, path = "/v1/system/role-bindings/{role_binding_id}", operation_id = "system_role_binding_delete", tag = "Roles",
-    params(("role_binding_id" = uuid::Uuid, Path, description = "The role binding")),
     responses((status = 204, description = "Taken away")))]
 async fn system_delete(
     State(app): State<Identity>,
@@ -82,7 +80,6 @@ async fn system_delete(
 ///
 /// It holds on everything below, too. Nobody gives what they have not got themselves.
 #[utoipa::path(post, path = "/v1/organizations/{organization_id}/role-bindings", operation_id = "organization_role_binding_create", tag = "Roles",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization")),
     request_body = RoleBindingCreate,
     responses((status = 201, description = "Given", body = RoleBinding)))]
 async fn organization_create(
@@ -100,8 +97,7 @@ async fn organization_create(
 ///
 /// Oldest first, in pages. Those given above it are not in the list.
 #[utoipa::path(get, path = "/v1/organizations/{organization_id}/role-bindings", operation_id = "organization_role_binding_list", tag = "Roles",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization"),
-        ListParams),
+    params(ListParams),
     responses((status = 200, description = "A page", body = List<RoleBinding>)))]
 async fn organization_list(
     State(app): State<Identity>,
@@ -113,8 +109,6 @@ async fn organization_list(
 
 /// Show a role given on an organization
 #[utoipa::path(get, path = "/v1/organizations/{organization_id}/role-bindings/{role_binding_id}", operation_id = "organization_role_binding_get", tag = "Roles",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization"),
-        ("role_binding_id" = uuid::Uuid, Path, description = "The role binding")),
     responses((status = 200, description = "The role binding", body = RoleBinding)))]
 async fn organization_get(
     State(app): State<Identity>,
@@ -128,8 +122,6 @@ async fn organization_get(
 ///
 /// Acts at once. An organization keeps its last owner.
 #[utoipa::path(delete, path = "/v1/organizations/{organization_id}/role-bindings/{role_binding_id}", operation_id = "organization_role_binding_delete", tag = "Roles",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization"),
-        ("role_binding_id" = uuid::Uuid, Path, description = "The role binding")),
     responses((status = 204, description = "Taken away")))]
 async fn organization_delete(
     State(app): State<Identity>,
@@ -144,7 +136,6 @@ async fn organization_delete(
 ///
 /// Nobody gives what they have not got themselves.
 #[utoipa::path(post, path = "/v1/projects/{project_id}/role-bindings", operation_id = "project_role_binding_create", tag = "Roles",
-    params(("project_id" = uuid::Uuid, Path, description = "The project")),
     request_body = RoleBindingCreate,
     responses((status = 201, description = "Given", body = RoleBinding)))]
 async fn project_create(
@@ -159,8 +150,7 @@ async fn project_create(
 ///
 /// Oldest first, in pages. Those given above it are not in the list.
 #[utoipa::path(get, path = "/v1/projects/{project_id}/role-bindings", operation_id = "project_role_binding_list", tag = "Roles",
-    params(("project_id" = uuid::Uuid, Path, description = "The project"),
-        ListParams),
+    params(ListParams),
     responses((status = 200, description = "A page", body = List<RoleBinding>)))]
 async fn project_list(
     State(app): State<Identity>,
@@ -172,8 +162,6 @@ async fn project_list(
 
 /// Show a role given on a project
 #[utoipa::path(get, path = "/v1/projects/{project_id}/role-bindings/{role_binding_id}", operation_id = "project_role_binding_get", tag = "Roles",
-    params(("project_id" = uuid::Uuid, Path, description = "The project"),
-        ("role_binding_id" = uuid::Uuid, Path, description = "The role binding")),
     responses((status = 200, description = "The role binding", body = RoleBinding)))]
 async fn project_get(
     State(app): State<Identity>,
@@ -187,8 +175,6 @@ async fn project_get(
 ///
 /// Acts at once. An organization keeps its last owner.
 #[utoipa::path(delete, path = "/v1/projects/{project_id}/role-bindings/{role_binding_id}", operation_id = "project_role_binding_delete", tag = "Roles",
-    params(("project_id" = uuid::Uuid, Path, description = "The project"),
-        ("role_binding_id" = uuid::Uuid, Path, description = "The role binding")),
     responses((status = 204, description = "Taken away")))]
 async fn project_delete(
     State(app): State<Identity>,

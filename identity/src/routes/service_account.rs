@@ -23,7 +23,6 @@ pub fn router() -> OpenApiRouter<Identity> {
 ///
 /// A program that acts for the organization. It may do nothing until a role is given to it.
 #[utoipa::path(post, path = "/v1/organizations/{organization_id}/service-accounts", operation_id = "service_account_create", tag = "Service accounts",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization")),
     request_body = ServiceAccountCreate,
     responses((status = 201, description = "Made", body = ServiceAccount)))]
 async fn create(
@@ -38,7 +37,7 @@ async fn create(
 ///
 /// Oldest first, in pages.
 #[utoipa::path(get, path = "/v1/organizations/{organization_id}/service-accounts", operation_id = "service_account_list", tag = "Service accounts",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization"), ListParams),
+    params(ListParams),
     responses((status = 200, description = "A page", body = List<ServiceAccount>)))]
 async fn list(
     State(app): State<Identity>,
@@ -50,8 +49,6 @@ async fn list(
 
 /// Show a service account
 #[utoipa::path(get, path = "/v1/organizations/{organization_id}/service-accounts/{service_account_id}", operation_id = "service_account_get", tag = "Service accounts",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization"),
-        ("service_account_id" = uuid::Uuid, Path, description = "The service account")),
     responses((status = 200, description = "The service account", body = ServiceAccount)))]
 async fn get(
     State(app): State<Identity>,
@@ -65,8 +62,6 @@ async fn get(
 ///
 /// Disabling acts at once.
 #[utoipa::path(patch, path = "/v1/organizations/{organization_id}/service-accounts/{service_account_id}", operation_id = "service_account_update", tag = "Service accounts",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization"),
-        ("service_account_id" = uuid::Uuid, Path, description = "The service account")),
     request_body = ServiceAccountUpdate,
     responses((status = 200, description = "The service account", body = ServiceAccount)))]
 async fn update(
@@ -82,8 +77,6 @@ async fn update(
 ///
 /// With all its roles and keys.
 #[utoipa::path(delete, path = "/v1/organizations/{organization_id}/service-accounts/{service_account_id}", operation_id = "service_account_delete", tag = "Service accounts",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization"),
-        ("service_account_id" = uuid::Uuid, Path, description = "The service account")),
     responses((status = 204, description = "Deleted")))]
 async fn delete(
     State(app): State<Identity>,

@@ -57,7 +57,6 @@ async fn list(State(app): State<Identity>, actor: Actor, query: ListQuery) -> Re
 ///
 /// Its access tokens and its refresh token stop at once.
 #[utoipa::path(delete, path = "/v1/auth/sessions/{session_id}", operation_id = "session_delete", tag = "Log-in",
-    params(("session_id" = uuid::Uuid, Path, description = "The session")),
     responses((status = 204, description = "Ended")))]
 async fn delete(State(app): State<Identity>, actor: Actor, ApiPath(id): ApiPath<SessionId>) -> Result<StatusCode> {
     service::revoke(&app, actor.user()?, id, "revoked").await?;

@@ -28,7 +28,6 @@ pub fn router() -> OpenApiRouter<Identity> {
 /// cannot log in. Asks for
 /// the permission above it.
 #[utoipa::path(post, path = "/v1/organizations/{organization_id}/suspend", operation_id = "organization_suspend", tag = "Organizations",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization")),
     responses((status = 200, description = "The organization", body = Organization)))]
 async fn organization_suspend(
     State(app): State<Identity>,
@@ -42,7 +41,6 @@ async fn organization_suspend(
 ///
 /// Its machines are as their owners want them again. Asks for the permission above it.
 #[utoipa::path(post, path = "/v1/organizations/{organization_id}/resume", operation_id = "organization_resume", tag = "Organizations",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization")),
     responses((status = 200, description = "The organization", body = Organization)))]
 async fn organization_resume(
     State(app): State<Identity>,
@@ -57,7 +55,6 @@ async fn organization_resume(
 /// Its machines are switched off and its roles count for nothing until it is resumed; nothing is deleted. Asks for
 /// the permission above it.
 #[utoipa::path(post, path = "/v1/projects/{project_id}/suspend", operation_id = "project_suspend", tag = "Projects",
-    params(("project_id" = uuid::Uuid, Path, description = "The project")),
     responses((status = 200, description = "The project", body = Project)))]
 async fn project_suspend(
     State(app): State<Identity>,
@@ -71,7 +68,6 @@ async fn project_suspend(
 ///
 /// Its machines are as their owners want them again. Asks for the permission above it.
 #[utoipa::path(post, path = "/v1/projects/{project_id}/resume", operation_id = "project_resume", tag = "Projects",
-    params(("project_id" = uuid::Uuid, Path, description = "The project")),
     responses((status = 200, description = "The project", body = Project)))]
 async fn project_resume(
     State(app): State<Identity>,

@@ -102,7 +102,6 @@ async fn recovery_codes(
 ///
 /// For one who has lost both authenticator and recovery codes. Be sure who asks for it.
 #[utoipa::path(delete, path = "/v1/organizations/{organization_id}/users/{user_id}/totp", operation_id = "totp_reset", tag = "Users",
-    params(("organization_id" = uuid::Uuid, Path, description = "The person's organization"), ("user_id" = uuid::Uuid, Path, description = "The person")),
     responses((status = 204, description = "Taken away")))]
 async fn reset(
     State(app): State<Identity>,

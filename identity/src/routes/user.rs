@@ -23,7 +23,6 @@ pub fn router() -> OpenApiRouter<Identity> {
 ///
 /// They may do nothing until a role is given to them or to a group they are in.
 #[utoipa::path(post, path = "/v1/organizations/{organization_id}/users", operation_id = "user_create", tag = "Users",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization")),
     request_body = UserCreate,
     responses((status = 201, description = "Made", body = User)))]
 async fn create(
@@ -38,7 +37,7 @@ async fn create(
 ///
 /// Oldest first, in pages; `name` is the user name.
 #[utoipa::path(get, path = "/v1/organizations/{organization_id}/users", operation_id = "user_list", tag = "Users",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization"), ListParams),
+    params(ListParams),
     responses((status = 200, description = "A page", body = List<User>)))]
 async fn list(
     State(app): State<Identity>,
@@ -50,8 +49,6 @@ async fn list(
 
 /// Show a user
 #[utoipa::path(get, path = "/v1/organizations/{organization_id}/users/{user_id}", operation_id = "user_get", tag = "Users",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization"),
-        ("user_id" = uuid::Uuid, Path, description = "The user")),
     responses((status = 200, description = "The user", body = User)))]
 async fn get(
     State(app): State<Identity>,
@@ -65,8 +62,6 @@ async fn get(
 ///
 /// Disabling acts at once, on tokens too. An organization keeps its last owner.
 #[utoipa::path(patch, path = "/v1/organizations/{organization_id}/users/{user_id}", operation_id = "user_update", tag = "Users",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization"),
-        ("user_id" = uuid::Uuid, Path, description = "The user")),
     request_body = UserUpdate,
     responses((status = 200, description = "The user", body = User)))]
 async fn update(
@@ -82,8 +77,6 @@ async fn update(
 ///
 /// With all their roles. An organization keeps its last owner. To keep the name from others, disable them instead.
 #[utoipa::path(delete, path = "/v1/organizations/{organization_id}/users/{user_id}", operation_id = "user_delete", tag = "Users",
-    params(("organization_id" = uuid::Uuid, Path, description = "The organization"),
-        ("user_id" = uuid::Uuid, Path, description = "The user")),
     responses((status = 204, description = "Deleted")))]
 async fn delete(
     State(app): State<Identity>,

@@ -102,7 +102,7 @@ pub async fn offered(app: &Identity, organization: OrganizationId) -> Result<Lis
     let mut conn = app.store.connection().await?;
     let rows = store::identity_provider_offered(&mut conn, organization).await?;
     let items = rows.into_iter().map(|(id, name)| OidcProvider { id, name }).collect();
-    Ok(List { items, next_cursor: None })
+    Ok(List::all(items))
 }
 
 /// One provider.

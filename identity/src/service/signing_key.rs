@@ -76,7 +76,7 @@ pub async fn check(app: &Identity, token: &str) -> Result<Option<Claims>> {
 pub async fn list(app: &Identity) -> Result<List<SigningKey>> {
     let mut conn = app.store.connection().await?;
     let rows = signing_key::signing_key_list(&mut conn).await?;
-    Ok(List { items: rows.into_iter().map(Show::show).collect(), next_cursor: None })
+    Ok(List::all(rows.into_iter().map(Show::show).collect()))
 }
 
 /// Lets the next key sign from now on. Tokens of the one before hold until they end.

@@ -11,10 +11,9 @@ use uuid::Uuid;
 /// `from` on.
 pub async fn network_needs(conn: &mut Conn, hosts: &[Uuid], from: i64) -> Result<Vec<HostNeed>> {
     let rows = sqlx::query!(
-        r#"SELECT i.host_id AS "host!", p.network_id AS "network!", bool_or(p.id NOT IN (
+        r#"SELECT host_id AS host, network_id AS network, bool_or(port_id NOT IN (
                       SELECT c.object_id FROM change c WHERE c.kind = 'port' AND c.revision >= $2)) AS "steady!"
-           FROM instance i JOIN port p ON p.instance_id = i.id
-           WHERE i.host_id = ANY ($1) GROUP BY i.host_id, p.network_id"#,
+           FROM port_host WHERE host_id = ANY ($1) GROUP BY host_id, network_id"#,
         hosts,
         from
     )
@@ -30,19 +29,12 @@ pub async fn network_needs(conn: &mut Conn, hosts: &[Uuid], from: i64) -> Result
 
 /// Hosts that have a port.
 pub async fn hosts_with_ports(conn: &mut Conn) -> Result<Vec<Uuid>> {
-    Ok(sqlx::query_scalar!(
-        r#"SELECT DISTINCT i.host_id AS "host!" FROM instance i JOIN port p ON p.instance_id = i.id WHERE i.host_id IS NOT NULL"#
-    )
-    .fetch_all(conn)
-    .await?)
+    Ok(sqlx::query_scalar!("SELECT DISTINCT host_id FROM port_host").fetch_all(conn).await?)
 }
 
 /// Ports that are on a host.
 pub async fn ports_of_host(conn: &mut Conn, host_id: HostId) -> Result<Vec<Uuid>> {
-    Ok(sqlx::query_scalar!(
-        "SELECT p.id FROM instance i JOIN port p ON p.instance_id = i.id WHERE i.host_id = $1",
-        host_id.as_uuid()
-    )
-    .fetch_all(conn)
-    .await?)
+    Ok(sqlx::query_scalar!("SELECT port_id FROM port_host WHERE host_id = $1", host_id.as_uuid())
+        .fetch_all(conn)
+        .await?)
 }

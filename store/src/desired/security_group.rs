@@ -30,13 +30,13 @@ pub async fn needs(conn: &mut Conn, hosts: &[Uuid], groups: &[Uuid], from: i64) 
     let rows = sqlx::query!(
         r#"WITH touched AS (
                SELECT unnest($1::uuid[]) AS host
-               UNION SELECT i.host_id FROM port_security_group m JOIN port p ON p.id = m.port_id JOIN instance i ON i.id = p.instance_id
-               WHERE m.security_group_id = ANY ($2) AND i.host_id IS NOT NULL
+               UNION SELECT b.host_id FROM port_security_group m JOIN port_host b ON b.port_id = m.port_id
+               WHERE m.security_group_id = ANY ($2)
            ), grp AS (
-               SELECT t.host, p.network_id AS network, m.security_group_id AS id,
-                      bool_or(p.id NOT IN (SELECT c.object_id FROM change c WHERE c.kind = 'port' AND c.revision >= $3)) AS steady
-               FROM touched t JOIN instance i ON i.host_id = t.host JOIN port p ON p.instance_id = i.id
-               JOIN port_security_group m ON m.port_id = p.id GROUP BY t.host, p.network_id, m.security_group_id
+               SELECT t.host, b.network_id AS network, m.security_group_id AS id,
+                      bool_or(b.port_id NOT IN (SELECT c.object_id FROM change c WHERE c.kind = 'port' AND c.revision >= $3)) AS steady
+               FROM touched t JOIN port_host b ON b.host_id = t.host
+               JOIN port_security_group m ON m.port_id = b.port_id GROUP BY t.host, b.network_id, m.security_group_id
            ), ruled AS (
                SELECT c.object_id AS id, unnest(c.refs) AS ref FROM change c WHERE c.kind = 'security_group' AND c.revision >= $3
            ), need AS (
@@ -114,8 +114,7 @@ pub async fn member_specs(conn: &mut Conn, of: &[(SecurityGroupId, NetworkId)]) 
            FROM unnest($1::uuid[], $2::uuid[]) AS wanted (security_group_id, network_id)
            JOIN port_security_group m ON m.security_group_id = wanted.security_group_id
            JOIN port p ON p.id = m.port_id AND p.network_id = wanted.network_id
-           JOIN instance i ON i.id = p.instance_id
-           WHERE i.host_id IS NOT NULL"#,
+           JOIN port_host b ON b.port_id = p.id AND b.role = 'home'"#,
         &groups,
         &networks
     )

@@ -5,7 +5,7 @@ use super::{Instance, Interface, NewInstance};
 use crate::error::Result;
 use crate::flavor::{Size, limit_column};
 use crate::port::{self, PortAddress};
-use crate::subnet::Subnet;
+use crate::subnet::Pool;
 use crate::tx::Conn;
 use ipnetwork::IpNetwork;
 use iroko_model::address::tap_name;
@@ -30,7 +30,7 @@ pub struct Parts {
     /// Some quota is set that a machine could exceed.
     pub is_limited: bool,
     /// Networks with their subnets, by age. A network without subnets appears with none.
-    pub networks: HashMap<Uuid, Vec<Subnet>>,
+    pub networks: HashMap<Uuid, Vec<Pool>>,
     /// Those of the security groups asked for that the project has.
     pub security_groups: Vec<Uuid>,
     /// Those of the QoS policies asked for that the project has.
@@ -56,7 +56,6 @@ struct SubnetRow {
     id: Option<Uuid>,
     cidr: Option<IpNetwork>,
     gateway: Option<IpNetwork>,
-    service: Option<IpNetwork>,
     pool_first: Option<IpNetwork>,
     pool_last: Option<IpNetwork>,
 }
@@ -85,7 +84,7 @@ pub async fn instance_parts(
                   ARRAY(SELECT k.public_key FROM unnest($4::uuid[]) WITH ORDINALITY AS a (id, n)
                         LEFT JOIN ssh_key k ON k.id = a.id AND k.project_id = $1 ORDER BY a.n) AS "ssh_keys!: Vec<Option<String>>",
                   (SELECT coalesce(json_agg(json_build_object('network_id', n.id, 'id', s.id, 'cidr', s.cidr, 'gateway', s.gateway,
-                          'service', s.service, 'pool_first', s.pool_first, 'pool_last', s.pool_last) ORDER BY s.id), '[]')
+                          'pool_first', s.pool_first, 'pool_last', s.pool_last) ORDER BY s.id), '[]')
                    FROM network n LEFT JOIN subnet s ON s.network_id = n.id
                    WHERE n.id = ANY($5) AND n.project_id = $1) AS "networks!: Json<Vec<SubnetRow>>"
            FROM (VALUES (1)) AS one LEFT JOIN flavor f ON f.id = $2 LEFT JOIN m ON true"#,
@@ -110,10 +109,10 @@ pub async fn instance_parts(
         architecture,
         virtual_size_bytes: row.virtual_size_bytes,
     });
-    let mut networks: HashMap<Uuid, Vec<Subnet>> = HashMap::new();
+    let mut networks: HashMap<Uuid, Vec<Pool>> = HashMap::new();
     for row in row.networks.0 {
         let subnets = networks.entry(row.network_id).or_default();
-        subnets.extend(subnet(row));
+        subnets.extend(pool(row));
     }
     let (security_groups, default_group) = (row.security_groups, row.default_group);
     Ok(Parts {
@@ -129,20 +128,8 @@ pub async fn instance_parts(
 }
 
 /// `None`: the network has no subnet.
-fn subnet(row: SubnetRow) -> Option<Subnet> {
-    Some(Subnet {
-        id: row.id?,
-        network_id: row.network_id,
-        name: String::new(),
-        cidr: row.cidr?,
-        gateway: row.gateway?,
-        service: row.service?,
-        pool_first: row.pool_first?,
-        pool_last: row.pool_last?,
-        dns_servers: Vec::new(),
-        labels: serde_json::Value::Null,
-        created_at: OffsetDateTime::UNIX_EPOCH,
-    })
+fn pool(row: SubnetRow) -> Option<Pool> {
+    Some(Pool { id: row.id?, cidr: row.cidr?, gateway: row.gateway?, first: row.pool_first?, last: row.pool_last? })
 }
 
 /// A port to be made with a machine.
@@ -153,7 +140,7 @@ pub struct NewNic<'a> {
     /// Its place in the machine.
     pub index: i32,
     /// The network's subnets.
-    pub subnets: &'a [Subnet],
+    pub subnets: &'a [Pool],
     /// The groups it is in.
     pub security_groups: &'a [Uuid],
     /// A policy of the project.

@@ -53,7 +53,7 @@ pub async fn port_update(conn: &mut Conn, project_id: ProjectId, id: PortId, cha
                UPDATE port SET generation = generation + 1, port_security_enabled = coalesce($3, port_security_enabled),
                       allowed_address_pairs = coalesce($4, allowed_address_pairs),
                       qos_policy_id = CASE WHEN $6 THEN $7 ELSE qos_policy_id END
-               WHERE project_id = $1 AND id = $2 RETURNING id, project_id, network_id, instance_id
+               WHERE project_id = $1 AND id = $2 RETURNING id, project_id
            ), old AS (
                SELECT m.security_group_id AS id FROM port_security_group m JOIN p ON m.port_id = p.id
            ), new AS (
@@ -66,9 +66,9 @@ pub async fn port_update(conn: &mut Conn, project_id: ProjectId, id: PortId, cha
            )
            INSERT INTO change (kind, object_id, host_id, network_id, refs)
            SELECT CASE WHEN $3::boolean IS NULL AND $4::jsonb IS NULL AND $5::uuid[] IS NULL THEN 'port_limits' ELSE 'port' END,
-                  p.id, i.host_id, p.network_id,
+                  b.port_id, b.host_id, b.network_id,
                   CASE WHEN $5::uuid[] IS NULL THEN '{}' ELSE ARRAY(SELECT id FROM old UNION SELECT id FROM new) END
-           FROM p JOIN instance i ON i.id = p.instance_id WHERE i.host_id IS NOT NULL"#,
+           FROM p JOIN port_host b ON b.port_id = p.id"#,
         project_id.as_uuid(),
         id.as_uuid(),
         change.port_security_enabled,

@@ -6,10 +6,10 @@ use iroko_model::{Labels, MacAddress, NetworkId, PortId};
 use iroko_store::network::{NewNetwork, network_delete, network_insert};
 use iroko_store::port::{PortDeletion, port_delete};
 use iroko_store::{Error, Result};
+use iroko_test_database::database;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -88,8 +88,9 @@ async fn race(world: &Arc<World>, network: NetworkId, case: &Case) -> Vec<Given>
     workers.join_all().await.into_iter().flatten().collect()
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn addresses_are_given_once_down_to_the_last(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn addresses_are_given_once_down_to_the_last() {
+    let (_database, connect) = database().await;
     let world = Arc::new(World::new(&connect, 12).await);
     let mut macs = HashSet::new();
     for case in cases() {
@@ -116,8 +117,9 @@ async fn delete_all(world: &World, given: &[Given]) {
     }
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn the_second_subnet_serves_when_the_first_is_full(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn the_second_subnet_serves_when_the_first_is_full() {
+    let (_database, connect) = database().await;
     let world = World::new(&connect, 4).await;
     let network = world.network(&["10.0.0.0/29", "10.1.0.0/29", "fd00::/64"]).await;
     let mut tx = world.begin().await;
@@ -132,8 +134,9 @@ async fn the_second_subnet_serves_when_the_first_is_full(_: PgPoolOptions, conne
     assert!(matches!(refused, Err(Error::Exhausted("addresses"))), "{refused:?}");
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn vnis_are_given_once_down_to_the_last(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn vnis_are_given_once_down_to_the_last() {
+    let (_database, connect) = database().await;
     const VNIS: std::ops::RangeInclusive<u32> = 7000..=7023;
     let world = Arc::new(World::new(&connect, 10).await);
     for round in 0..2 {

@@ -8,7 +8,8 @@ use iroko_model::{HostId, MacAddress, PortId};
 use iroko_store::connection_log::{self, NewConnectionLog, RECORDS_MAX};
 use iroko_store::desired::{Ports, bound_ports};
 use iroko_store::{PageQuery, port};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use iroko_test_database::database;
+use sqlx::postgres::PgConnectOptions;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -85,8 +86,9 @@ impl Ground {
     }
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn hosts_tell_what_logs_of_their_ports_ask_for(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn hosts_tell_what_logs_of_their_ports_ask_for() {
+    let (_database, connect) = database().await;
     let ground = Ground::new(&connect).await;
     let (dropped, accepted) = (record(ground.port, Verdict::Dropped), record(ground.port, Verdict::Accepted));
     ground.tell(ground.here, std::slice::from_ref(&dropped)).await;
@@ -128,8 +130,9 @@ async fn hosts_tell_what_logs_of_their_ports_ask_for(_: PgPoolOptions, connect: 
     assert_eq!(ground.asked().await.0, None);
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn logs_end_and_records_go(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn logs_end_and_records_go() {
+    let (_database, connect) = database().await;
     let ground = Ground::new(&connect).await;
     ground.set(&[Verdict::Dropped], 600).await;
     let pool = ground.world.store.pool();

@@ -5,7 +5,7 @@ use iroko_agent_wire::AgentKind::{self, Compute, Net};
 use iroko_model::{EnrolmentTokenId, HostId};
 use iroko_store::host::{self, EnrolRefusal};
 use iroko_store::{Error, Result};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use iroko_test_database::database;
 use std::sync::Arc;
 
 async fn token(world: &World, secret: &[u8], bound: Option<&str>, valid_s: f64) -> EnrolmentTokenId {
@@ -40,8 +40,9 @@ async fn holds(world: &World, id: HostId, kind: AgentKind, serial: &str) -> bool
     host::agent_certificates_hold(&mut conn, &[(id, kind, serial.to_owned())]).await.unwrap() == [true]
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn certificates_are_looked_up_together_each_by_itself(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn certificates_are_looked_up_together_each_by_itself() {
+    let (_database, connect) = database().await;
     let world = World::new(&connect, 2).await;
     token(&world, b"open", None, 600.0).await;
     let id = enrol(&world, b"open", Net, "host-1", "1").await.unwrap().unwrap();
@@ -57,8 +58,9 @@ async fn certificates_are_looked_up_together_each_by_itself(_: PgPoolOptions, co
     assert!(!holds(&world, id, Compute, "2").await, "the new one was shown: it takes the place of the old");
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn each_agent_uses_a_token_once(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn each_agent_uses_a_token_once() {
+    let (_database, connect) = database().await;
     let world = World::new(&connect, 4).await;
     token(&world, b"open", None, 600.0).await;
     token(&world, b"bound", Some("host-2"), 600.0).await;
@@ -82,8 +84,9 @@ async fn each_agent_uses_a_token_once(_: PgPoolOptions, connect: PgConnectOption
     assert!(matches!(refused, Err(Error::Taken(_))), "an open token does not take a host over: {refused:?}");
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn a_bound_token_lets_a_host_join_anew(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_bound_token_lets_a_host_join_anew() {
+    let (_database, connect) = database().await;
     let world = World::new(&connect, 4).await;
     let id = world.host("host-1", room(4)).await;
     token(&world, b"anew", Some("host-1"), 600.0).await;
@@ -96,8 +99,9 @@ async fn a_bound_token_lets_a_host_join_anew(_: PgPoolOptions, connect: PgConnec
     assert!(holds(&world, id, Compute, "2").await);
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn both_agents_of_a_new_host_may_join_at_once(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn both_agents_of_a_new_host_may_join_at_once() {
+    let (_database, connect) = database().await;
     let world = Arc::new(World::new(&connect, 6).await);
     for number in 0..20 {
         let (secret, name) = (format!("secret-{number}"), format!("host-{number}"));
@@ -112,8 +116,9 @@ async fn both_agents_of_a_new_host_may_join_at_once(_: PgPoolOptions, connect: P
     }
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn a_new_certificate_ends_the_old_one_at_its_first_use(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_new_certificate_ends_the_old_one_at_its_first_use() {
+    let (_database, connect) = database().await;
     let world = World::new(&connect, 4).await;
     let id = world.host("host-1", room(4)).await;
     let mut conn = world.store.connection().await.unwrap();
@@ -126,8 +131,9 @@ async fn a_new_certificate_ends_the_old_one_at_its_first_use(_: PgPoolOptions, c
     assert!(!holds(&world, id, Net, "host-1").await, "the new one was used");
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn a_deleted_host_is_refused_and_one_in_use_stays(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_deleted_host_is_refused_and_one_in_use_stays() {
+    let (_database, connect) = database().await;
     let world = World::new(&connect, 4).await;
     let id = world.host("host-1", room(4)).await;
     let machine = world.instance(size(1), &[]).await;

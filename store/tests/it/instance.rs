@@ -5,7 +5,7 @@ use iroko_model::instance::{Power, Status};
 use iroko_model::{InstanceId, PortId, ProjectId};
 use iroko_store::port::{port_attach, port_get};
 use iroko_store::{desired, instance};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use iroko_test_database::database;
 
 async fn delete(world: &World, id: InstanceId) -> bool {
     let mut tx = world.begin().await;
@@ -14,8 +14,9 @@ async fn delete(world: &World, id: InstanceId) -> bool {
     found
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn deletion_frees_its_own_ports_and_keeps_standalone_ones(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn deletion_frees_its_own_ports_and_keeps_standalone_ones() {
+    let (_database, connect) = database().await;
     let world = World::new(&connect, 4).await;
     let host = world.host("host", room(8)).await;
     let network = world.network(&["10.0.0.0/29"]).await;
@@ -62,8 +63,9 @@ async fn deletion_frees_its_own_ports_and_keeps_standalone_ones(_: PgPoolOptions
     }
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn a_machine_without_a_host_is_gone_at_once(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_machine_without_a_host_is_gone_at_once() {
+    let (_database, connect) = database().await;
     let world = World::new(&connect, 4).await;
     let network = world.network(&["10.0.0.0/29"]).await;
     let id = world.instance(size(1), &[network]).await;
@@ -78,8 +80,9 @@ async fn a_machine_without_a_host_is_gone_at_once(_: PgPoolOptions, connect: PgC
     assert_eq!(world.get(live).await.status(), Status::Pending, "only what is wanted deleted is finished");
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn power_is_wanted_once_and_told_to_the_host(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn power_is_wanted_once_and_told_to_the_host() {
+    let (_database, connect) = database().await;
     let world = World::new(&connect, 4).await;
     let host = world.host("host", room(8)).await;
     let id = world.instance(size(1), &[]).await;

@@ -2,6 +2,7 @@
 
 use iroko_model::{HostId, InstanceId};
 use iroko_store::invariant::{GroupTraces, HostTraces, violations};
+use iroko_test_database::database;
 use sqlx::PgPool;
 use std::collections::{HashMap, HashSet};
 
@@ -20,15 +21,17 @@ const WELL: &str = "
     INSERT INTO subnet (id, project_id, network_id, name, cidr, gateway, service, pool_first, pool_last)
         VALUES ('01a20000-0000-7000-8000-0000000000a3', '01a20000-0000-7000-8000-0000000000a2', '01a20000-0000-7000-8000-000000000005', 's',
                 '10.0.0.0/24', '10.0.0.1', '10.0.0.2', '10.0.0.3', '10.0.0.254');
-    INSERT INTO instance (id, project_id, name, hostname, flavor_id, vcpus, memory_mib, disk_gib, image_id, architecture, power, host_id,
-                          observed_state, observed_generation, ran_at)
-        SELECT id::uuid, '01a20000-0000-7000-8000-0000000000a2', 'i', 'i', gen_random_uuid(), 1, 128, 1, gen_random_uuid(), 'x86_64', power,
-               '01a20000-0000-7000-8000-000000000001', power, 1, now()
+    INSERT INTO instance (id, project_id, name, hostname, flavor_id, vcpus, memory_mib, disk_gib, image_id, architecture, power, placement_after)
+        SELECT id::uuid, '01a20000-0000-7000-8000-0000000000a2', 'i', 'i', gen_random_uuid(), 1, 128, 1, gen_random_uuid(), 'x86_64', power, NULL
         FROM (VALUES ('01a20000-0000-7000-8000-000000000002', 'running'), ('01a20000-0000-7000-8000-000000000003', 'stopped')) AS v (id, power);
-    INSERT INTO port (id, project_id, network_id, instance_id, mac, tap, observed_state, observed_generation)
-        SELECT gen_random_uuid(), '01a20000-0000-7000-8000-0000000000a2', '01a20000-0000-7000-8000-000000000005', id::uuid, mac::macaddr, tap, 'ready', 1
+    INSERT INTO instance_host (instance_id, project_id, host_id, role, vcpus, memory_mib, disk_gib, state, generation, ran_at)
+        SELECT id, project_id, '01a20000-0000-7000-8000-000000000001', 'home', vcpus, memory_mib, disk_gib, power, 1, now() FROM instance;
+    INSERT INTO port (id, project_id, network_id, instance_id, mac, tap)
+        SELECT gen_random_uuid(), '01a20000-0000-7000-8000-0000000000a2', '01a20000-0000-7000-8000-000000000005', id::uuid, mac::macaddr, tap
         FROM (VALUES ('01a20000-0000-7000-8000-000000000002', '02:00:00:00:00:01', 'tap1'),
                      ('01a20000-0000-7000-8000-000000000003', '02:00:00:00:00:02', 'tap2')) AS v (id, mac, tap);
+    INSERT INTO port_host (port_id, project_id, network_id, host_id, role, state, generation)
+        SELECT id, project_id, network_id, '01a20000-0000-7000-8000-000000000001', 'home', 'ready', 1 FROM port;
     INSERT INTO ip_allocation (network_id, address, subnet_id, port_id)
         SELECT network_id, ('10.0.0.' || (9 + nic))::inet, '01a20000-0000-7000-8000-0000000000a3', id
         FROM (SELECT network_id, id, row_number() OVER () AS nic FROM port) AS p;";
@@ -60,31 +63,31 @@ async fn broken_by(pool: &PgPool, statement: &'static str, hosts: &[HostTraces])
     violations(&mut tx, hosts).await.unwrap()
 }
 
-#[sqlx::test]
-async fn every_invariant_of_the_database_can_fail(pool: PgPool) {
+#[tokio::test]
+async fn every_invariant_of_the_database_can_fail() {
+    let (_database, connect) = database().await;
+    let pool = PgPool::connect_with(connect).await.unwrap();
     sqlx::raw_sql(WELL).execute(&pool).await.unwrap();
     assert_eq!(broken_by(&pool, "SELECT", &[traces()]).await, Vec::<String>::new());
     let table = [
         ("UPDATE instance SET generation = 2 WHERE power = 'running'", "is between states"),
-        ("UPDATE instance SET observed_state = NULL WHERE power = 'running'", "is between states"),
+        ("UPDATE instance_host SET state = NULL WHERE state = 'running'", "is between states"),
         ("UPDATE instance SET power = 'deleted' WHERE power = 'stopped'", "is between states"),
-        ("UPDATE instance SET host_id = NULL, ran_at = NULL WHERE power = 'running'", "is between states"),
-        ("UPDATE port SET observed_state = 'pending' WHERE tap = 'tap1'", "is bound and not ready"),
+        ("DELETE FROM instance_host WHERE state = 'running'", "is between states"),
+        ("DELETE FROM instance_host WHERE state = 'running'", "is not in one place"),
+        ("UPDATE instance SET placement_after = now()", "is not in one place"),
+        ("DELETE FROM instance_host WHERE state = 'running'", "is not where its instance is"),
+        ("DELETE FROM port_host", "is not where its instance is"),
+        ("UPDATE port_host SET state = 'pending'", "is bound and not ready"),
         ("UPDATE port SET generation = 2 WHERE tap = 'tap1'", "is bound and not ready"),
         ("UPDATE port SET instance_id = NULL WHERE tap = 'tap1'", "was made with an instance and has none"),
-        (
-            "UPDATE instance SET power = 'deleted', host_id = NULL, deleted_at = now()",
-            "is plugged into the deleted instance",
-        ),
-        (
-            "UPDATE instance SET power = 'deleted', host_id = NULL, deleted_at = now(), user_data = 'x'",
-            "keeps its user data",
-        ),
+        ("UPDATE instance SET power = 'deleted', deleted_at = now()", "is plugged into the deleted instance"),
+        ("UPDATE instance SET power = 'deleted', deleted_at = now(), user_data = 'x'", "keeps its user data"),
         ("UPDATE ip_allocation SET address = '10.0.0.1' WHERE address = '10.0.0.10'", "is not one to give out"),
         ("UPDATE ip_allocation SET address = '10.0.1.9' WHERE address = '10.0.0.10'", "is not one to give out"),
         ("UPDATE ip_allocation SET network_id = gen_random_uuid()", "is not one to give out"),
         ("UPDATE host SET memory_mib = 255", "gives away more than it has"),
-        ("UPDATE instance SET vcpus = 2", "gives away more than it has"),
+        ("UPDATE instance_host SET vcpus = 2", "gives away more than it has"),
         (GROUPED, "lacks the security groups"),
         (GROUPED, "lacks the members"),
     ];
@@ -96,8 +99,10 @@ async fn every_invariant_of_the_database_can_fail(pool: PgPool) {
     assert!(found.iter().any(|text| text.contains("was not looked at")), "{found:?}");
 }
 
-#[sqlx::test]
-async fn every_invariant_of_a_host_can_fail(pool: PgPool) {
+#[tokio::test]
+async fn every_invariant_of_a_host_can_fail() {
+    let (_database, connect) = database().await;
+    let pool = PgPool::connect_with(connect).await.unwrap();
     sqlx::raw_sql(WELL).execute(&pool).await.unwrap();
     type Break = fn(&mut HostTraces);
     let table: [(Break, &str); 14] = [

@@ -12,8 +12,9 @@ use iroko_store::{
     organization, port, project, qos_policy, security_group, security_group_rule, service_account, ssh_key, subnet,
     user,
 };
+use iroko_test_database::database;
 use sqlx::AssertSqlSafe;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::PgConnectOptions;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -109,13 +110,15 @@ async fn bound(world: &World, to: impl Into<Bound>) -> Tx {
 }
 
 /// Tables, each with the ways its rows are told apart by tenant, as the owner sees them.
-const TABLES: [(&str, &str); 23] = [
+const TABLES: [(&str, &str); 25] = [
     ("image", "project_id = $1"),
     ("ssh_key", "project_id = $1"),
     ("network", "project_id = $1"),
     ("subnet", "project_id = $1"),
     ("port", "project_id = $1"),
     ("instance", "project_id = $1"),
+    ("instance_host", "project_id = $1"),
+    ("port_host", "project_id = $1"),
     ("security_group", "project_id = $1"),
     ("security_group_rule", "project_id = $1"),
     ("address_set", "project_id = $1"),
@@ -123,7 +126,7 @@ const TABLES: [(&str, &str); 23] = [
     ("port_security_group", "project_id = $1"),
     ("ip_allocation", "network_id IN (SELECT id FROM network WHERE project_id = $1)"),
     ("console", "instance_id IN (SELECT id FROM instance WHERE project_id = $1)"),
-    ("host_agent", "host_id IN (SELECT host_id FROM instance WHERE project_id = $1)"),
+    ("host_agent", "host_id IN (SELECT host_id FROM instance_host WHERE project_id = $1)"),
     ("project", "id = $1 OR organization_id = $2"),
     ("role_binding", "project_id = $1 OR organization_id = $2"),
     ("account", "organization_id = $2"),
@@ -153,8 +156,9 @@ async fn owned(two: &Two, project: ProjectId, organization: Uuid) -> BTreeMap<&'
     rows
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn statements_without_where_see_and_change_only_their_own(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn statements_without_where_see_and_change_only_their_own() {
+    let (_database, connect) = database().await;
     let two = two(&connect).await;
     let mut conn = two.first.store.connection().await.unwrap();
     let mine = project::project_get(&mut conn, two.first.project).await.unwrap().unwrap().organization_id;
@@ -200,8 +204,9 @@ async fn statements_without_where_see_and_change_only_their_own(_: PgPoolOptions
     );
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn store_functions_with_ids_of_others_find_nothing(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn store_functions_with_ids_of_others_find_nothing() {
+    let (_database, connect) = database().await;
     let two = two(&connect).await;
     let (theirs, org) = (two.second.project, two.organization);
     let id = |table: &str| two.ids[table];
@@ -276,8 +281,9 @@ async fn store_functions_with_ids_of_others_find_nothing(_: PgPoolOptions, conne
     assert_eq!(owned(&two, theirs, org.as_uuid()).await, before);
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn a_bound_transaction_makes_what_needs_the_whole_cloud(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_bound_transaction_makes_what_needs_the_whole_cloud() {
+    let (_database, connect) = database().await;
     let two = two(&connect).await;
     let labels = Labels::default();
     // All but one VNI are taken, some by others: the last one is found by a bound transaction.
@@ -310,8 +316,9 @@ async fn a_bound_transaction_makes_what_needs_the_whole_cloud(_: PgPoolOptions, 
 }
 
 /// A new table is behind the wall, or out of reach.
-#[sqlx::test(migrations = "./migrations")]
-async fn every_table_of_tenants_has_a_policy(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn every_table_of_tenants_has_a_policy() {
+    let (_database, connect) = database().await;
     let world = World::new(&connect, 2).await;
     let sql = "
         SELECT c.relname::text, c.relrowsecurity,
@@ -339,8 +346,9 @@ async fn every_table_of_tenants_has_a_policy(_: PgPoolOptions, connect: PgConnec
 
 /// A caller who goes away in the middle of `BEGIN` (a client that hangs up, a timeout) leaves nothing of its
 /// transaction on the connection, that the next caller gets.
-#[sqlx::test(migrations = "./migrations")]
-async fn a_transaction_given_up_while_it_begins_leaves_nothing_behind(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_transaction_given_up_while_it_begins_leaves_nothing_behind() {
+    let (_database, connect) = database().await;
     let world = World::new(&connect, 1).await;
     for polls in 0..200 {
         let mut begin = Box::pin(world.store.begin_bound(world.project));

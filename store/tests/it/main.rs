@@ -6,6 +6,7 @@ mod connect;
 mod connection_log;
 mod host;
 mod instance;
+mod instance_host;
 mod invariant;
 mod isolation;
 mod migration;

@@ -1,7 +1,8 @@
 //! Migrations: they keep what is there, and running them again changes nothing.
 
 use crate::world::{World, room, size};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use iroko_test_database::{database, empty_database};
+use sqlx::postgres::PgPoolOptions;
 
 /// Every row of every table as text, in a fixed order.
 async fn dump(world: &World) -> Vec<String> {
@@ -21,8 +22,9 @@ async fn dump(world: &World) -> Vec<String> {
     rows
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn running_them_again_changes_nothing(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn running_them_again_changes_nothing() {
+    let (_database, connect) = database().await;
     let world = World::new(&connect, 4).await;
     let host = world.host("host", room(8)).await;
     let network = world.network(&["10.0.0.0/24", "fd00::/64"]).await;
@@ -35,8 +37,9 @@ async fn running_them_again_changes_nothing(_: PgPoolOptions, connect: PgConnect
     assert_eq!(dump(&world).await, before);
 }
 
-#[sqlx::test(migrations = false)]
-async fn daemons_that_start_together_migrate_once(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn daemons_that_start_together_migrate_once() {
+    let (_database, connect) = empty_database().await;
     let options = PgPoolOptions::new().max_connections(4);
     let stores = [(); 3].map(|()| iroko_store::Store::from_pool(options.clone().connect_lazy_with(connect.clone())));
     let (a, b, c) = tokio::join!(stores[0].migrate(), stores[1].migrate(), stores[2].migrate());
@@ -46,8 +49,9 @@ async fn daemons_that_start_together_migrate_once(_: PgPoolOptions, connect: PgC
 }
 
 /// In the middle of an upgrade a process of the release before starts again: it finds a newer schema, and runs.
-#[sqlx::test(migrations = "./migrations")]
-async fn a_newer_schema_is_no_reason_not_to_start(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_newer_schema_is_no_reason_not_to_start() {
+    let (_database, connect) = database().await;
     let world = World::new(&connect, 2).await;
     let newer = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
                  VALUES (900001, 'of the next release', true, '\\x00', 1)";

@@ -3,10 +3,10 @@
 use crate::world::{LEASE_S, World, room, size};
 use iroko_store::change::{change_epoch, change_floor, change_tail, change_trim};
 use iroko_store::{Store, console, instance};
+use iroko_test_database::database;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -56,8 +56,9 @@ async fn write(world: Arc<World>, ids: Vec<iroko_model::InstanceId>, holds: Vec<
     committed
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn readers_beside_writers_see_each_change_once_and_in_order(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn readers_beside_writers_see_each_change_once_and_in_order() {
+    let (_database, connect) = database().await;
     const WRITERS: usize = 8;
     const READERS: usize = 3;
     let world = Arc::new(World::new(&connect, u32::try_from(WRITERS + READERS + 1).unwrap()).await);
@@ -116,8 +117,9 @@ async fn readers_beside_writers_see_each_change_once_and_in_order(_: PgPoolOptio
     }
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn an_open_transaction_holds_the_watermark(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn an_open_transaction_holds_the_watermark() {
+    let (_database, connect) = database().await;
     let world = World::new(&connect, 6).await;
     let host = world.host("host", room(64)).await;
     let (slow, quick) = (world.instance(size(1), &[]).await, world.instance(size(1), &[]).await);
@@ -150,8 +152,9 @@ async fn kept(world: &World) -> Vec<i64> {
     change_tail(&mut conn, 0).await.unwrap().changes.iter().map(|change| change.revision).collect()
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn trimming_raises_the_floor_and_keeps_the_newest(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn trimming_raises_the_floor_and_keeps_the_newest() {
+    let (_database, connect) = database().await;
     let world = World::new(&connect, 4).await;
     let host = world.host("host", room(64)).await;
     let id = world.instance(size(1), &[]).await;

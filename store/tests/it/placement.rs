@@ -9,16 +9,17 @@ use iroko_store::placement::{
     placement_claim, placement_commit, placement_postpone, placement_take_back, placement_view,
 };
 use iroko_store::{host, instance, report};
+use iroko_test_database::database;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
-#[sqlx::test(migrations = "./migrations")]
-async fn racing_schedulers_never_give_more_than_there_is(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn racing_schedulers_never_give_more_than_there_is() {
+    let (_database, connect) = database().await;
     const SCHEDULERS: usize = 8;
     let world = Arc::new(World::new(&connect, u32::try_from(SCHEDULERS).unwrap() + 2).await);
     let mut runner = TestRunner::deterministic();
@@ -86,8 +87,9 @@ async fn within_capacity(world: &World, hosts: &[HostId], capacities: &[u64]) {
     }
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn within_a_call_earlier_pairs_win(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn within_a_call_earlier_pairs_win() {
+    let (_database, connect) = database().await;
     let world = World::new(&connect, 4).await;
     let (small, off) = (world.host("small", room(4)).await, world.host("off", room(64)).await);
     let mut tx = world.begin().await;
@@ -106,8 +108,9 @@ async fn within_a_call_earlier_pairs_win(_: PgPoolOptions, connect: PgConnectOpt
     assert!(again.is_empty(), "placed already, and a host that takes nothing: {again:?}");
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn claims_never_give_a_machine_twice(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn claims_never_give_a_machine_twice() {
+    let (_database, connect) = database().await;
     let world = World::new(&connect, 8).await;
     let mut all = HashSet::new();
     for _ in 0..20 {
@@ -131,8 +134,9 @@ async fn claims_never_give_a_machine_twice(_: PgPoolOptions, connect: PgConnectO
     }
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn freed_room_makes_waiting_machines_due(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn freed_room_makes_waiting_machines_due() {
+    let (_database, connect) = database().await;
     let world = World::new(&connect, 4).await;
     let host = world.host("host", room(2)).await;
     let (first, second) = (world.instance(size(2), &[]).await, world.instance(size(2), &[]).await);
@@ -176,8 +180,9 @@ async fn fail_build(world: &World, id: InstanceId, host: HostId, sequence: i64) 
     world.commit(tx).await;
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn a_failed_build_moves_on_and_is_given_up_after_the_bound(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_failed_build_moves_on_and_is_given_up_after_the_bound() {
+    let (_database, connect) = database().await;
     const MOST_HOSTS: i32 = 3;
     let world = World::new(&connect, 4).await;
     let network = world.network(&["10.0.0.0/24"]).await;
@@ -216,8 +221,9 @@ async fn a_failed_build_moves_on_and_is_given_up_after_the_bound(_: PgPoolOption
     assert_eq!(placement_take_back(&mut tx, MOST_HOSTS, 100).await.unwrap(), 0, "given up is given up");
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn a_start_tries_a_given_up_machine_anew(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_start_tries_a_given_up_machine_anew() {
+    let (_database, connect) = database().await;
     let world = World::new(&connect, 4).await;
     let host = world.host("host", room(8)).await;
     world.host("another", room(8)).await;
@@ -243,8 +249,9 @@ async fn a_start_tries_a_given_up_machine_anew(_: PgPoolOptions, connect: PgConn
 }
 
 /// Whatever the bound, there is an end once no other host could take it: also in a cloud of one or two.
-#[sqlx::test(migrations = "./migrations")]
-async fn a_failed_build_is_given_up_where_no_other_host_could_take_it(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_failed_build_is_given_up_where_no_other_host_could_take_it() {
+    let (_database, connect) = database().await;
     let world = World::new(&connect, 4).await;
     let hosts = [world.host("host-1", room(8)).await, world.host("host-2", room(8)).await];
     world.host("small", room(1)).await;
@@ -266,8 +273,9 @@ async fn a_failed_build_is_given_up_where_no_other_host_could_take_it(_: PgPoolO
 }
 
 /// A host that fails everybody's builds draws no more of them for a while; one project alone makes none rest.
-#[sqlx::test(migrations = "./migrations")]
-async fn a_host_that_fails_several_projects_rests(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_host_that_fails_several_projects_rests() {
+    let (_database, connect) = database().await;
     let world = World::new(&connect, 4).await;
     let host = world.host("host", room(64)).await;
     world.host("another", room(64)).await;
@@ -294,7 +302,7 @@ async fn a_host_that_fails_several_projects_rests(_: PgPoolOptions, connect: PgC
     // It builds something again.
     let id = world.instance(size(1), &[]).await;
     world.place(id, host).await;
-    let ran = "UPDATE instance SET ran_at = clock_timestamp() WHERE id = $1";
+    let ran = "UPDATE instance_host SET ran_at = clock_timestamp() WHERE instance_id = $1";
     sqlx::query(ran).bind(id.as_uuid()).execute(world.store.pool()).await.unwrap();
     assert!(!resting().await);
 }

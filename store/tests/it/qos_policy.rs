@@ -6,7 +6,8 @@ use iroko_model::{InstanceId, Labels, PortId, QosPolicyId};
 use iroko_store::port::{self, PortChange};
 use iroko_store::qos_policy::{self, NewQosPolicy, QosPolicyChange};
 use iroko_store::{Result, placement};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use iroko_test_database::database;
+use sqlx::postgres::PgConnectOptions;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -67,8 +68,9 @@ async fn told(world: &World, port: PortId) -> Vec<Option<Uuid>> {
     changes.into_iter().filter(|(kind, id, _)| kind == "portlimits" && *id == port.as_uuid()).map(|c| c.2).collect()
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn the_host_of_a_machine_that_is_just_being_placed_is_told(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn the_host_of_a_machine_that_is_just_being_placed_is_told() {
+    let (_database, connect) = database().await;
     let (world, policy, instance, port) = ground(&connect).await;
     give(&world, port, policy).await;
     let host = world.host("h", room(4)).await;
@@ -81,8 +83,9 @@ async fn the_host_of_a_machine_that_is_just_being_placed_is_told(_: PgPoolOption
     assert_eq!(told(&world, port).await, [Some(host.as_uuid())]);
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn a_port_that_is_just_given_the_policy_is_told(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_port_that_is_just_given_the_policy_is_told() {
+    let (_database, connect) = database().await;
     let (world, policy, instance, port) = ground(&connect).await;
     let host = world.host("h", room(4)).await;
     world.place(instance, host).await;
@@ -100,8 +103,9 @@ async fn a_port_that_is_just_given_the_policy_is_told(_: PgPoolOptions, connect:
     assert_eq!(seen.limits.0, NARROW);
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn another_name_tells_nobody_and_one_in_use_stays(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn another_name_tells_nobody_and_one_in_use_stays() {
+    let (_database, connect) = database().await;
     let (world, policy, instance, port) = ground(&connect).await;
     give(&world, port, policy).await;
     let host = world.host("h", room(4)).await;

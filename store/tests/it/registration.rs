@@ -1,7 +1,7 @@
 //! The register of tables: none is forgotten, and each noun is dated. That each is behind row-level security: `isolation.rs`.
 
 use crate::world::{World, room, size};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use iroko_test_database::database;
 
 /// Tables of the system itself: no tenant's, and no part of a noun.
 const SYSTEM: [&str; 15] = [
@@ -26,8 +26,9 @@ async fn names(world: &World, query: &'static str) -> Vec<String> {
     sqlx::query_scalar(query).fetch_all(world.store.pool()).await.unwrap()
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn every_table_is_registered_or_the_systems_own(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn every_table_is_registered_or_the_systems_own() {
+    let (_database, connect) = database().await;
     let world = World::new(&connect, 2).await;
     let unregistered = names(
         &world,
@@ -39,8 +40,9 @@ async fn every_table_is_registered_or_the_systems_own(_: PgPoolOptions, connect:
     assert!(unknown.is_empty(), "neither registered (migration 0030) nor named here: {unknown:?}");
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn every_noun_is_dated_described_and_numbered(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn every_noun_is_dated_described_and_numbered() {
+    let (_database, connect) = database().await;
     let world = World::new(&connect, 2).await;
     let lacking = names(
         &world,
@@ -53,8 +55,9 @@ async fn every_noun_is_dated_described_and_numbered(_: PgPoolOptions, connect: P
     assert_eq!(lacking, ["role_binding.description", "role_binding.labels"]);
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn a_change_is_dated_and_told_by_the_names_of_the_api(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_change_is_dated_and_told_by_the_names_of_the_api() {
+    let (_database, connect) = database().await;
     let world = World::new(&connect, 2).await;
     let host = world.host("host", room(8)).await;
     let id = world.instance(size(1), &[]).await;
@@ -78,7 +81,7 @@ async fn a_change_is_dated_and_told_by_the_names_of_the_api(_: PgPoolOptions, co
     assert_eq!(
         told,
         [
-            r#"changed {"status": null} {"status": null}"#,
+            r#"changed {"status": null, "status_reason": null} {"status": null, "status_reason": null}"#,
             r#"changed {"power": "running", "status": null, "generation": 1} {"power": "stopped", "status": null, "generation": 2}"#,
         ]
     );

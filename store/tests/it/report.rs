@@ -6,7 +6,7 @@ use iroko_model::instance::{ObservedState, Status};
 use iroko_model::port::PortState;
 use iroko_model::{HostId, InstanceId, PortId};
 use iroko_store::{console, host, port, report};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use iroko_test_database::database;
 
 fn empty(agent: AgentKind, incarnation: i64, sequence: i64) -> Report {
     Report {
@@ -38,8 +38,9 @@ async fn observed(world: &World, id: InstanceId) -> Option<String> {
     world.get(id).await.observed_state
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn only_newer_reports_of_the_current_session_count(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn only_newer_reports_of_the_current_session_count() {
+    let (_database, connect) = database().await;
     use ObservedState::{Failed, Preparing, Running, Stopped};
     let world = World::new(&connect, 4).await;
     let (here, there) = (world.host("here", room(8)).await, world.host("there", room(8)).await);
@@ -70,8 +71,9 @@ async fn only_newer_reports_of_the_current_session_count(_: PgPoolOptions, conne
     assert_eq!((fresh, observed(&world, id).await.as_deref()), (vec![true], Some("stopped")), "sequences begin anew");
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn many_agents_are_taken_in_one_transaction(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn many_agents_are_taken_in_one_transaction() {
+    let (_database, connect) = database().await;
     let world = World::new(&connect, 4).await;
     let network = world.network(&["10.0.0.0/24"]).await;
     let (a, b) = (world.host("a", room(8)).await, world.host("b", room(8)).await);
@@ -97,8 +99,9 @@ async fn many_agents_are_taken_in_one_transaction(_: PgPoolOptions, connect: PgC
     assert_eq!((row.observed_state.as_deref(), row.observed_reason.as_deref()), (Some("failed"), Some("tap busy")));
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn absence_finishes_a_deletion_and_nothing_else(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn absence_finishes_a_deletion_and_nothing_else() {
+    let (_database, connect) = database().await;
     let world = World::new(&connect, 4).await;
     let host = world.host("host", room(8)).await;
     let id = world.instance(size(1), &[]).await;
@@ -116,8 +119,9 @@ async fn absence_finishes_a_deletion_and_nothing_else(_: PgPoolOptions, connect:
     assert_eq!((gone.status(), gone.host_id), (Status::Deleted, None));
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn consoles_come_from_the_machines_own_host(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn consoles_come_from_the_machines_own_host() {
+    let (_database, connect) = database().await;
     let world = World::new(&connect, 4).await;
     let (here, there) = (world.host("here", room(8)).await, world.host("there", room(8)).await);
     let id = world.instance(size(1), &[]).await;

@@ -7,7 +7,7 @@ use iroko_store::port::{self, PortChange};
 use iroko_store::security_group::{self, NewSecurityGroup};
 use iroko_store::security_group_rule::{self as rule, NewSecurityGroupRule, security_group_touch};
 use iroko_store::{Error, Filter, PageQuery, Result, Tx, account, suspension};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use iroko_test_database::database;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -32,8 +32,9 @@ async fn add(tx: &mut Tx, project_id: ProjectId, group: SecurityGroupId, rule: &
     Ok(rule::security_group_rule_insert(tx, &new).await?.id)
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn every_project_has_its_default_group_and_takes_it_along(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn every_project_has_its_default_group_and_takes_it_along() {
+    let (_database, connect) = database().await;
     let world = World::new(&connect, 4).await;
     let mut tx = world.begin().await;
     let other = account::bootstrap(&mut tx, &name("second"), &name("second"), "kofi", "hash").await.unwrap();
@@ -65,8 +66,9 @@ async fn every_project_has_its_default_group_and_takes_it_along(_: PgPoolOptions
     assert!(security_group::security_group_default(&mut tx, other).await.unwrap().is_none());
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn rules_and_ports_refer_to_their_own_project_only(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn rules_and_ports_refer_to_their_own_project_only() {
+    let (_database, connect) = database().await;
     let world = World::new(&connect, 4).await;
     let mut tx = world.begin().await;
     let other = account::bootstrap(&mut tx, &name("second"), &name("second"), "kofi", "hash").await.unwrap();
@@ -86,8 +88,9 @@ async fn rules_and_ports_refer_to_their_own_project_only(_: PgPoolOptions, conne
     assert!(matches!(&refused, Err(Error::Missing(by)) if by == "port_security_group_group"), "{refused:?}");
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn a_rule_is_there_once_and_a_group_goes_with_its_rules(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_rule_is_there_once_and_a_group_goes_with_its_rules() {
+    let (_database, connect) = database().await;
     let world = World::new(&connect, 4).await;
     let project = world.project;
     let mut tx = world.begin().await;
@@ -111,8 +114,9 @@ async fn a_rule_is_there_once_and_a_group_goes_with_its_rules(_: PgPoolOptions, 
 }
 
 /// Either the port has the group, or the group is gone; whoever came second is told.
-#[sqlx::test(migrations = "./migrations")]
-async fn a_group_is_not_deleted_under_a_port_that_takes_it(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_group_is_not_deleted_under_a_port_that_takes_it() {
+    let (_database, connect) = database().await;
     const ROUNDS: usize = 24;
     let world = Arc::new(World::new(&connect, 8).await);
     let project = world.project;
@@ -165,8 +169,9 @@ async fn a_group_is_not_deleted_under_a_port_that_takes_it(_: PgPoolOptions, con
 }
 
 /// What is asked for at once is done one after the other: the port is in the groups of one of them.
-#[sqlx::test(migrations = "./migrations")]
-async fn changes_of_a_port_at_once_do_not_mix(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn changes_of_a_port_at_once_do_not_mix() {
+    let (_database, connect) = database().await;
     let world = Arc::new(World::new(&connect, 8).await);
     let project = world.project;
     let network = world.network(&["10.0.0.0/24"]).await;

@@ -4,7 +4,7 @@ use crate::world::{World, room, session, size};
 use iroko_agent_wire::{AgentKind, PortCounts, RuleCounts, StatisticsReport};
 use iroko_model::{HostId, InstanceId, PortId, SecurityGroupId, SecurityGroupRuleId};
 use iroko_store::{host, statistics};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use iroko_test_database::database;
 use uuid::Uuid;
 
 fn counts(id: PortId, epoch: i64, packets: u64) -> PortCounts {
@@ -49,8 +49,9 @@ async fn machine(world: &World, network: iroko_model::NetworkId, on: HostId) -> 
     (id, world.get(id).await.interfaces.0[0].port_id.into())
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn totals_grow_over_epochs_and_hosts(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn totals_grow_over_epochs_and_hosts() {
+    let (_database, connect) = database().await;
     let world = World::new(&connect, 4).await;
     let network = world.network(&["10.0.0.0/24"]).await;
     let (here, there) = (world.host("here", room(8)).await, world.host("there", room(8)).await);
@@ -74,12 +75,13 @@ async fn totals_grow_over_epochs_and_hosts(_: PgPoolOptions, connect: PgConnectO
     }
 
     // It moves, and its first host does not know yet.
-    sqlx::query("UPDATE instance SET host_id = $1 WHERE id = $2")
-        .bind(there.as_uuid())
-        .bind(instance.as_uuid())
-        .execute(world.store.pool())
-        .await
-        .unwrap();
+    for moves in [
+        "UPDATE instance_host SET host_id = $1 WHERE instance_id = $2",
+        "UPDATE port_host b SET host_id = $1 FROM port p WHERE p.id = b.port_id AND p.instance_id = $2",
+    ] {
+        let moved = sqlx::query(moves).bind(there.as_uuid()).bind(instance.as_uuid()).execute(world.store.pool());
+        assert_eq!(moved.await.unwrap().rows_affected(), 1);
+    }
     assert!(tell(&world, there, &report(1, 2, vec![counts(port, 3, 100)], vec![])).await);
     assert!(tell(&world, here, &report(1, 9, vec![counts(port, 8, 1000)], vec![])).await);
     let (packets, epochs) = (15 + 6 + 100, 3);
@@ -108,8 +110,9 @@ async fn totals_grow_over_epochs_and_hosts(_: PgPoolOptions, connect: PgConnectO
     assert_eq!(of_port(&world, port).await[0], i64::MAX);
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn rules_are_summed_over_the_hosts_that_know_them(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn rules_are_summed_over_the_hosts_that_know_them() {
+    let (_database, connect) = database().await;
     let world = World::new(&connect, 4).await;
     let network = world.network(&["10.0.0.0/24"]).await;
     let (one, two, other) =
@@ -143,7 +146,8 @@ async fn rules_are_summed_over_the_hosts_that_know_them(_: PgPoolOptions, connec
     // A host that is forgotten takes nothing along; a rule that is deleted takes its counts.
     let mut tx = world.begin().await;
     for (sql, id) in [
-        ("UPDATE instance SET host_id = NULL WHERE host_id = $1", two.as_uuid()),
+        ("DELETE FROM port_host WHERE host_id = $1", two.as_uuid()),
+        ("DELETE FROM instance_host WHERE host_id = $1", two.as_uuid()),
         ("DELETE FROM host WHERE id = $1", two.as_uuid()),
     ] {
         sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id).execute(&mut *tx).await.unwrap();
@@ -160,8 +164,9 @@ async fn rules_are_summed_over_the_hosts_that_know_them(_: PgPoolOptions, connec
     assert_eq!(left, 0);
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn a_new_session_goes_on(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_new_session_goes_on() {
+    let (_database, connect) = database().await;
     let world = World::new(&connect, 4).await;
     let network = world.network(&["10.0.0.0/24"]).await;
     let here = world.host("here", room(8)).await;

@@ -3,12 +3,13 @@
 use crate::world::World;
 use iroko_model::ProjectId;
 use iroko_store::{Error, network, subnet};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use iroko_test_database::database;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
-#[sqlx::test(migrations = "./migrations")]
-async fn overlaps_are_refused_within_a_network_only(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn overlaps_are_refused_within_a_network_only() {
+    let (_database, connect) = database().await;
     let world = World::new(&connect, 4).await;
     let (network, other) = (world.network(&["10.0.0.0/16", "fd00::/64"]).await, world.network(&[]).await);
     for (at, range, fits) in [
@@ -30,8 +31,9 @@ async fn overlaps_are_refused_within_a_network_only(_: PgPoolOptions, connect: P
     }
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn of_overlapping_ranges_made_at_once_one_wins(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn of_overlapping_ranges_made_at_once_one_wins() {
+    let (_database, connect) = database().await;
     let world = Arc::new(World::new(&connect, 10).await);
     for round in 0..5 {
         let network = world.network(&[]).await;
@@ -56,8 +58,9 @@ async fn of_overlapping_ranges_made_at_once_one_wins(_: PgPoolOptions, connect: 
     }
 }
 
-#[sqlx::test(migrations = "./migrations")]
-async fn what_is_used_is_not_deleted(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn what_is_used_is_not_deleted() {
+    let (_database, connect) = database().await;
     let world = World::new(&connect, 4).await;
     let network = world.network(&["10.0.0.0/24"]).await;
     let mut tx = world.begin().await;

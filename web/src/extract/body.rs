@@ -1,10 +1,11 @@
 //! JSON bodies. A body that does not fit names the field, as a JSON pointer.
 
 use super::words;
-use crate::problem::{Kind, Problem};
+use crate::problem::{FieldError, Kind, Problem};
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::header::CONTENT_TYPE;
+use iroko_model::{Invalid, checked};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_path_to_error::{Path, Segment};
@@ -18,43 +19,71 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ApiJson<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let media = request.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
-        if !media.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case("application/json") {
-            return Err(Problem::with(Kind::UnsupportedMediaType, "send the body as Content-Type: application/json"));
-        }
-        let bytes =
-            Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status().as_u16() {
-                413 => Problem::new(Kind::TooLarge),
-                _ => Problem::with(Kind::BadRequest, "the body broke off"),
-            })?;
+        let bytes = json_bytes(request, state, &["application/json"]).await?;
         parse(&bytes).map(Self)
     }
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+/// The bytes of a body of one of these media types.
+pub(super) async fn json_bytes<S: Send + Sync>(request: Request, state: &S, media: &[&str]) -> Result<Bytes, Problem> {
+    let sent = request.headers().get(CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
+    let sent = sent.split(';').next().unwrap_or("").trim();
+    if !media.iter().any(|media| sent.eq_ignore_ascii_case(media)) {
+        let text = format!("send the body as Content-Type: {}", media.join(" or "));
+        return Err(Problem::with(Kind::UnsupportedMediaType, text));
+    }
+    Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status().as_u16() {
+        413 => Problem::new(Kind::TooLarge),
+        _ => Problem::with(Kind::BadRequest, "the body broke off"),
+    })
+}
+
+/// Reads a body, with all its faults.
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     // Of a key that stands twice parsers take the first or the last: what was meant cannot be known.
     let mut once = serde_json::Deserializer::from_slice(bytes);
     if let Err(error) = serde_path_to_error::deserialize::<_, Once>(&mut once)
         && error.inner().is_data()
     {
-        return Err(at_field(error.path(), &error.inner().to_string()));
+        return Err(Problem::fields(vec![at_field(error.path(), &error.inner().to_string())]));
     }
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        if error.inner().is_data() {
-            return at_field(error.path(), &error.inner().to_string());
+    read(|| {
+        let mut reader = serde_json::Deserializer::from_slice(bytes);
+        let value = serde_path_to_error::deserialize(&mut reader)?;
+        Ok((value, reader.end().is_ok()))
+    })
+    .and_then(|(value, is_whole)| match is_whole {
+        true => Ok(value),
+        false => Err(Problem::with(Kind::BadRequest, "the body is more than one JSON value")),
+    })
+}
+
+type JsonError = serde_path_to_error::Error<serde_json::Error>;
+
+/// Reads again and again until all faults are known.
+pub(super) fn read<T>(pass: impl FnMut() -> Result<T, JsonError>) -> Result<T, Problem> {
+    let mut faults = Vec::new();
+    let fault = |error: &JsonError, invalid: Invalid| {
+        let Invalid { rule, message } = invalid;
+        faults.push(FieldError { pointer: pointer(error.path()), rule: rule.into(), detail: message });
+    };
+    match checked::gather(pass, fault) {
+        Ok(value) => return Ok(value),
+        Err(None) => {}
+        Err(Some(error)) if error.inner().is_data() => {
+            faults.push(at_field(error.path(), &error.inner().to_string()));
         }
-        let text = match error.inner().is_eof() {
-            true => "the body is not JSON: it ends too early".to_owned(),
-            false => {
-                let (line, column) = (error.inner().line(), error.inner().column());
-                format!("the body is not JSON: look at line {line}, column {column}")
-            }
-        };
-        Problem::with(Kind::BadRequest, text)
-    })?;
-    reader.end().map_err(|_| Problem::with(Kind::BadRequest, "the body is more than one JSON value"))?;
-    Ok(value)
+        Err(Some(error)) => return Err(unreadable(error.inner())),
+    }
+    Err(Problem::fields(faults))
+}
+
+fn unreadable(error: &serde_json::Error) -> Problem {
+    let text = match error.is_eof() {
+        true => "the body is not JSON: it ends too early".to_owned(),
+        false => format!("the body is not JSON: look at line {}, column {}", error.line(), error.column()),
+    };
+    Problem::with(Kind::BadRequest, text)
 }
 
 /// Any value in whose objects each key stands once.
@@ -117,7 +146,7 @@ impl<'de> Visitor<'de> for OnceVisitor {
     }
 }
 
-fn at_field(path: &Path, serde: &str) -> Problem {
+fn at_field(path: &Path, serde: &str) -> FieldError {
     let fault = words::fault(serde);
     let place = pointer(path);
     let place = match fault.field {
@@ -125,7 +154,7 @@ fn at_field(path: &Path, serde: &str) -> Problem {
         Some(field) if !place.ends_with(&format!("/{}", escaped(&field))) => format!("{place}/{}", escaped(&field)),
         _ => place,
     };
-    Problem::field(place, fault.invalid)
+    FieldError { pointer: place, rule: fault.invalid.rule.into(), detail: fault.invalid.message }
 }
 
 fn escaped(key: &str) -> String {

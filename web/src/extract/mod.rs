@@ -2,6 +2,7 @@
 
 mod body;
 mod page;
+mod patch;
 mod path;
 mod query;
 mod source;
@@ -9,6 +10,7 @@ mod words;
 
 pub use body::ApiJson;
 pub use page::ListQuery;
+pub use patch::Patch;
 pub use path::ApiPath;
 pub use query::ApiQuery;
 pub use source::{Source, TrustedProxies};

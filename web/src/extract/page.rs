@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 use iroko_model::Invalid;
 use iroko_model::text::nfc;
 use iroko_store::{Filter, PageQuery};
-use iroko_wire::page::{LIMIT_DEFAULT, LIMIT_MAX, ListParams, id_of};
+use iroko_wire::page::{LIMIT_DEFAULT, LIMIT_MAX, ListParams, id_of, labels_of};
 
 /// A checked list query.
 #[derive(Debug)]
@@ -45,17 +45,6 @@ impl TryFrom<ListParams> for ListQuery {
         let name = params.name.map(|name| nfc(&name.replace('\0', "")));
         Ok(Self { page: PageQuery { limit, after }, filter: Filter { name, labels } })
     }
-}
-
-fn labels_of(text: &str) -> std::result::Result<serde_json::Value, Invalid> {
-    let pair = |pair: &str| {
-        let (key, value) = pair.split_once('=')?;
-        Some((key.replace('\0', ""), serde_json::Value::String(nfc(&value.replace('\0', "")))))
-    };
-    let pairs: Option<serde_json::Map<_, _>> = text.split(',').map(pair).collect();
-    pairs
-        .map(serde_json::Value::Object)
-        .ok_or_else(|| Invalid::new("label_filter_form", "label is key=value, several separated by commas"))
 }
 
 #[cfg(test)]

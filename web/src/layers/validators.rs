@@ -16,12 +16,15 @@ use axum::response::{IntoResponse, Response};
 use iroko_store::request;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 /// Larger answers have no tag.
 const TAGGED_MAX_BYTES: usize = 4 << 20;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct Shown {
+    #[serde(default)]
+    id: Option<Uuid>,
     #[serde(default)]
     generation: Option<i64>,
 }
@@ -38,7 +41,15 @@ pub async fn layer(request: Request, next: Next) -> Response {
                 Err(problem) => return problem.into_response(),
             }
         }
-        return next.run(request).await;
+        let (path, is_post) = (request.uri().path().to_owned(), request.method() == Method::POST);
+        let response = next.run(request).await;
+        return match response.status() {
+            StatusCode::CREATED | StatusCode::OK if is_json(response.headers()) => {
+                let made = (is_post && response.status() == StatusCode::CREATED).then_some(path);
+                written(response, made).await
+            }
+            _ => response,
+        };
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return next.run(request).await;
@@ -55,15 +66,35 @@ fn is_json(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).is_some_and(|value| value.as_bytes().starts_with(b"application/json"))
 }
 
+/// The answer to a write says which tag `GET` would give, and where what was made is.
+async fn written(response: Response, made_at: Option<String>) -> Response {
+    let (mut parts, body) = response.into_parts();
+    let Ok(bytes) = to_bytes(body, usize::MAX).await else { return Problem::new(Kind::Internal).into_response() };
+    let shown = serde_json::from_slice::<Shown>(&bytes).unwrap_or_default();
+    if shown.generation.is_some()
+        && let Ok(tag) = HeaderValue::from_str(&tag_of(&shown, &bytes))
+    {
+        parts.headers.insert(header::ETAG, tag);
+    }
+    let place = made_at.zip(shown.id).map(|(path, id)| format!("{}/{id}", path.trim_end_matches('/')));
+    if let Some(place) = place.and_then(|place| HeaderValue::from_str(&place).ok()) {
+        parts.headers.entry(header::LOCATION).or_insert(place);
+    }
+    Response::from_parts(parts, Body::from(bytes))
+}
+
+fn tag_of(shown: &Shown, bytes: &[u8]) -> String {
+    let hash = Sha256::digest(bytes);
+    format!("\"{}-{}\"", shown.generation.unwrap_or(0), crate::hex(&hash[..12]))
+}
+
 async fn tagged(response: Response, seen: &[HeaderValue]) -> Response {
     let (mut parts, body) = response.into_parts();
     let Ok(bytes) = to_bytes(body, usize::MAX).await else { return Problem::new(Kind::Internal).into_response() };
     if bytes.len() > TAGGED_MAX_BYTES {
         return Response::from_parts(parts, Body::from(bytes));
     }
-    let generation = serde_json::from_slice::<Shown>(&bytes).ok().and_then(|shown| shown.generation).unwrap_or(0);
-    let hash = Sha256::digest(&bytes);
-    let tag = format!("\"{generation}-{}\"", crate::hex(&hash[..12]));
+    let tag = tag_of(&serde_json::from_slice(&bytes).unwrap_or_default(), &bytes);
     let known = seen.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(|one| {
         let one = one.trim();
         one == "*" || one.strip_prefix("W/").unwrap_or(one) == tag

@@ -4,11 +4,12 @@ use super::world::{Agent, config, place, session, token};
 use crate::world::{Api, PATIENCE};
 use iroko_agent_link::start;
 use iroko_agent_wire::{AgentKind, ConsoleLog};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use iroko_test_database::database;
 use tokio_util::sync::CancellationToken;
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn the_host_answers_while_the_tenant_waits(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn the_host_answers_while_the_tenant_waits() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let ground = api.ground("10.0.0.0/24").await;
     let id = api.instance(&ground).await;

@@ -6,9 +6,9 @@ use iroko_agent_hub::authority::Authority;
 use iroko_agent_link::{Identity, IdentityError, Link, LinkError};
 use iroko_agent_wire::AgentKind::{self, Compute, Net};
 use iroko_store::host;
+use iroko_test_database::database;
 use reqwest::{Certificate, Client, Method};
 use serde_json::json;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use std::path::Path;
 
 async fn refused(api: &Api, kind: AgentKind, host_name: &str, token: &str) -> String {
@@ -18,8 +18,9 @@ async fn refused(api: &Api, kind: AgentKind, host_name: &str, token: &str) -> St
     }
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_token_admits_each_agent_of_one_host_once(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_token_admits_each_agent_of_one_host_once() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let token = token(&api, Some("host-1")).await;
     assert!(refused(&api, Net, "host-2", &token).await.contains("another name"));
@@ -46,8 +47,9 @@ async fn a_token_admits_each_agent_of_one_host_once(_: PgPoolOptions, connect: P
     assert!(refused(&api, Net, "host-3", &ended).await.contains("expired"));
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn the_authority_is_checked_before_the_secret_is_said(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn the_authority_is_checked_before_the_secret_is_said() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let right = token(&api, None).await;
     let elsewhere = Authority::load(tempfile::tempdir().unwrap().path()).unwrap();
@@ -59,8 +61,9 @@ async fn the_authority_is_checked_before_the_secret_is_said(_: PgPoolOptions, co
     enrol(&api, Net, "host-1", &right).await;
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn without_a_certificate_there_is_only_enrolment(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn without_a_certificate_there_is_only_enrolment() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let authority = Certificate::from_pem(api.app().agents.authority().certificate_pem().as_bytes()).unwrap();
     let client = Client::builder().no_proxy().tls_certs_only([authority]).build().unwrap();
@@ -88,8 +91,9 @@ async fn without_a_certificate_there_is_only_enrolment(_: PgPoolOptions, connect
     assert!(matches!(as_compute.session(&session(Compute, "192.0.2.1")).await, Err(LinkError::Refused)));
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn certificates_of_another_authority_are_worth_nothing(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn certificates_of_another_authority_are_worth_nothing() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let agent = Agent::pair(&api, "host-1", "192.0.2.1").await.1;
     let elsewhere = Authority::load(tempfile::tempdir().unwrap().path()).unwrap();
@@ -106,8 +110,9 @@ async fn certificates_of_another_authority_are_worth_nothing(_: PgPoolOptions, c
     assert!(matches!(link.desired("").await, Err(LinkError::Refused)));
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_deleted_host_is_refused_at_once(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_deleted_host_is_refused_at_once() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let (compute, net) = Agent::pair(&api, "host-1", "192.0.2.1").await;
     compute.link.desired("").await.unwrap();
@@ -118,8 +123,9 @@ async fn a_deleted_host_is_refused_at_once(_: PgPoolOptions, connect: PgConnectO
     assert!(matches!(net.link.renew(&net.identity, "host-1").await, Err(LinkError::Refused)));
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn renewal_keeps_the_old_certificate_until_the_new_one_is_used(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn renewal_keeps_the_old_certificate_until_the_new_one_is_used() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let agent = Agent::pair(&api, "host-1", "192.0.2.1").await.1;
     let lost = agent.link.renew(&agent.identity, "host-1").await.unwrap();

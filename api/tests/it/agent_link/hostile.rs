@@ -8,11 +8,11 @@ use iroko_agent_wire::{AgentKind, ConsoleLog, InstanceObservation, PortObservati
 use iroko_model::instance::ObservedState;
 use iroko_model::port::PortState;
 use iroko_model::{InstanceId, PortId, Resources};
+use iroko_test_database::database;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -21,8 +21,9 @@ fn heartbeat(kind: AgentKind, sequence: i64) -> Report {
     Report::heartbeat(kind, 1, sequence)
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_report_that_is_wrong_in_one_place_is_taken_in_the_others(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_report_that_is_wrong_in_one_place_is_taken_in_the_others() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let (compute, net) = Agent::pair(&api, "host-1", "192.0.2.1").await;
     let ground = api.ground("10.0.0.0/24").await;
@@ -45,7 +46,7 @@ async fn a_report_that_is_wrong_in_one_place_is_taken_in_the_others(_: PgPoolOpt
     seen.state = ObservedState::Failed;
     let told = Report { instances: vec![seen], ..heartbeat(AgentKind::Compute, 2) };
     compute.link.report(&told).await.unwrap();
-    let reason: Option<String> = sqlx::query_scalar("SELECT observed_reason FROM instance WHERE id = $1")
+    let reason: Option<String> = sqlx::query_scalar("SELECT reason FROM instance_host WHERE instance_id = $1")
         .bind(id.as_uuid())
         .fetch_one(api.store.pool())
         .await
@@ -63,8 +64,9 @@ async fn a_report_that_is_wrong_in_one_place_is_taken_in_the_others(_: PgPoolOpt
     net.link.report(&heartbeat(AgentKind::Net, 2)).await.unwrap();
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_host_is_believed_up_to_the_operators_ceiling(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_host_is_believed_up_to_the_operators_ceiling() {
+    let (_database, connect) = database().await;
     let api = Api::start_with(&connect, |config| config.agent_link.host_most.vcpus = 64).await;
     let (compute, net) = Agent::pair(&api, "host-1", "192.0.2.1").await;
     let huge = Resources { vcpus: u64::MAX, memory_mib: u64::MAX, disk_gib: u64::MAX };
@@ -156,8 +158,9 @@ impl Hostile {
     }
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn nobody_notices_a_hostile_host(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn nobody_notices_a_hostile_host() {
+    let (_database, connect) = database().await;
     let seed: u64 =
         std::env::var("IROKO_FUZZ_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(rand::random);
     println!("IROKO_FUZZ_SEED={seed}");
@@ -217,8 +220,9 @@ async fn nobody_notices_a_hostile_host(_: PgPoolOptions, connect: PgConnectOptio
     assert_eq!(api.call(reqwest::Method::GET, "/readyz", None, None).await.status, 200);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn enrolment_reads_little_from_strangers(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn enrolment_reads_little_from_strangers() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let client = reqwest::Client::builder().no_proxy().tls_danger_accept_invalid_certs(true).build().unwrap();
     let url = format!("https://{}/agent/v1/enrol", api.agents());

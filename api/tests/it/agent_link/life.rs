@@ -5,7 +5,7 @@ use crate::world::{Api, PATIENCE, eventually};
 use iroko_agent_link::{Running, Subscription, start};
 use iroko_agent_wire::AgentKind::{Compute, Net};
 use iroko_model::InstanceId;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use iroko_test_database::database;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -19,8 +19,9 @@ async fn changed(changes: &mut Subscription) -> iroko_agent_link::Dirty {
     tokio::time::timeout(PATIENCE, changes.changed()).await.expect("the change arrives")
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn an_agent_without_control_plane_has_its_last_desired_state(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn an_agent_without_control_plane_has_its_last_desired_state() {
+    let (_database, connect) = database().await;
     let mut api = Api::start(&connect).await;
     let ground = api.ground("10.0.0.0/24").await;
     let dir = tempfile::tempdir().unwrap();
@@ -60,8 +61,9 @@ async fn an_agent_without_control_plane_has_its_last_desired_state(_: PgPoolOpti
     agent.task.await.unwrap();
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn both_agents_of_a_host_may_start_at_the_same_moment(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn both_agents_of_a_host_may_start_at_the_same_moment() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     for number in 0..5 {
         let (name, token) = (format!("host-{number}"), token(&api, None).await);
@@ -90,8 +92,9 @@ async fn crowd(api: &Api, count: usize, end: &CancellationToken) -> Vec<Running>
     agents
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn three_hundred_agents_that_return_at_once_are_soon_in_sync(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn three_hundred_agents_that_return_at_once_are_soon_in_sync() {
+    let (_database, connect) = database().await;
     const AGENTS: usize = 300;
     let mut api = Api::start(&connect).await;
     let ground = api.ground("10.0.0.0/16").await;

@@ -5,9 +5,9 @@ use super::world::{Agent, place, vanish};
 use crate::world::{Api, fault};
 use iroko_agent_wire::{AgentKind, Change, Object, ObjectKey, OrphanObservation, Report};
 use iroko_model::InstanceId;
+use iroko_test_database::database;
 use reqwest::Method;
 use serde_json::{Value, json};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use uuid::Uuid;
 
 fn orphan(instance_id: InstanceId) -> OrphanObservation {
@@ -34,8 +34,9 @@ async fn is_told_gone(agent: &mut Agent, key: ObjectKey) -> bool {
     false
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn what_was_deleted_is_told_to_be_gone(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn what_was_deleted_is_told_to_be_gone() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let (mut compute, mut net) = Agent::pair(&api, "host-1", "192.0.2.1").await;
     let ground = api.ground("10.0.0.0/24").await;
@@ -55,8 +56,9 @@ async fn what_was_deleted_is_told_to_be_gone(_: PgPoolOptions, connect: PgConnec
     assert!(orphans(&api).await.is_empty(), "nothing for an operator to do");
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn what_is_not_known_is_kept_until_an_operator_says(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn what_is_not_known_is_kept_until_an_operator_says() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let (mut compute, mut net) = Agent::pair(&api, "host-1", "192.0.2.1").await;
     let ground = api.ground("10.0.0.0/24").await;
@@ -68,9 +70,13 @@ async fn what_is_not_known_is_kept_until_an_operator_says(_: PgPoolOptions, conn
     let (port, network) = (spec.nics[0].port_id, spec.nics[0].network_id);
     let address = spec.nics[0].addresses[0].address.ip().to_string();
     // The database is one of before the instance was made.
-    for forget in
-        ["DELETE FROM ip_allocation", "DELETE FROM port_security_group", "DELETE FROM port", "DELETE FROM instance"]
-    {
+    for forget in [
+        "DELETE FROM ip_allocation",
+        "DELETE FROM port_security_group",
+        "DELETE FROM port",
+        "DELETE FROM instance_host",
+        "DELETE FROM instance",
+    ] {
         sqlx::query(forget).execute(api.store.pool()).await.unwrap();
     }
     let told = OrphanObservation { spec: Some(spec), ..orphan(id) };
@@ -128,8 +134,9 @@ async fn what_is_not_known_is_kept_until_an_operator_says(_: PgPoolOptions, conn
     assert!(orphans(&api).await.is_empty());
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn what_two_hosts_have_stands_twice_whatever_the_pages(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn what_two_hosts_have_stands_twice_whatever_the_pages() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let id = InstanceId::new();
     for (host, vtep) in [("host-1", "192.0.2.1"), ("host-2", "192.0.2.2")] {

@@ -8,8 +8,8 @@ use iroko_agent_wire::{AgentKind, Condition, DiskRoom, InstanceObservation, Port
 use iroko_model::InstanceId;
 use iroko_model::instance::ObservedState;
 use iroko_model::port::PortState;
+use iroko_test_database::database;
 use reqwest::Method;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 fn report(id: InstanceId, state: ObservedState, incarnation: i64, sequence: i64) -> Report {
     let seen = InstanceObservation::new(id, 1, state);
@@ -17,8 +17,9 @@ fn report(id: InstanceId, state: ObservedState, incarnation: i64, sequence: i64)
     Report { agent: AgentKind::Compute, incarnation, sequence, instances, ports, consoles, orphans: vec![], disk: None }
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn stale_sessions_and_repetitions_change_nothing(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn stale_sessions_and_repetitions_change_nothing() {
+    let (_database, connect) = database().await;
     use ObservedState::{Running, Stopped};
     let api = Api::start(&connect).await;
     let (compute, net) = Agent::pair(&api, "host-1", "192.0.2.1").await;
@@ -69,8 +70,9 @@ async fn stale_sessions_and_repetitions_change_nothing(_: PgPoolOptions, connect
 
 /// A guest's own will: stopped by it, as told by its host, at the generation the host acted on, and only where
 /// the instance says that it stays off.
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_guest_that_shuts_itself_down_is_stopped_by_its_own_will(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_guest_that_shuts_itself_down_is_stopped_by_its_own_will() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let (compute, _) = Agent::pair(&api, "host-1", "192.0.2.1").await;
     let (other, _) = Agent::pair(&api, "host-2", "192.0.2.2").await;
@@ -113,8 +115,9 @@ async fn a_guest_that_shuts_itself_down_is_stopped_by_its_own_will(_: PgPoolOpti
 }
 
 /// A full disk: on the instance, which is held, and on the host.
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_full_disk_is_told_to_tenants_and_operators(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_full_disk_is_told_to_tenants_and_operators() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let (compute, _) = Agent::pair(&api, "host-1", "192.0.2.1").await;
     let ground = api.ground("10.0.0.0/24").await;
@@ -148,8 +151,9 @@ async fn a_full_disk_is_told_to_tenants_and_operators(_: PgPoolOptions, connect:
     assert_eq!(disk().await.unwrap()["free_mib"], 7, "a report without it says nothing of it");
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn images_go_to_the_hosts_that_need_them(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn images_go_to_the_hosts_that_need_them() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let (here, net) = Agent::pair(&api, "host-1", "192.0.2.1").await;
     let (there, _) = Agent::pair(&api, "host-2", "192.0.2.2").await;

@@ -5,11 +5,11 @@ use crate::world::{Api, Ground};
 use iroko_agent_wire::{Change, DesiredReply, Object, ObjectKey};
 use iroko_model::InstanceId;
 use iroko_store::change::change_trim;
+use iroko_test_database::database;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use reqwest::Method;
 use serde_json::{Value, json};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use std::time::{Duration, Instant};
 
 /// Most octets of two small objects on the wire.
@@ -87,8 +87,9 @@ async fn run_on(api: &Api, ground: &Ground, agent: &Agent) -> InstanceId {
     id
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_delta_is_as_large_as_the_change(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_delta_is_as_large_as_the_change() {
+    let (_database, connect) = database().await;
     const PORTS: usize = 200;
     let api = Api::start(&connect).await;
     let (mut compute, mut near) = Agent::pair(&api, "host-1", "192.0.2.1").await;
@@ -129,8 +130,9 @@ async fn a_delta_is_as_large_as_the_change(_: PgPoolOptions, connect: PgConnectO
 }
 
 /// Addresses that an instance may share with others are told to all hosts of its network.
-#[sqlx::test(migrations = "../store/migrations")]
-async fn address_pairs_reach_the_hosts_of_the_network(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn address_pairs_reach_the_hosts_of_the_network() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let (_, mut near) = Agent::pair(&api, "host-1", "192.0.2.1").await;
     let (_, mut far) = Agent::pair(&api, "host-2", "192.0.2.2").await;
@@ -163,8 +165,9 @@ async fn address_pairs_reach_the_hosts_of_the_network(_: PgPoolOptions, connect:
 }
 
 /// A crash of PostgreSQL gives numbers of transactions that wrote nothing away again.
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_revision_told_is_of_a_change_that_was_read(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_revision_told_is_of_a_change_that_was_read() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let (_, mut net) = Agent::pair(&api, "host-1", "192.0.2.1").await;
     let number = |revision: &str| revision.rsplit_once(':').unwrap().1.parse::<i64>().unwrap();
@@ -184,8 +187,9 @@ async fn a_revision_told_is_of_a_change_that_was_read(_: PgPoolOptions, connect:
     }
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn unknown_revisions_get_everything(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn unknown_revisions_get_everything() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let (_, mut net) = Agent::pair(&api, "host-1", "192.0.2.1").await;
     let ground = api.ground("10.0.0.0/24").await;
@@ -206,8 +210,9 @@ async fn unknown_revisions_get_everything(_: PgPoolOptions, connect: PgConnectOp
 
 /// A process of an older release passes over what it does not know, and says so in the revisions that it gives: the next
 /// one sends everything.
-#[sqlx::test(migrations = "../store/migrations")]
-async fn changes_of_an_unknown_kind_hold_nothing_back_and_are_not_lost(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn changes_of_an_unknown_kind_hold_nothing_back_and_are_not_lost() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let (_, mut net) = Agent::pair(&api, "host-1", "192.0.2.1").await;
     let ground = api.ground("10.0.0.0/24").await;
@@ -230,8 +235,9 @@ async fn changes_of_an_unknown_kind_hold_nothing_back_and_are_not_lost(_: PgPool
     assert!(other.full, "{other:?}");
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_host_that_left_and_joined_again_has_the_network(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_host_that_left_and_joined_again_has_the_network() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let (_, mut net) = Agent::pair(&api, "host-1", "192.0.2.1").await;
     let (_, far) = Agent::pair(&api, "host-2", "192.0.2.2").await;
@@ -269,8 +275,9 @@ async fn wait_for_hub(api: &Api, witness: &Agent) {
     }
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn a_restart_costs_no_full_answer_also_after_a_quiet_time(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn a_restart_costs_no_full_answer_also_after_a_quiet_time() {
+    let (_database, connect) = database().await;
     let mut api = Api::start(&connect).await;
     let (mut compute, mut net) = Agent::pair(&api, "host-1", "192.0.2.1").await;
     let ground = api.ground("10.0.0.0/24").await;
@@ -423,8 +430,9 @@ async fn port_of(api: &Api, id: InstanceId) -> String {
     found["items"][0]["id"].as_str().unwrap().to_owned()
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn whatever_happens_deltas_lead_to_what_there_is(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn whatever_happens_deltas_lead_to_what_there_is() {
+    let (_database, connect) = database().await;
     const STEPS: usize = 240;
     let mut api = Api::start(&connect).await;
     let mut agents = Vec::new();
@@ -528,8 +536,9 @@ impl Held {
     }
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn whoever_waited_for_nothing_is_told_how_far_that_was(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn whoever_waited_for_nothing_is_told_how_far_that_was() {
+    let (_database, connect) = database().await;
     let mut api = Api::start(&connect).await;
     let (compute, mut net) = Agent::pair(&api, "host-1", "192.0.2.1").await;
     let number = |revision: &str| revision.rsplit_once(':').unwrap().1.parse::<i64>().unwrap();
@@ -549,8 +558,9 @@ async fn whoever_waited_for_nothing_is_told_how_far_that_was(_: PgPoolOptions, c
     assert!(number(&reply.revision) > newest, "{} is behind {newest}", reply.revision);
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn what_a_host_needs_again_is_told_without_what_left_meanwhile(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn what_a_host_needs_again_is_told_without_what_left_meanwhile() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let (_, mut web_host) = Agent::pair(&api, "host-1", "192.0.2.1").await;
     let (_, lb_host) = Agent::pair(&api, "host-2", "192.0.2.2").await;
@@ -596,8 +606,9 @@ async fn what_a_host_needs_again_is_told_without_what_left_meanwhile(_: PgPoolOp
     follow(&mut web_host).await;
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn what_changes_of_groups_goes_to_those_who_need_it(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn what_changes_of_groups_goes_to_those_who_need_it() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let (_, mut web_host) = Agent::pair(&api, "host-1", "192.0.2.1").await;
     let (_, mut lb_host) = Agent::pair(&api, "host-2", "192.0.2.2").await;

@@ -358,11 +358,8 @@ async fn hosted(api: &Api, instance: &str) -> String {
         .execute(&mut *conn)
         .await
         .unwrap();
-    sqlx::query("UPDATE instance SET host_id = $1 WHERE id = $2")
-        .bind(host)
-        .bind(id)
-        .execute(&mut *conn)
-        .await
-        .unwrap();
+    let housed = "INSERT INTO instance_host (instance_id, project_id, host_id, role, vcpus, memory_mib, disk_gib)
+                  SELECT id, project_id, $1, 'home', vcpus, memory_mib, disk_gib FROM instance WHERE id = $2";
+    sqlx::query(housed).bind(host).bind(id).execute(&mut *conn).await.unwrap();
     host.to_string()
 }

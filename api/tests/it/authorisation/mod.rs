@@ -15,9 +15,9 @@ mod table;
 
 use crate::world::{Answer, Api};
 use ground::{Bound, Everybody, Ids, Somebody};
+use iroko_test_database::database;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use std::collections::BTreeSet;
 use table::{Place, Row, TABLE, WHILE_SUSPENDED};
 
@@ -168,8 +168,9 @@ fn check(row: &Row, answer: &Answer, wanted: (u16, Option<&str>), who: &str) {
     }
 }
 
-#[sqlx::test(migrations = "../store/migrations")]
-async fn every_operation_asks_who_calls(_: PgPoolOptions, connect: PgConnectOptions) {
+#[tokio::test]
+async fn every_operation_asks_who_calls() {
+    let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let everybody = Everybody::new(&api).await;
     let operations = operations();

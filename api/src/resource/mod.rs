@@ -1,0 +1,47 @@
+//! The nouns whose operations are alike ([`iroko_identity::resource`]): one file each, with what only it knows.
+
+mod address_set;
+mod flavor;
+mod network;
+mod qos_policy;
+mod security_group;
+mod ssh_key;
+mod subnet;
+
+pub use qos_policy::known as qos_policy_known;
+pub use security_group::{must_know, of_port};
+
+use crate::App;
+use iroko_model::{Description, Labels, Name, Naming};
+use iroko_store::noun::Common as Row;
+use iroko_wire::common::Common;
+use utoipa_axum::router::OpenApiRouter;
+use uuid::Uuid;
+
+/// Their routes.
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .merge(flavor::router())
+        .merge(ssh_key::router())
+        .merge(network::router())
+        .merge(subnet::router())
+        .merge(security_group::router())
+        .merge(address_set::router())
+        .merge(qos_policy::router())
+}
+
+/// What every noun shows.
+fn common<Id: Into<Uuid>>(row: Row<Id>) -> Common {
+    let Row { id, name, description, labels, generation, created_at, updated_at } = row;
+    Common { id: id.into(), name, description, labels, generation, created_at, updated_at }
+}
+
+/// What people wrote on a noun, as it is stored.
+fn naming<Id>(row: &Row<Id>) -> iroko_web::problem::Result<Naming> {
+    iroko_identity::resource::naming(row)
+}
+
+/// What people write on a noun, from the fields of a request.
+const fn written(name: Name, description: Description, labels: Labels) -> Naming {
+    Naming { name, description, labels }
+}

@@ -1,0 +1,95 @@
+//! The use cases: one transaction each.
+
+use super::{Change, Create, Delete, Resource, missing};
+use crate::service::quota;
+use iroko_store::authority::Scope;
+use iroko_store::noun::{self, Listing, Noun, Within};
+use iroko_store::{Error, Page, Store, Tx, Wake};
+use iroko_web::extract::Patch;
+use iroko_web::problem::{Kind, Problem, Result};
+
+type Id<R> = <<R as Resource>::Row as Noun>::Id;
+
+async fn begin(store: &Store, within: &Within) -> Result<Tx> {
+    Ok(match within.bound() {
+        Some(bound) => store.begin_bound(bound).await?,
+        None => store.begin().await?,
+    })
+}
+
+/// A page, and how many there are in all, where that was asked for.
+pub async fn list<R: Resource>(
+    store: &Store,
+    within: &Within,
+    listing: &Listing,
+) -> Result<(Page<R::Row>, Option<i64>)> {
+    let mut tx = begin(store, within).await?;
+    Ok(noun::page(&mut tx, within, listing).await?)
+}
+
+/// One of them.
+pub async fn get<R: Resource>(store: &Store, within: &Within, id: Id<R>) -> Result<R::Row> {
+    let mut tx = begin(store, within).await?;
+    noun::get(&mut tx, within, id).await?.ok_or_else(missing)
+}
+
+/// Makes one.
+pub async fn create<R: Create>(
+    store: &Store,
+    within: &Within,
+    scope: Scope,
+    needs: &R::Needs,
+    request: R::Request,
+) -> Result<R::Row> {
+    let mut tx = begin(store, within).await?;
+    if let Some(kind) = R::QUOTA {
+        quota::take(&mut tx, scope, &[(kind, 1)]).await?;
+    }
+    let row = R::create(&mut tx, within, needs, request).await?;
+    store.commit(tx).await?;
+    Ok(row)
+}
+
+/// Changes one by a merge patch of its settings. A patch that changes nothing writes nothing.
+pub async fn change<R: Change>(store: &Store, within: &Within, id: Id<R>, patch: &Patch) -> Result<R::Row> {
+    let mut tx = begin(store, within).await?;
+    let row = noun::lock::<R::Row>(&mut tx, within, id).await?.ok_or_else(missing)?;
+    let Some(to) = patch.apply(&R::settings(&row)?)? else {
+        store.commit_for(tx, Wake::Nobody).await?;
+        return Ok(row);
+    };
+    let row = R::change(&mut tx, within, row, to).await?;
+    store.commit(tx).await?;
+    Ok(row)
+}
+
+/// Deletes one.
+pub async fn delete<R: Delete>(store: &Store, within: &Within, id: Id<R>) -> Result<()> {
+    let mut tx = begin(store, within).await?;
+    if let Some(problem) = R::used(&mut tx, within, id).await? {
+        return Err(problem);
+    }
+    match R::delete(&mut tx, within, id).await {
+        Ok(true) => Ok(store.commit(tx).await?),
+        Ok(false) => Err(missing()),
+        Err(Error::InUse(_)) => {
+            // Since it was looked at.
+            drop(tx);
+            let used = R::used(&mut begin(store, within).await?, within, id).await?;
+            Err(used.unwrap_or_else(R::in_use))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A name or value that must be unique and is taken.
+pub fn taken<R: Resource>(error: Error) -> Problem {
+    match error {
+        Error::Taken(_) => {
+            let one = R::WORDS.one();
+            Problem::with(Kind::Conflict, format!("another {one} has this name already; choose another"))
+                .rule("name_taken")
+        }
+        error => error.into(),
+    }
+}

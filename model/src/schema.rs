@@ -1,0 +1,44 @@
+//! Schemas of checked texts and ids for the API's document. Only with the feature `schema`.
+
+use crate::ssh_key::PublicKey;
+use crate::{Cidr, Description, Labels, Name, Username};
+use std::borrow::Cow;
+use utoipa::openapi::schema::{KnownFormat, Object, ObjectBuilder, SchemaFormat, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+fn text(least: usize, most: usize, about: &str) -> ObjectBuilder {
+    Object::builder().schema_type(Type::String).min_length(Some(least)).max_length(Some(most)).description(Some(about))
+}
+
+macro_rules! texts {
+    ($($name:ident: $schema:expr;)*) => {$(
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> { $schema.into() }
+        }
+        impl ToSchema for $name {
+            fn name() -> Cow<'static, str> { stringify!($name).into() }
+        }
+    )*};
+}
+
+texts! {
+    Name: text(1, crate::name::NAME_MAX_CHARS, "A name: characters of any script that people can read, no space at the ends.")
+        .examples(["web-1"]);
+    Description: text(0, crate::naming::DESCRIPTION_MAX_CHARS, "One line of text; may be empty.").examples(["the web servers"]);
+    PublicKey: text(1, crate::ssh_key::SSH_KEY_MAX_OCTETS, "A line of `authorized_keys` without options.");
+    Cidr: text(3, 49, "A range of addresses of either family; the host bits are zero.").examples(["198.51.100.0/24"]);
+    Username: text(1, crate::name::USERNAME_MAX_CHARS, "A log-in name.").pattern(Some("^[a-z0-9._@+-]+$")).examples(["ama"]);
+    Labels: Object::builder()
+        .schema_type(Type::Object)
+        .additional_properties(Some(text(0, crate::label::LABEL_VALUE_MAX_CHARS, "The value of a label.")))
+        .max_properties(Some(crate::label::LABELS_MAX))
+        .description(Some("Up to 64 pairs; a key is 1 to 63 letters, digits and -_./"))
+        .examples([serde_json::json!({"role": "web"})]);
+}
+
+/// The schema of a typed id.
+pub(crate) fn id() -> RefOr<Schema> {
+    let uuid = SchemaFormat::KnownFormat(KnownFormat::Uuid);
+    Object::builder().schema_type(Type::String).format(Some(uuid)).into()
+}

@@ -1,0 +1,49 @@
+-- An instance on a host: what it takes up there, and what the host last saw of it. Capacity is the sum of these rows, and
+-- a report is accepted against its row. An instance is at home on one host at most; while it moves, it has a second row.
+--
+-- Rows come and go under the lock of the instance's row. Columns from state on are written by reports only.
+
+CREATE TABLE instance_host (
+    instance_id uuid NOT NULL,
+    project_id  uuid NOT NULL,
+    host_id     uuid NOT NULL REFERENCES host,
+    -- home: it is to be there. incoming: it is being prepared there. outgoing: what is left of it there goes.
+    role        text NOT NULL CHECK (role IN ('home', 'incoming', 'outgoing')),
+    -- reserved
+    vcpus       integer NOT NULL,
+    memory_mib  integer NOT NULL,
+    disk_gib    integer NOT NULL,
+    placed_at   timestamptz NOT NULL DEFAULT now(),
+    -- observed
+    state       text,
+    reason      text,
+    generation  bigint NOT NULL DEFAULT 0,
+    reboots     bigint NOT NULL DEFAULT 0,
+    incarnation bigint NOT NULL DEFAULT 0,
+    sequence    bigint NOT NULL DEFAULT 0,
+    observed_at timestamptz,
+    -- When it first ran there.
+    ran_at      timestamptz,
+    PRIMARY KEY (instance_id, host_id),
+    CONSTRAINT instance_host_instance FOREIGN KEY (project_id, instance_id) REFERENCES instance (project_id, id)
+) WITH (fillfactor = 60);
+CREATE UNIQUE INDEX instance_host_home ON instance_host (instance_id) WHERE role = 'home';
+-- Covers the sum of what a host has given away.
+CREATE INDEX instance_host_by_host ON instance_host (host_id, project_id) INCLUDE (vcpus, memory_mib, disk_gib);
+CREATE INDEX instance_host_failed ON instance_host (instance_id) WHERE state = 'failed' AND ran_at IS NULL;
+
+-- Which host it is on is the operator's business.
+SELECT part_register('instance_host', visible => 'project_id = bound_project()', may => 'SELECT, DELETE');
+SELECT event_register('instance_host', 'instance', key => 'instance_id', verb => 'changed',
+    fields => 'host_id~status role~status state~status reboots~status reason~status_reason');
+
+-- The hosts that an instance has a row on, as of now: later than the snapshot of the statement that calls it, which may
+-- have waited for the instance's row. Only under the lock of that row the answer stays true.
+CREATE FUNCTION instance_hosts(of_instance uuid) RETURNS SETOF uuid LANGUAGE plpgsql VOLATILE ROWS 1 AS $$
+BEGIN
+    RETURN QUERY SELECT w.host_id FROM instance_host w WHERE w.instance_id = of_instance;
+END $$;
+
+-- Whether an instance's host is heard of, and of no other host.
+SELECT part_register('host_agent', visible => 'EXISTS (SELECT FROM instance_host w WHERE w.host_id = host_agent.host_id)');
+GRANT SELECT (host_id, kind, seen_at) ON host_agent TO iroko_tenant;
