@@ -1,10 +1,9 @@
-//! The nouns of tenants and operators over HTTP, the control plane's side of the agent link, and the process that serves both.
+//! The nouns of tenants and operators over HTTP, and the process that serves them and the agents' side ([`iroko_agent_hub`]).
 //!
 //! A request's way: a guard ([`iroko_identity::extract`]) lets the caller in, `routes/` takes the request apart, `service/` does
 //! it in one transaction, `show/` makes of a row what the API shows ([`iroko_wire`]). One noun has one file in each. What every
 //! operation does alike is [`iroko_web`]'s.
 
-pub mod agent_link;
 pub mod config;
 pub mod openapi;
 pub mod resource;
@@ -13,10 +12,9 @@ pub mod server;
 pub mod service;
 pub mod show;
 
-use agent_link::authority::Authority;
-use agent_link::hub::Hub;
 use axum::extract::FromRef;
 use config::Config;
+use iroko_agent_hub::AgentHub;
 use iroko_identity::Identity;
 use iroko_store::Store;
 use service::image_store::ImageStore;
@@ -33,20 +31,12 @@ pub struct App {
     pub config: Arc<Config>,
     /// The bytes of images.
     pub images: Arc<ImageStore>,
-    /// Signs agents' certificates.
-    pub authority: Arc<Authority>,
+    /// The agents' side.
+    pub agents: AgentHub,
     /// Seals and signs the audit log.
     pub audit: Arc<service::audit::AuditLog>,
     /// Open event streams.
     pub streams: service::event::Streams,
     /// The process ends.
     pub shutdown: tokio_util::sync::CancellationToken,
-    /// What agents watch.
-    pub hub: Arc<Hub>,
-    /// Asks whether agents' certificates still hold.
-    pub certificates: agent_link::certificates::Certificates,
-    /// What each agent may ask at the same time.
-    pub turns: agent_link::turns::Turns,
-    /// Takes agents' reports.
-    pub reports: agent_link::intake::Intake,
 }

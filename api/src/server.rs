@@ -1,10 +1,5 @@
 //! Listening: the two servers, and what stands behind them.
 
-use crate::agent_link::authority::Authority;
-use crate::agent_link::certificates::Certificates;
-use crate::agent_link::hub::Hub;
-use crate::agent_link::intake::Intake;
-use crate::agent_link::{self, server_config};
 use crate::config::Config;
 use crate::service::image_store::ImageStore;
 use crate::{App, openapi, service};
@@ -13,6 +8,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum_server::tls_rustls::RustlsConfig;
 use axum_server::{Handle, Server};
+use iroko_agent_hub::{AgentHub, server_config};
 use iroko_daemon::private;
 use iroko_identity::service::{account, upkeep};
 use iroko_identity::{Identity, IdentityConfig, layers};
@@ -58,7 +54,7 @@ pub async fn serve(config: Config, store: Store, shutdown: CancellationToken) ->
     let rest = listener(app.config.listen, "listen")?;
     let agents = listener(app.config.agent_link.listen, "agent_link.listen")?;
     let (rest_at, agents_at) = (rest.local_addr()?, agents.local_addr()?);
-    let tls = server_config(&app.authority, &app.config.agent_link.names)?;
+    let tls = server_config(app.agents.authority(), &app.config.agent_link.names)?;
     let handle = Handle::new();
     let (rest_router, agent_router) = (rest_router(app.clone()), agent_router(app.clone()));
     let trusted = &app.config.auth.trusted_proxies;
@@ -101,17 +97,16 @@ async fn application(config: Config, store: Store, shutdown: CancellationToken) 
         iroko_store::image::image_ids(&mut *store.connection().await?).await?.into_iter().collect();
     images.sweep(&known).await.context("sweeping the image store")?;
     let identity = IdentityConfig { auth: config.auth.clone(), rate: config.rate };
+    let images = Arc::new(images);
+    let link = config.agent_link.clone();
+    let agents = AgentHub::start(link, &config.state_dir, store.clone(), images.clone(), shutdown.clone()).await?;
     let app = App {
         identity: Identity::load(identity, &config.state_dir, store.clone()).await?,
-        images: Arc::new(images),
-        authority: Arc::new(Authority::load(&config.state_dir)?),
+        images,
+        agents,
         audit: Arc::new(service::audit::AuditLog::load(&config.state_dir, &config.audit_log_name)?),
         streams: service::event::Streams::new(config.event),
         shutdown: shutdown.clone(),
-        hub: Hub::start(store.clone(), shutdown.clone()).await.context("reading the outbox")?,
-        certificates: Certificates::spawn(store.clone()),
-        reports: Intake::spawn(store.clone()),
-        turns: Default::default(),
         config: Arc::new(config),
         store,
     };
@@ -150,7 +145,7 @@ pub fn rest_router(app: App) -> Router {
 }
 
 fn agent_router(app: App) -> Router {
-    iroko_web::layers::agents(agent_link::routes::router(app))
+    iroko_web::layers::agents(iroko_agent_hub::router(app.agents))
 }
 
 /// One recorder per process; tests that start several servers share it.

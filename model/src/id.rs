@@ -56,6 +56,8 @@ ids! {
     ServiceAccountId;
     /// A role made by an organization.
     CustomRoleId;
+    /// Something that was asked of an instance.
+    ActionId;
     /// A role that somebody holds on a scope.
     RoleBindingId;
     /// A disk image that instances start from.

@@ -5,6 +5,7 @@
 //! person sees. This crate does no I/O, knows no async runtime and no database, so that every rule
 //! in it can be tested with a table.
 
+pub mod action;
 pub mod address;
 pub mod checked;
 pub mod cidr;

@@ -486,14 +486,16 @@ pub async fn host_declare_dead(conn: &mut Conn, id: HostId) -> Result<Option<Dec
                FROM pulled
                UNION ALL SELECT 'instance', id, $1, NULL, '{}' FROM freed
            )
-           SELECT count(*) FILTER (WHERE ran_at IS NOT NULL) AS "lost!", count(*) FILTER (WHERE ran_at IS NULL) AS "anew!"
+           SELECT count(*) FILTER (WHERE ran_at IS NOT NULL) AS "lost!", count(*) FILTER (WHERE ran_at IS NULL) AS "anew!",
+                  coalesce(array_agg(id), '{}') AS "ids!"
            FROM left_host"#,
         id.as_uuid(),
         LOST,
         ANEW
     )
-    .fetch_one(conn)
+    .fetch_one(&mut *conn)
     .await?;
+    crate::action::actions_settle(conn, &left.ids).await?;
     let deleted = i64::try_from(deleting.len()).unwrap_or(i64::MAX);
     Ok(Some(Declared { lost: left.lost, placed_anew: left.anew, deleted }))
 }

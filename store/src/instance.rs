@@ -249,6 +249,17 @@ pub async fn instance_list(
     Ok(Page::cut(rows, page, |row| row.id))
 }
 
+/// True where the project has the instance, or had it.
+pub async fn instance_exists(conn: &mut Conn, project_id: ProjectId, id: InstanceId) -> Result<bool> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM instance WHERE project_id = $1 AND id = $2) AS "exists!""#,
+        project_id.as_uuid(),
+        id.as_uuid()
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
 /// Changes the wanted power state to `running` or `stopped` and tells the host. Asking for what is
 /// already wanted changes nothing, except that a machine that failed to start is tried again, and
 /// one that was given up as if no host had failed it yet.
@@ -307,7 +318,7 @@ pub async fn instance_set_on_guest_shutdown(
 pub async fn instance_reboot(conn: &mut Conn, project_id: ProjectId, id: InstanceId) -> Result<bool> {
     let found = sqlx::query_scalar!(
         r#"WITH changed AS (
-               UPDATE instance SET reboots = reboots + 1, generation = generation + 1
+               UPDATE instance SET reboots = generation + 1, generation = generation + 1
                WHERE project_id = $1 AND id = $2 AND power = 'running' AND lost_at IS NULL RETURNING id
            ), told AS (
                INSERT INTO change (kind, object_id, host_id) SELECT 'instance', id, h FROM changed, instance_hosts(id) AS h
@@ -375,7 +386,7 @@ pub async fn instance_finish_delete(conn: &mut Conn, ids: &[Uuid]) -> Result<()>
            WHERE power = 'running' AND fault IS NULL AND placement_after > now() AND EXISTS (SELECT FROM freed)"#,
         ids
     )
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
-    Ok(())
+    crate::action::actions_settle(conn, ids).await
 }

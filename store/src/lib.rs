@@ -9,6 +9,7 @@
 //! There are no counters to resynchronise: usage is always counted from the rows themselves.
 
 pub mod account;
+pub mod action;
 pub mod address_set;
 pub mod api_key;
 pub mod audit;

@@ -200,7 +200,7 @@ pub async fn placement_postpone(conn: &mut Conn, refused: &[(InstanceId, String)
 /// it, to be placed on another; gives those up that `most_hosts` hosts have failed, or for which there is no other host
 /// that is enabled and large enough, whatever it does now. Returns how many it looked at.
 pub async fn placement_take_back(conn: &mut Conn, most_hosts: i32, at_most: i64) -> Result<u64> {
-    let done = sqlx::query!(
+    let looked_at = sqlx::query_scalar!(
         r#"WITH failed AS (
                SELECT i.id, w.host_id, i.project_id, coalesce(w.reason, 'it could not be built') AS reason,
                       cardinality(i.excluded_hosts) + 1 < $1 AND EXISTS (
@@ -231,19 +231,22 @@ pub async fn placement_take_back(conn: &mut Conn, most_hosts: i32, at_most: i64)
                RETURNING b.port_id, b.network_id, b.host_id
            ), ports AS (
                UPDATE port p SET generation = p.generation + 1 FROM pulled WHERE p.id = pulled.port_id
+           ), told AS (
+               INSERT INTO change (kind, object_id, host_id, network_id, refs)
+               SELECT 'port', port_id, host_id, network_id,
+                      ARRAY(SELECT m.security_group_id FROM port_security_group m WHERE m.port_id = pulled.port_id)
+               FROM pulled
+               UNION ALL SELECT 'instance', instance_id, host_id, NULL, '{}' FROM freed
            )
-           INSERT INTO change (kind, object_id, host_id, network_id, refs)
-           SELECT 'port', port_id, host_id, network_id,
-                  ARRAY(SELECT m.security_group_id FROM port_security_group m WHERE m.port_id = pulled.port_id)
-           FROM pulled
-           UNION ALL SELECT 'instance', instance_id, host_id, NULL, '{}' FROM freed"#,
+           SELECT id FROM failed"#,
         most_hosts,
         at_most,
         ELSEWHERE
     )
-    .execute(conn)
+    .fetch_all(&mut *conn)
     .await?;
-    Ok(done.rows_affected())
+    crate::action::actions_settle(conn, &looked_at).await?;
+    Ok(u64::try_from(looked_at.len()).unwrap_or(u64::MAX))
 }
 
 /// Begins the reason of a machine that is taken to another host.

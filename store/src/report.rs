@@ -14,7 +14,7 @@ use crate::number::stored;
 use crate::orphan::orphans_accept;
 use crate::tx::Conn;
 use crate::wake::Wake;
-use crate::{guest, host};
+use crate::{action, guest, host};
 use iroko_agent_wire::{AgentKind, InstanceObservation};
 use iroko_model::instance::ObservedState;
 use std::collections::HashSet;
@@ -95,7 +95,7 @@ async fn instances_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Result<Wake> {
                ran_at = CASE WHEN o.state = 'running' THEN coalesce(w.ran_at, now()) ELSE w.ran_at END
            FROM seen o JOIN locked ON locked.instance_id = o.id AND locked.host_id = o.host_id
            WHERE w.instance_id = o.id AND w.host_id = o.host_id AND (w.incarnation, w.sequence) < (o.incarnation, o.sequence)
-           RETURNING w.instance_id, (o.state = 'absent') AS "absent!""#,
+           RETURNING w.instance_id, w.host_id, (o.state = 'absent') AS "absent!""#,
         &ids,
         &hosts,
         &incarnations,
@@ -107,6 +107,15 @@ async fn instances_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Result<Wake> {
     )
     .fetch_all(&mut *conn)
     .await?;
+    let taken: HashSet<(Uuid, Uuid)> = rows.iter().map(|row| (row.instance_id, row.host_id)).collect();
+    let operations: Vec<_> = seen
+        .iter()
+        .filter(|(host, _, o)| taken.contains(&(o.id.as_uuid(), *host)))
+        .filter_map(|(_, _, o)| Some((o.id.as_uuid(), o.operation?)))
+        .collect();
+    action::operations_accept(&mut *conn, &operations).await?;
+    let changed: Vec<Uuid> = rows.iter().map(|row| row.instance_id).collect();
+    action::actions_settle(&mut *conn, &changed).await?;
     let absent: Vec<Uuid> = rows.iter().filter(|row| row.absent).map(|row| row.instance_id).collect();
     let finished = if absent.is_empty() { absent } else { finished(&mut *conn, &absent).await? };
     if finished.is_empty() {

@@ -3,6 +3,7 @@
 //! One file a noun. The API, the client, the command, the Terraform provider and the lab share these types. This crate does
 //! no I/O and knows neither the database nor the web framework.
 
+pub mod action;
 pub mod address_set;
 pub mod api_key;
 pub mod audit;

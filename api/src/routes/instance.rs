@@ -4,7 +4,8 @@ use crate::App;
 use crate::service::instance as service;
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderName, StatusCode};
 use iroko_identity::extract::{ApiJson, ApiPath, ListParams, ListQuery, Tenant};
 use iroko_identity::guarded;
 use iroko_model::instance::Power;
@@ -25,6 +26,13 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(guarded!(reboot))
         .merge(guarded!(console))
         .merge(guarded!(user_data))
+}
+
+/// The answer to a verb: where its action is, and the instance.
+type Asked = (StatusCode, [(HeaderName, String); 1], Json<Instance>);
+
+fn asked((place, instance): (String, Instance)) -> Asked {
+    (StatusCode::ACCEPTED, [(LOCATION, place)], Json(instance))
 }
 
 /// Create an instance
@@ -88,9 +96,9 @@ async fn delete(
     State(app): State<App>,
     tenant: Tenant<perm::InstanceDelete>,
     ApiPath(path): ApiPath<(ProjectId, InstanceId)>,
-) -> Result<StatusCode> {
-    service::delete(&app, &tenant, path.1).await?;
-    Ok(StatusCode::ACCEPTED)
+) -> Result<(StatusCode, [(HeaderName, String); 1])> {
+    let place = service::delete(&app, &tenant, path.1).await?;
+    Ok((StatusCode::ACCEPTED, [(LOCATION, place)]))
 }
 
 /// Start an instance
@@ -102,8 +110,8 @@ async fn start(
     State(app): State<App>,
     tenant: Tenant<perm::InstancePower>,
     ApiPath(path): ApiPath<(ProjectId, InstanceId)>,
-) -> Result<(StatusCode, Json<Instance>)> {
-    Ok((StatusCode::ACCEPTED, Json(service::set_power(&app, &tenant, path.1, Power::Running).await?)))
+) -> Result<Asked> {
+    Ok(asked(service::set_power(&app, &tenant, path.1, Power::Running).await?))
 }
 
 /// Stop an instance
@@ -115,8 +123,8 @@ async fn stop(
     State(app): State<App>,
     tenant: Tenant<perm::InstancePower>,
     ApiPath(path): ApiPath<(ProjectId, InstanceId)>,
-) -> Result<(StatusCode, Json<Instance>)> {
-    Ok((StatusCode::ACCEPTED, Json(service::set_power(&app, &tenant, path.1, Power::Stopped).await?)))
+) -> Result<Asked> {
+    Ok(asked(service::set_power(&app, &tenant, path.1, Power::Stopped).await?))
 }
 
 /// Reboot an instance
@@ -128,8 +136,8 @@ async fn reboot(
     State(app): State<App>,
     tenant: Tenant<perm::InstancePower>,
     ApiPath(path): ApiPath<(ProjectId, InstanceId)>,
-) -> Result<(StatusCode, Json<Instance>)> {
-    Ok((StatusCode::ACCEPTED, Json(service::reboot(&app, &tenant, path.1).await?)))
+) -> Result<Asked> {
+    Ok(asked(service::reboot(&app, &tenant, path.1).await?))
 }
 
 /// Show an instance's console log

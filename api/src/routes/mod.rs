@@ -1,6 +1,7 @@
 //! The routes, one file a noun. A handler takes the request apart, lets the extractor ask the policy,
 //! and calls the service.
 
+mod action;
 mod audit;
 mod connection_log;
 mod event;
@@ -26,6 +27,7 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(statistics::router())
         .merge(connection_log::router())
         .merge(instance::router())
+        .merge(action::router())
         .merge(host::router())
         .merge(orphan::router())
         .merge(event::router())

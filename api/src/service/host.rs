@@ -4,6 +4,7 @@ use crate::App;
 use crate::show::Show;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use iroko_agent_hub::token_hash;
 use iroko_identity::extract::ListQuery;
 use iroko_model::host::HostState;
 use iroko_model::{EnrolmentTokenId, HostId, Invalid};
@@ -15,7 +16,6 @@ use iroko_wire::host::{
     CheckedToken, EnrolmentToken, EnrolmentTokenCreate, Host, HostDeclareDead, HostDeclaredDead, HostUpdate,
 };
 use rand::Rng;
-use sha2::{Digest, Sha256};
 use std::time::Duration;
 use time::OffsetDateTime;
 
@@ -99,16 +99,12 @@ pub async fn declare_dead(app: &App, id: HostId, request: HostDeclareDead) -> Re
 pub async fn token_create(app: &App, request: EnrolmentTokenCreate) -> Result<EnrolmentToken> {
     let CheckedToken { host_name, valid_s } = request.try_into()?;
     let secret: [u8; 32] = rand::rng().random();
-    let token = format!("iroko-enrol-{}-{}", BASE64_URL_SAFE_NO_PAD.encode(secret), app.authority.fingerprint());
+    let token =
+        format!("iroko-enrol-{}-{}", BASE64_URL_SAFE_NO_PAD.encode(secret), app.agents.authority().fingerprint());
     let mut tx = app.store.begin().await?;
     let row = host::enrolment_token_insert(&mut tx, &token_hash(&token), host_name.as_deref(), valid_s.into()).await?;
     app.store.commit_for(tx, Wake::Nobody).await?;
     Ok(EnrolmentToken { token: Some(token), ..row.show() })
-}
-
-/// What is stored of a token.
-pub fn token_hash(token: &str) -> [u8; 32] {
-    Sha256::digest(token).into()
 }
 
 /// A page of tokens.

@@ -4,8 +4,10 @@
 //! a rename after `fsync`. What belongs to no record (a crash in between, a deletion that did not get
 //! to the file) is swept at the next start.
 
+use async_trait::async_trait;
 use axum::body::BodyDataStream;
 use futures::StreamExt;
+use iroko_agent_hub::ImageFiles;
 use iroko_daemon::private;
 use iroko_model::ImageId;
 use iroko_model::image::raw::HEAD_BYTES;
@@ -127,11 +129,6 @@ impl ImageStore {
         }
     }
 
-    /// Opens an image's bytes.
-    pub async fn read(&self, id: ImageId) -> io::Result<File> {
-        File::open(self.path(id)).await
-    }
-
     /// Removes files that belong to no record, and uploads of a process that is gone.
     pub async fn sweep(&self, known: &HashSet<Uuid>) -> io::Result<()> {
         let mut entries = fs::read_dir(&self.dir).await?;
@@ -151,4 +148,11 @@ impl ImageStore {
 async fn is_younger(entry: &fs::DirEntry, age: Duration) -> bool {
     let modified = entry.metadata().await.and_then(|meta| meta.modified());
     modified.ok().and_then(|at| at.elapsed().ok()).is_none_or(|elapsed| elapsed < age)
+}
+
+#[async_trait]
+impl ImageFiles for ImageStore {
+    async fn open(&self, id: ImageId) -> io::Result<File> {
+        File::open(self.path(id)).await
+    }
 }

@@ -2,8 +2,10 @@
 
 use crate::App;
 use crate::resource::must_know;
+use crate::service::action;
 use iroko_identity::extract::{InProject, ListQuery};
 use iroko_identity::service::quota;
+use iroko_model::action::ActionKind;
 use iroko_model::host::Architecture;
 use iroko_model::instance::Power;
 use iroko_model::{InstanceId, NetworkId, Permission, ProjectId};
@@ -76,6 +78,7 @@ pub async fn create(app: &App, tenant: &InProject, request: InstanceCreate) -> R
         let whole = instance::instance_get(&mut tx, tenant.project, new.id, lease_s(app)).await?;
         row = whole.ok_or(Problem::new(Kind::NotFound))?;
     }
+    action::asked(&mut tx, tenant.project, new.id, ActionKind::Create).await?;
     app.store.commit_for(tx, Wake::Scheduler).await?;
     Ok(crate::show::instance::of(row, tenant.held.has(Permission::HostRead)))
 }
@@ -186,19 +189,13 @@ pub async fn user_data(app: &App, tenant: &InProject, id: InstanceId) -> Result<
 }
 
 /// Wants it running or stopped.
-pub async fn set_power(app: &App, tenant: &InProject, id: InstanceId, power: Power) -> Result<Instance> {
+pub async fn set_power(app: &App, tenant: &InProject, id: InstanceId, power: Power) -> Result<(String, Instance)> {
     let mut tx = app.store.begin_bound_planned(tenant.project).await?;
     check_generation(&mut tx, Noun::Instance, id.as_uuid()).await?;
     let found = instance::instance_set_power(&mut tx, tenant.project, id, power).await?;
-    changed(
-        app,
-        tenant,
-        id,
-        tx,
-        found,
-        "it is being deleted, or was lost with its host; delete it, and make another one",
-    )
-    .await
+    let kind = if power == Power::Running { ActionKind::Start } else { ActionKind::Stop };
+    let refusal = "it is being deleted, or was lost with its host; delete it, and make another one";
+    acted(app, tenant, id, tx, (found, refusal), kind).await
 }
 
 /// Changes what shall be when its guest shuts itself down.
@@ -215,11 +212,28 @@ pub async fn update(app: &App, tenant: &InProject, id: InstanceId, request: Inst
 }
 
 /// Wants it rebooted once.
-pub async fn reboot(app: &App, tenant: &InProject, id: InstanceId) -> Result<Instance> {
+pub async fn reboot(app: &App, tenant: &InProject, id: InstanceId) -> Result<(String, Instance)> {
     let mut tx = app.store.begin_bound_planned(tenant.project).await?;
     check_generation(&mut tx, Noun::Instance, id.as_uuid()).await?;
     let found = instance::instance_reboot(&mut tx, tenant.project, id).await?;
-    changed(app, tenant, id, tx, found, "only an instance that is wanted running can be rebooted; start it").await
+    let refusal = "only an instance that is wanted running can be rebooted; start it";
+    acted(app, tenant, id, tx, (found, refusal), ActionKind::Reboot).await
+}
+
+/// Writes the action of a verb; the path of it, and the instance after the change.
+async fn acted(
+    app: &App,
+    tenant: &InProject,
+    id: InstanceId,
+    mut tx: Tx,
+    (found, refusal): (bool, &str),
+    kind: ActionKind,
+) -> Result<(String, Instance)> {
+    let mut place = String::new();
+    if found {
+        place = action::asked(&mut tx, tenant.project, id, kind).await?;
+    }
+    Ok((place, changed(app, tenant, id, tx, found, refusal).await?))
 }
 
 /// Shows an instance after a change, or says why the change was refused.
@@ -240,14 +254,16 @@ async fn changed(
     Ok(crate::show::instance::of(row, tenant.held.has(Permission::HostRead)))
 }
 
-/// Wants it gone.
-pub async fn delete(app: &App, tenant: &InProject, id: InstanceId) -> Result<()> {
+/// Wants it gone; the path of the action.
+pub async fn delete(app: &App, tenant: &InProject, id: InstanceId) -> Result<String> {
     let mut tx = app.store.begin_bound_planned(tenant.project).await?;
     check_generation(&mut tx, Noun::Instance, id.as_uuid()).await?;
     if !instance::instance_delete(&mut tx, tenant.project, id).await? {
         return Err(Problem::new(Kind::NotFound));
     }
-    Ok(app.store.commit(tx).await?)
+    let place = action::asked(&mut tx, tenant.project, id, ActionKind::Delete).await?;
+    app.store.commit(tx).await?;
+    Ok(place)
 }
 
 /// The console's tail: asks the host for it and waits a bounded time; then what was last sent.

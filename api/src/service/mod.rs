@@ -1,6 +1,7 @@
 //! Use cases: one function each, one transaction each. They take checked values and return what is
 //! shown; who may call them was asked before.
 
+pub mod action;
 pub mod audit;
 pub mod connection_log;
 pub mod event;

@@ -1,5 +1,6 @@
 //! Rows of the store as the API shows them.
 
+pub mod action;
 pub mod audit;
 pub mod connection_log;
 pub mod event;

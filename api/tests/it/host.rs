@@ -51,7 +51,10 @@ async fn tokens_are_shown_once() {
     let body = json!({"host_name": "host-1.lome.example", "valid_s": 60});
     let made = api.system(Method::POST, "enrolment-tokens", Some(body)).await.must(201);
     let token = made["token"].as_str().unwrap();
-    assert!(token.starts_with("iroko-enrol-") && token.ends_with(api.app().authority.fingerprint()), "{token}");
+    assert!(
+        token.starts_with("iroko-enrol-") && token.ends_with(api.app().agents.authority().fingerprint()),
+        "{token}"
+    );
     let list = api.system(Method::GET, "enrolment-tokens", None).await;
     assert!(!list.text.contains(token) && list.must(200)["items"][0].get("token").is_none());
     assert_eq!(list.json()["items"][0]["used_by"], json!([]));

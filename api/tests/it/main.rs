@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod account;
+mod action;
 mod address_set;
 mod agent_link;
 mod api_key;

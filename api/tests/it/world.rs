@@ -1,6 +1,7 @@
 //! What the tests stand on: an API that listens, people who have logged in, and short words for calls.
 
-use iroko_api::config::{AgentLinkConfig, Config, EventConfig, HostCeiling, ImageConfig, NetworkConfig};
+use iroko_agent_hub::config::{AgentLinkConfig, HostCeiling};
+use iroko_api::config::{Config, EventConfig, ImageConfig, NetworkConfig};
 use iroko_api::server::{Listening, serve};
 use iroko_identity::auth::config::{AuthConfig, BootstrapConfig};
 use iroko_identity::auth::token::{Claims, ISSUER};

@@ -68,7 +68,8 @@ fn what_is_rendered_reads_as_what_is_wanted() {
 #[test]
 fn each_part_differs_by_itself() {
     let wanted = Definition::wanted(&spec(), &files());
-    let changes: [(fn(&mut Definition), DefinitionPart); 6] = [
+    type Change = fn(&mut Definition);
+    let changes: [(Change, DefinitionPart); 6] = [
         (|seen| seen.cpu.vcpus = 3, DefinitionPart::Cpu),
         (|seen| seen.memory.memory_mib = 3, DefinitionPart::Memory),
         (|seen| drop(seen.disks.pop()), DefinitionPart::Disk),

@@ -14,15 +14,7 @@ async fn moves(world: &World, id: InstanceId, to: HostId, role: &str) -> Result<
 }
 
 async fn sees(world: &World, from: HostId, id: InstanceId, state: ObservedState, sequence: i64) {
-    let seen = InstanceObservation {
-        id,
-        generation: 1,
-        state,
-        operation: None,
-        at_next_start: Vec::new(),
-        reason: None,
-        condition: None,
-    };
+    let seen = InstanceObservation::new(id, 1, state);
     let report = Report {
         agent: AgentKind::Compute,
         incarnation: 1,

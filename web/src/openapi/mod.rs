@@ -103,6 +103,11 @@ fn answers(operation: &mut Operation, nature: Nature) {
             ("201", _) => {
                 vec![id, ("ETag", "What is shown, for `If-Match`."), ("Location", "The path of what was made.")]
             }
+            ("202", _) => vec![
+                id,
+                ("ETag", "What is shown, for `If-Match`."),
+                ("Location", "The path of the action that follows what was asked for, where there is one."),
+            ],
             ("429" | "503", _) => vec![id, ("Retry-After", "Seconds to wait before the next try.")],
             _ => vec![id],
         };

@@ -2,9 +2,9 @@
 
 use super::world::{Agent, config, enrol, session, token, url};
 use crate::world::Api;
+use iroko_agent_hub::authority::Authority;
 use iroko_agent_link::{Identity, IdentityError, Link, LinkError};
 use iroko_agent_wire::AgentKind::{self, Compute, Net};
-use iroko_api::agent_link::authority::Authority;
 use iroko_store::host;
 use iroko_test_database::database;
 use reqwest::{Certificate, Client, Method};
@@ -36,13 +36,13 @@ async fn a_token_admits_each_agent_of_one_host_once() {
     assert_eq!(compute.host(), agent.host());
     let hosts = api.system(Method::GET, "hosts", None).await.must(200);
     assert_eq!(hosts["items"].as_array().unwrap().len(), 1);
-    let unknown = format!("iroko-enrol-AAAA-{}", api.app().authority.fingerprint());
+    let unknown = format!("iroko-enrol-AAAA-{}", api.app().agents.authority().fingerprint());
     assert!(refused(&api, Net, "host-1", &unknown).await.contains("unknown or has expired"));
     let open = super::world::token(&api, None).await;
     assert!(refused(&api, Net, "host-1", &open).await.contains("another host has this name"));
-    let ended = format!("iroko-enrol-BBBB-{}", api.app().authority.fingerprint());
+    let ended = format!("iroko-enrol-BBBB-{}", api.app().agents.authority().fingerprint());
     let mut conn = api.store.connection().await.unwrap();
-    let hash = iroko_api::service::host::token_hash(&ended);
+    let hash = iroko_agent_hub::token_hash(&ended);
     host::enrolment_token_insert(&mut conn, &hash, None, 0.0).await.unwrap();
     assert!(refused(&api, Net, "host-3", &ended).await.contains("expired"));
 }
@@ -53,7 +53,7 @@ async fn the_authority_is_checked_before_the_secret_is_said() {
     let api = Api::start(&connect).await;
     let right = token(&api, None).await;
     let elsewhere = Authority::load(tempfile::tempdir().unwrap().path()).unwrap();
-    let foreign = right.replace(api.app().authority.fingerprint(), elsewhere.fingerprint());
+    let foreign = right.replace(api.app().agents.authority().fingerprint(), elsewhere.fingerprint());
     let answer = Identity::enrol(&config(&api, "host-1", Path::new("/nowhere"), Some(foreign)), Net).await;
     assert!(matches!(answer, Err(IdentityError::Unreachable(_))), "{answer:?}");
     let tokens = api.system(Method::GET, "enrolment-tokens", None).await.must(200);
@@ -65,7 +65,7 @@ async fn the_authority_is_checked_before_the_secret_is_said() {
 async fn without_a_certificate_there_is_only_enrolment() {
     let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
-    let authority = Certificate::from_pem(api.app().authority.certificate_pem().as_bytes()).unwrap();
+    let authority = Certificate::from_pem(api.app().agents.authority().certificate_pem().as_bytes()).unwrap();
     let client = Client::builder().no_proxy().tls_certs_only([authority]).build().unwrap();
     let agent = Agent::pair(&api, "host-1", "192.0.2.1").await.1;
     let report = json!({"agent": "net", "incarnation": 1, "sequence": 1});
@@ -104,7 +104,7 @@ async fn certificates_of_another_authority_are_worth_nothing() {
     let link = Link::new(&url(&api), Net, &forged).unwrap();
     assert!(matches!(link.desired("").await, Err(LinkError::Unreachable(_))), "TLS refuses it");
     // Of the right authority, but with a serial number that was never issued to the agent.
-    let issued = api.app().authority.sign(&csr, agent.identity.host_id, Net, 1).unwrap();
+    let issued = api.app().agents.authority().sign(&csr, agent.identity.host_id, Net, 1).unwrap();
     let stray = Identity { certificate_pem: issued.certificate_pem, ..forged };
     let link = Link::new(&url(&api), Net, &stray).unwrap();
     assert!(matches!(link.desired("").await, Err(LinkError::Refused)));

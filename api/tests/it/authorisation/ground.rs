@@ -293,6 +293,8 @@ async fn ids(api: &Api, ground: &Ground<'_>) -> Ids {
     }
     // Deleted by the test again and again, and kept all the while by a host that says nothing.
     let host = hosted(api, &instances[1]).await;
+    let actions = format!("/v1/projects/{}/instances/{}/actions", ground.project, instances[1]);
+    let action = api.call(Method::GET, &actions, Some(ground.token), None).await.must(200)["items"][0]["id"].clone();
     let port = format!("/v1/projects/{}/ports?instance_id={}", ground.project, instances[0]);
     let port = api.call(Method::GET, &port, Some(ground.token), None).await.must(200)["items"][0]["id"].clone();
     let log = format!("/v1/projects/{}/ports/{}/connection-log", ground.project, port.as_str().unwrap());
@@ -322,6 +324,7 @@ async fn ids(api: &Api, ground: &Ground<'_>) -> Ids {
         ("flavor_id", ground.flavor.to_owned()),
         ("image_id", image),
         ("instance_id", instances[1].clone()),
+        ("action_id", action.as_str().unwrap().to_owned()),
         ("network_id", network),
         ("subnet_id", subnet),
         ("port_id", port.as_str().unwrap().to_owned()),

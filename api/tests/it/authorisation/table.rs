@@ -61,6 +61,8 @@ pub const TABLE: &[Row] = &[
     ("instance_list", Project, "instance.read", LOOK, 200),
     ("instance_create", Project, "instance.create", WORK, 422),
     ("instance_get", Project, "instance.read", LOOK, 200),
+    ("instance_action_list", Project, "instance.read", LOOK, 200),
+    ("instance_action_get", Project, "instance.read", LOOK, 200),
     ("instance_console_log", Project, "instance.console", WORK, 200),
     ("instance_user_data", Project, "instance.user_data", WORK, 200),
     ("instance_update", Project, "instance.power", "owner admin member custom", 422),
