@@ -7,6 +7,7 @@
 pub mod auth;
 pub mod extract;
 pub mod layers;
+pub mod noun;
 pub mod resource;
 pub mod routes;
 pub mod service;

@@ -43,7 +43,7 @@ impl PartialSchema for Cidrs {
         ArrayBuilder::new()
             .items(Cidr::schema())
             .max_items(Some(CIDRS_MAX))
-            .example(Some(serde_json::json!(["198.51.100.0/24"])))
+            .examples([serde_json::json!(["198.51.100.0/24"])])
             .into()
     }
 }

@@ -1,120 +1,49 @@
 //! Groups of an organization's users.
 
 use crate::error::Result;
+use crate::noun::{self, Columns, Common, Noun, Within};
 use crate::page::{Filter, Page, PageQuery};
 use crate::tx::Conn;
 use crate::user::User;
-use iroko_model::{GroupId, Labels, Name, OrganizationId, UserId};
-use serde_json::Value;
-use time::OffsetDateTime;
+use iroko_model::{GroupId, Naming, OrganizationId, UserId};
+use sqlx::FromRow;
 use uuid::Uuid;
 
 /// A group.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, FromRow)]
 pub struct Group {
-    /// The group.
-    pub id: Uuid,
+    /// What every noun has; the name is unique in the organization.
+    #[sqlx(flatten)]
+    pub common: Common<GroupId>,
     /// Owner.
-    pub organization_id: Uuid,
-    /// Name, unique in the organization.
-    pub name: String,
-    /// Labels.
-    pub labels: Value,
-    /// Grows with each change.
-    pub generation: i64,
-    /// When it was made.
-    pub created_at: OffsetDateTime,
+    #[sqlx(try_from = "Uuid")]
+    pub organization_id: OrganizationId,
 }
 
-/// Makes an empty group.
-pub async fn group_insert(
-    conn: &mut Conn,
-    organization_id: OrganizationId,
-    name: &Name,
-    labels: &Labels,
-) -> Result<Group> {
-    Ok(sqlx::query_as!(
-        Group,
-        "INSERT INTO account_group (id, organization_id, name, labels) VALUES ($1, $2, $3, $4)
-         RETURNING id, organization_id, name, labels, generation, created_at",
-        GroupId::new().as_uuid(),
-        organization_id.as_uuid(),
-        name.as_str(),
-        serde_json::json!(labels)
-    )
-    .fetch_one(conn)
-    .await?)
+impl Noun for Group {
+    type Id = GroupId;
+    const TABLE: &'static str = "account_group";
+    const COLUMNS: &'static str = "n.organization_id";
+
+    fn common(&self) -> &Common<GroupId> {
+        &self.common
+    }
+}
+
+/// Makes a group.
+pub async fn group_insert(conn: &mut Conn, organization: OrganizationId, naming: &Naming) -> Result<Group> {
+    let row = Columns::default().naming(naming)?.set("organization_id", organization.as_uuid())?;
+    noun::insert(conn, GroupId::new(), row).await
 }
 
 /// One group of the organization.
-pub async fn group_get(conn: &mut Conn, organization_id: OrganizationId, id: GroupId) -> Result<Option<Group>> {
-    Ok(sqlx::query_as!(
-        Group,
-        "SELECT id, organization_id, name, labels, generation, created_at FROM account_group
-         WHERE organization_id = $1 AND id = $2",
-        organization_id.as_uuid(),
-        id.as_uuid()
-    )
-    .fetch_optional(conn)
-    .await?)
+pub async fn group_get(conn: &mut Conn, organization: OrganizationId, id: GroupId) -> Result<Option<Group>> {
+    noun::get(conn, &Within::organization(organization), id).await
 }
 
-/// A page of the organization's groups.
-pub async fn group_list(
-    conn: &mut Conn,
-    organization_id: OrganizationId,
-    page: PageQuery,
-    filter: &Filter,
-) -> Result<Page<Group>> {
-    let rows = sqlx::query_as!(
-        Group,
-        "SELECT id, organization_id, name, labels, generation, created_at FROM account_group
-         WHERE organization_id = $1 AND ($2::uuid IS NULL OR id > $2)
-           AND ($4::text IS NULL OR name = $4) AND ($5::jsonb IS NULL OR labels @> $5)
-         ORDER BY id LIMIT $3 + 1",
-        organization_id.as_uuid(),
-        page.after,
-        page.limit,
-        filter.name.as_deref(),
-        filter.labels
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(Page::cut(rows, page, |row| row.id))
-}
-
-/// Renames or labels; what is `None` stays.
-pub async fn group_update(
-    conn: &mut Conn,
-    organization_id: OrganizationId,
-    id: GroupId,
-    name: Option<&Name>,
-    labels: Option<&Labels>,
-) -> Result<Option<Group>> {
-    Ok(sqlx::query_as!(
-        Group,
-        "UPDATE account_group SET name = coalesce($3, name), labels = coalesce($4, labels), generation = generation + 1
-         WHERE organization_id = $1 AND id = $2
-         RETURNING id, organization_id, name, labels, generation, created_at",
-        organization_id.as_uuid(),
-        id.as_uuid(),
-        name.map(Name::as_str),
-        labels.map(|labels| serde_json::json!(labels))
-    )
-    .fetch_optional(conn)
-    .await?)
-}
-
-/// Deletes a group, with its roles; false where there was none.
-pub async fn group_delete(conn: &mut Conn, organization_id: OrganizationId, id: GroupId) -> Result<bool> {
-    let done = sqlx::query!(
-        "DELETE FROM account_group WHERE organization_id = $1 AND id = $2",
-        organization_id.as_uuid(),
-        id.as_uuid()
-    )
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected() == 1)
+/// Changes what people wrote on a group that the caller has locked.
+pub async fn group_update(conn: &mut Conn, id: GroupId, naming: &Naming) -> Result<Group> {
+    noun::update(conn, id, Columns::default().naming(naming)?).await
 }
 
 /// A page of a group's members. The filter's name is the log-in name.

@@ -1,96 +1,54 @@
 //! Service accounts.
 
-use crate::fault::Faults;
-use crate::{LabelMap, labels};
-use iroko_model::{Labels, Name};
+use crate::common::Common;
+use iroko_model::{Description, Labels, Name, OrganizationId};
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 /// Asks for a service account.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({"name": "backup"}))]
+#[schema(example = json!({"name": "terraform"}))]
 pub struct ServiceAccountCreate {
     /// Name, unique in the organization.
-    #[schema(min_length = 1, max_length = 128)]
-    pub name: String,
+    pub name: Name,
+    /// What it is for.
+    #[serde(default)]
+    pub description: Description,
     /// Labels.
     #[serde(default)]
-    pub labels: Option<LabelMap>,
+    pub labels: Labels,
 }
 
-impl TryFrom<ServiceAccountCreate> for (Name, Labels) {
-    type Error = Faults;
-
-    fn try_from(wire: ServiceAccountCreate) -> Result<Self, Faults> {
-        let mut faults = Faults::default();
-        let name = faults.take("/name", Name::try_from(wire.name));
-        let labels = faults.take("/labels", labels(wire.labels));
-        faults.finish_with(name.zip(labels))
-    }
-}
-
-/// Changes a service account; what is absent stays.
-#[derive(Debug, Deserialize, ToSchema)]
+/// What may change of a service account.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"disabled": true}))]
-pub struct ServiceAccountUpdate {
+pub struct ServiceAccountSettings {
     /// Name, unique in the organization.
+    pub name: Name,
+    /// What it is for.
     #[serde(default)]
-    #[schema(min_length = 1, max_length = 128)]
-    pub name: Option<String>,
-    /// The keys of a disabled service account count no more.
+    pub description: Description,
+    /// Its API keys are good for nothing while it is disabled.
     #[serde(default)]
-    pub disabled: Option<bool>,
-    /// Labels; they take the place of all there were.
-    #[serde(default)]
-    pub labels: Option<LabelMap>,
-}
-
-/// A checked change.
-#[derive(Debug)]
-pub struct CheckedChange {
-    /// Name.
-    pub name: Option<Name>,
-    /// Disabled or enabled.
-    pub disabled: Option<bool>,
-    /// Labels.
-    pub labels: Option<Labels>,
-}
-
-impl TryFrom<ServiceAccountUpdate> for CheckedChange {
-    type Error = Faults;
-
-    fn try_from(wire: ServiceAccountUpdate) -> Result<Self, Faults> {
-        let mut faults = Faults::default();
-        let name = faults.take("/name", wire.name.map(Name::try_from).transpose());
-        let labels = faults.take("/labels", wire.labels.map(Labels::try_from).transpose());
-        let checked = name.zip(labels).map(|(name, labels)| Self { name, disabled: wire.disabled, labels });
-        faults.finish_with(checked)
-    }
-}
-
-/// A program that acts for an organization.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[schema(example = json!({"id": "0198c0de-0000-7000-8000-00000000000c", "organization_id": "0198c0de-0000-7000-8000-000000000000",
-    "name": "backup", "disabled": false, "labels": {}, "generation": 1, "created_at": "2026-11-23T08:00:00Z"}))]
-pub struct ServiceAccount {
-    /// Its id.
-    pub id: Uuid,
-    /// The organization it belongs to.
-    pub organization_id: Uuid,
-    /// Its name, unique in the organization.
-    pub name: String,
-    /// Its keys count no more.
     pub disabled: bool,
     /// Labels.
-    pub labels: LabelMap,
-    /// Grows with each change.
-    pub generation: i64,
-    /// When it was made.
-    #[serde(with = "time::serde::rfc3339")]
-    #[schema(value_type = String, format = DateTime)]
-    pub created_at: OffsetDateTime,
+    #[serde(default)]
+    pub labels: Labels,
+}
+
+/// A program that acts for an organization, by API keys.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(example = json!({"id": "0198c0de-0000-7000-8000-00000000000c", "name": "terraform", "description": "",
+    "organization_id": "0198c0de-0000-7000-8000-000000000000", "disabled": false, "labels": {}, "generation": 1,
+    "created_at": "2026-11-23T08:00:00Z", "updated_at": "2026-11-23T08:00:00Z"}))]
+pub struct ServiceAccount {
+    /// What every noun shows; the name is unique in the organization.
+    #[serde(flatten)]
+    pub common: Common,
+    /// Its organization.
+    pub organization_id: OrganizationId,
+    /// It is disabled: its API keys are good for nothing.
+    pub disabled: bool,
 }

@@ -61,7 +61,7 @@ impl Change for AddressSets {
         Ok(AddressSetCreate { name, description, cidrs, labels })
     }
 
-    async fn change(tx: &mut Tx, _: &Within, row: Row, to: AddressSetCreate) -> Result<Row> {
+    async fn change(tx: &mut Tx, _: &<Self as Change>::By, _: &Within, row: Row, to: AddressSetCreate) -> Result<Row> {
         let naming = written(to.name, to.description, to.labels);
         store::address_set_update(tx, row.common.id, &naming, to.cidrs.into_ranges()).await.map_err(taken::<Self>)
     }
@@ -71,7 +71,7 @@ impl Delete for AddressSets {
     type By = Tenant<perm::AddressSetDelete>;
     const DELETE: &'static str = "No rule may refer to it.";
 
-    async fn used(tx: &mut Tx, _: &Within, id: AddressSetId) -> Result<Option<Problem>> {
+    async fn used(tx: &mut Tx, _: &<Self as Delete>::By, _: &Within, id: AddressSetId) -> Result<Option<Problem>> {
         let groups = store::address_set_use(tx, id).await?;
         let text = format!("{groups} security groups have rules that refer to it; delete those rules first");
         Ok((groups > 0).then(|| Problem::with(Kind::Conflict, text).rule("in_use")))

@@ -63,7 +63,7 @@ impl Change for Flavors {
         Ok(FlavorSettings { name: written.name, description: written.description, labels: written.labels })
     }
 
-    async fn change(tx: &mut Tx, _: &Within, row: Row, to: FlavorSettings) -> Result<Row> {
+    async fn change(tx: &mut Tx, _: &<Self as Change>::By, _: &Within, row: Row, to: FlavorSettings) -> Result<Row> {
         let naming = written(to.name, to.description, to.labels);
         store::flavor_update(tx, row.common.id, &naming).await.map_err(taken::<Self>)
     }

@@ -66,7 +66,7 @@ impl Change for Networks {
         Ok(NetworkCreate { name: written.name, description: written.description, labels: written.labels })
     }
 
-    async fn change(tx: &mut Tx, _: &Within, row: Row, to: NetworkCreate) -> Result<Row> {
+    async fn change(tx: &mut Tx, _: &<Self as Change>::By, _: &Within, row: Row, to: NetworkCreate) -> Result<Row> {
         let naming = written(to.name, to.description, to.labels);
         store::network_update(tx, row.common.id, &naming).await.map_err(taken::<Self>)
     }

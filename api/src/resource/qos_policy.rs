@@ -59,7 +59,7 @@ impl Change for QosPolicies {
         Ok(QosPolicyCreate { name, description, network_limits: row.limits.into(), labels })
     }
 
-    async fn change(tx: &mut Tx, _: &Within, row: Row, to: QosPolicyCreate) -> Result<Row> {
+    async fn change(tx: &mut Tx, _: &<Self as Change>::By, _: &Within, row: Row, to: QosPolicyCreate) -> Result<Row> {
         let naming = written(to.name, to.description, to.labels);
         store::qos_policy_update(tx, &row, &naming, to.network_limits.into()).await.map_err(taken::<Self>)
     }
@@ -69,7 +69,7 @@ impl Delete for QosPolicies {
     type By = Tenant<perm::QosPolicyDelete>;
     const DELETE: &'static str = "No port may have it.";
 
-    async fn used(tx: &mut Tx, _: &Within, id: QosPolicyId) -> Result<Option<Problem>> {
+    async fn used(tx: &mut Tx, _: &<Self as Delete>::By, _: &Within, id: QosPolicyId) -> Result<Option<Problem>> {
         let ports = store::qos_policy_use(tx, id).await?;
         let text = format!("{ports} ports have this policy; give them another, or none, first");
         Ok((ports > 0).then(|| Problem::with(Kind::Conflict, text).rule("in_use")))

@@ -61,7 +61,13 @@ impl Change for SecurityGroups {
         Ok(SecurityGroupCreate { name, description, stateful: row.stateful, labels })
     }
 
-    async fn change(tx: &mut Tx, _: &Within, row: Row, to: SecurityGroupCreate) -> Result<Row> {
+    async fn change(
+        tx: &mut Tx,
+        _: &<Self as Change>::By,
+        _: &Within,
+        row: Row,
+        to: SecurityGroupCreate,
+    ) -> Result<Row> {
         if row.is_default && to.name.as_str() != row.common.name {
             let text = "the default group keeps its name; make a group of your own";
             return Err(Problem::field("/name", Invalid::new("default_group_name", text)));
@@ -75,7 +81,12 @@ impl Delete for SecurityGroups {
     type By = Tenant<perm::SecurityGroupDelete>;
     const DELETE: &'static str = "With its rules. No port may be in it, and no rule of another group may refer to it.";
 
-    async fn used(tx: &mut Tx, within: &Within, id: SecurityGroupId) -> Result<Option<Problem>> {
+    async fn used(
+        tx: &mut Tx,
+        _: &<Self as Delete>::By,
+        within: &Within,
+        id: SecurityGroupId,
+    ) -> Result<Option<Problem>> {
         let Some(is) = noun::get::<Row>(tx, within, id).await? else { return Ok(None) };
         if is.is_default {
             let text = "the default group goes with its project; you may delete its rules";
@@ -84,8 +95,8 @@ impl Delete for SecurityGroups {
         Ok(in_use(store::security_group_use(tx, id).await?))
     }
 
-    async fn delete(tx: &mut Tx, within: &Within, id: SecurityGroupId) -> iroko_store::Result<bool> {
-        store::security_group_delete(tx, within, id).await
+    async fn delete(tx: &mut Tx, within: &Within, id: SecurityGroupId) -> Result<bool> {
+        store::security_group_delete(tx, within, id).await.map_err(Self::kept)
     }
 }
 

@@ -69,7 +69,7 @@ impl Change for SshKeys {
         Ok(SshKeySettings { name: written.name, description: written.description, labels: written.labels })
     }
 
-    async fn change(tx: &mut Tx, _: &Within, row: Row, to: SshKeySettings) -> Result<Row> {
+    async fn change(tx: &mut Tx, _: &<Self as Change>::By, _: &Within, row: Row, to: SshKeySettings) -> Result<Row> {
         let naming = written(to.name, to.description, to.labels);
         store::ssh_key_update(tx, row.common.id, &naming).await.map_err(taken::<Self>)
     }

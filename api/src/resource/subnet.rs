@@ -78,7 +78,7 @@ impl Change for Subnets {
         Ok(SubnetSettings { name, description, dns_servers, labels })
     }
 
-    async fn change(tx: &mut Tx, _: &Within, row: Row, to: SubnetSettings) -> Result<Row> {
+    async fn change(tx: &mut Tx, _: &<Self as Change>::By, _: &Within, row: Row, to: SubnetSettings) -> Result<Row> {
         let plan = to.plan(row.cidr, row.gateway.ip())?;
         let naming = written(to.name, to.description, to.labels);
         Ok(store::subnet_update(tx, &row, &naming, &plan).await?)
@@ -94,7 +94,7 @@ impl Delete for Subnets {
         Problem::with(Kind::Conflict, text).rule("in_use")
     }
 
-    async fn delete(tx: &mut Tx, within: &Within, id: SubnetId) -> iroko_store::Result<bool> {
-        store::subnet_delete(tx, within, id).await
+    async fn delete(tx: &mut Tx, within: &Within, id: SubnetId) -> Result<bool> {
+        store::subnet_delete(tx, within, id).await.map_err(Self::kept)
     }
 }

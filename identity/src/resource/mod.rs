@@ -19,8 +19,8 @@ pub use routes::Routes;
 
 use crate::extract::Guard;
 use iroko_model::{Naming, OrganizationId, ProjectId};
-use iroko_store::Tx;
 use iroko_store::noun::{self, Common, Noun, Within};
+use iroko_store::{Error, Tx};
 use iroko_web::problem::{Kind, Problem, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -109,6 +109,7 @@ pub trait Change: Resource {
     /// Gives a row, which is locked, other settings.
     fn change(
         tx: &mut Tx,
+        by: &Self::By,
         within: &Within,
         row: Self::Row,
         to: Self::Settings,
@@ -125,26 +126,31 @@ pub trait Delete: Resource {
     /// Why it cannot go, where something still uses it.
     fn used(
         tx: &mut Tx,
+        by: &Self::By,
         within: &Within,
         id: <Self::Row as Noun>::Id,
     ) -> impl Future<Output = Result<Option<Problem>>> + Send {
-        let _ = (tx, within, id);
+        let _ = (tx, by, within, id);
         async { Ok(None) }
     }
 
-    /// What is said where a row refers to it of which [`Self::used`] knows nothing.
+    /// What is said where a row refers to it since [`Self::used`] looked, or of which that knows nothing.
     fn in_use() -> Problem {
         let text = format!("something still uses this {}; delete that first", Self::WORDS.one());
         Problem::with(Kind::Conflict, text).rule("in_use")
     }
 
     /// Deletes the row, with what goes with it; false where there is none.
-    fn delete(
-        tx: &mut Tx,
-        within: &Within,
-        id: <Self::Row as Noun>::Id,
-    ) -> impl Future<Output = iroko_store::Result<bool>> + Send {
-        noun::delete::<Self::Row>(tx, within, id)
+    fn delete(tx: &mut Tx, within: &Within, id: <Self::Row as Noun>::Id) -> impl Future<Output = Result<bool>> + Send {
+        async move { noun::delete::<Self::Row>(tx, within, id).await.map_err(Self::kept) }
+    }
+
+    /// Why a row was not deleted.
+    fn kept(error: Error) -> Problem {
+        match error {
+            Error::InUse(_) => Self::in_use(),
+            error => error.into(),
+        }
     }
 }
 

@@ -167,7 +167,7 @@ async fn change<R: Change>(
     Named(id): Named<R>,
     patch: Patch,
 ) -> Result<Json<R::Shown>> {
-    let row = service::change::<R>(&store, &below.within(&guard), id, &patch).await?;
+    let row = service::change::<R>(&store, &guard, &below.within(&guard), id, &patch).await?;
     Ok(Json(R::show(row, &guard)))
 }
 
@@ -177,6 +177,6 @@ async fn delete<R: Delete>(
     below: Below<R>,
     Named(id): Named<R>,
 ) -> Result<StatusCode> {
-    service::delete::<R>(&store, &below.within(&guard), id).await?;
+    service::delete::<R>(&store, &guard, &below.within(&guard), id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -51,34 +51,27 @@ pub async fn create<R: Create>(
 }
 
 /// Changes one by a merge patch of its settings. A patch that changes nothing writes nothing.
-pub async fn change<R: Change>(store: &Store, within: &Within, id: Id<R>, patch: &Patch) -> Result<R::Row> {
+pub async fn change<R: Change>(store: &Store, by: &R::By, within: &Within, id: Id<R>, patch: &Patch) -> Result<R::Row> {
     let mut tx = begin(store, within).await?;
     let row = noun::lock::<R::Row>(&mut tx, within, id).await?.ok_or_else(missing)?;
     let Some(to) = patch.apply(&R::settings(&row)?)? else {
         store.commit_for(tx, Wake::Nobody).await?;
         return Ok(row);
     };
-    let row = R::change(&mut tx, within, row, to).await?;
+    let row = R::change(&mut tx, by, within, row, to).await?;
     store.commit(tx).await?;
     Ok(row)
 }
 
 /// Deletes one.
-pub async fn delete<R: Delete>(store: &Store, within: &Within, id: Id<R>) -> Result<()> {
+pub async fn delete<R: Delete>(store: &Store, by: &R::By, within: &Within, id: Id<R>) -> Result<()> {
     let mut tx = begin(store, within).await?;
-    if let Some(problem) = R::used(&mut tx, within, id).await? {
+    if let Some(problem) = R::used(&mut tx, by, within, id).await? {
         return Err(problem);
     }
-    match R::delete(&mut tx, within, id).await {
-        Ok(true) => Ok(store.commit(tx).await?),
-        Ok(false) => Err(missing()),
-        Err(Error::InUse(_)) => {
-            // Since it was looked at.
-            drop(tx);
-            let used = R::used(&mut begin(store, within).await?, within, id).await?;
-            Err(used.unwrap_or_else(R::in_use))
-        }
-        Err(error) => Err(error.into()),
+    match R::delete(&mut tx, within, id).await? {
+        true => Ok(store.commit(tx).await?),
+        false => Err(missing()),
     }
 }
 

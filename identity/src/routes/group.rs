@@ -1,7 +1,7 @@
 //! Groups.
 
 use crate::Identity;
-use crate::extract::{ApiJson, ApiPath, ListParams, ListQuery, Within};
+use crate::extract::{ApiPath, ListParams, ListQuery, Within};
 use crate::guarded;
 use crate::service::group as service;
 use axum::Json;
@@ -11,83 +11,12 @@ use iroko_model::permission::perm;
 use iroko_model::{GroupId, OrganizationId, UserId};
 use iroko_web::problem::Result;
 use iroko_wire::List;
-use iroko_wire::group::{Group, GroupCreate, GroupUpdate};
 use iroko_wire::user::User;
 use utoipa_axum::router::OpenApiRouter;
 
 /// The routes.
 pub fn router() -> OpenApiRouter<Identity> {
-    OpenApiRouter::new().merge(guarded!(list, create)).merge(guarded!(get, update, delete)).merge(guarded!(
-        members,
-        member_add,
-        member_remove
-    ))
-}
-
-/// Create a group
-///
-/// Roles given to it are those of its members.
-#[utoipa::path(post, path = "/v1/organizations/{organization_id}/groups", operation_id = "group_create", tag = "Groups",
-    request_body = GroupCreate,
-    responses((status = 201, description = "Made", body = Group)))]
-async fn create(
-    State(app): State<Identity>,
-    within: Within<perm::GroupCreate>,
-    ApiJson(body): ApiJson<GroupCreate>,
-) -> Result<(StatusCode, Json<Group>)> {
-    Ok((StatusCode::CREATED, Json(service::create(&app, within.organization, body).await?)))
-}
-
-/// List groups
-///
-/// Oldest first, in pages.
-#[utoipa::path(get, path = "/v1/organizations/{organization_id}/groups", operation_id = "group_list", tag = "Groups",
-    params(ListParams),
-    responses((status = 200, description = "A page", body = List<Group>)))]
-async fn list(
-    State(app): State<Identity>,
-    within: Within<perm::GroupRead>,
-    query: ListQuery,
-) -> Result<Json<List<Group>>> {
-    Ok(Json(service::list(&app, within.organization, query).await?))
-}
-
-/// Show a group
-#[utoipa::path(get, path = "/v1/organizations/{organization_id}/groups/{group_id}", operation_id = "group_get", tag = "Groups",
-    responses((status = 200, description = "The group", body = Group)))]
-async fn get(
-    State(app): State<Identity>,
-    within: Within<perm::GroupRead>,
-    ApiPath(path): ApiPath<(OrganizationId, GroupId)>,
-) -> Result<Json<Group>> {
-    Ok(Json(service::get(&app, within.organization, path.1).await?))
-}
-
-/// Change a group
-#[utoipa::path(patch, path = "/v1/organizations/{organization_id}/groups/{group_id}", operation_id = "group_update", tag = "Groups",
-    request_body = GroupUpdate,
-    responses((status = 200, description = "The group", body = Group)))]
-async fn update(
-    State(app): State<Identity>,
-    within: Within<perm::GroupUpdate>,
-    ApiPath(path): ApiPath<(OrganizationId, GroupId)>,
-    ApiJson(body): ApiJson<GroupUpdate>,
-) -> Result<Json<Group>> {
-    Ok(Json(service::update(&app, within.organization, path.1, body).await?))
-}
-
-/// Delete a group
-///
-/// Its members lose the roles it had.
-#[utoipa::path(delete, path = "/v1/organizations/{organization_id}/groups/{group_id}", operation_id = "group_delete", tag = "Groups",
-    responses((status = 204, description = "Deleted")))]
-async fn delete(
-    State(app): State<Identity>,
-    within: Within<perm::GroupDelete>,
-    ApiPath(path): ApiPath<(OrganizationId, GroupId)>,
-) -> Result<StatusCode> {
-    service::delete(&app, &within.actor, within.organization, path.1).await?;
-    Ok(StatusCode::NO_CONTENT)
+    OpenApiRouter::new().merge(guarded!(members, member_add, member_remove))
 }
 
 /// List a group's members

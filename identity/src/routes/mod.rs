@@ -12,7 +12,6 @@ mod project;
 mod quota;
 mod role;
 mod role_binding;
-mod service_account;
 mod session;
 mod signing_key;
 mod suspension;
@@ -25,6 +24,7 @@ use utoipa_axum::router::OpenApiRouter;
 /// All routes about who is who.
 pub fn router() -> OpenApiRouter<Identity> {
     OpenApiRouter::new()
+        .merge(crate::noun::router())
         .merge(auth::router())
         .merge(organization::router())
         .merge(project::router())
@@ -32,7 +32,6 @@ pub fn router() -> OpenApiRouter<Identity> {
         .merge(quota::router())
         .merge(user::router())
         .merge(group::router())
-        .merge(service_account::router())
         .merge(role::router())
         .merge(role_binding::router())
         .merge(session::router())

@@ -15,7 +15,6 @@ pub mod project;
 pub mod quota;
 pub mod role;
 pub mod role_binding;
-pub mod service_account;
 pub mod session;
 pub mod signing_key;
 pub mod suspension;

@@ -1,7 +1,6 @@
 //! Rows of the store as the API shows them.
 
 pub mod api_key;
-pub mod group;
 pub mod identity_provider;
 pub mod me;
 pub mod organization;
@@ -9,7 +8,6 @@ pub mod project;
 pub mod quota;
 pub mod role;
 pub mod role_binding;
-pub mod service_account;
 pub mod session;
 pub mod signing_key;
 pub mod user;

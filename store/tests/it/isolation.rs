@@ -57,9 +57,9 @@ async fn everything(world: &World) -> BTreeMap<&'static str, Uuid> {
         OrganizationId::from(project::project_get(&mut tx, world.project).await.unwrap().unwrap().organization_id);
     let username = Username::try_from(format!("u-{}", world.project)).unwrap();
     let person = user::user_insert(&mut tx, org, &username, "hash", &labels).await.unwrap().id;
-    let group = group::group_insert(&mut tx, org, &name("g"), &labels).await.unwrap().id;
+    let group = group::group_insert(&mut tx, org, &naming("g")).await.unwrap().common.id;
     assert!(group::group_member_add(&mut tx, org, group.into(), person.into()).await.unwrap());
-    let robot = service_account::service_account_insert(&mut tx, org, &name("s"), &labels).await.unwrap().id;
+    let robot = service_account::service_account_insert(&mut tx, org, &naming("s")).await.unwrap().common.id;
     let allows = Permissions::of(&[Permission::ImageRead]);
     let role = custom_role::custom_role_insert(&mut tx, org, &name("r"), allows, &labels).await.unwrap().id;
     for scope in [Scope::Organization(org), Scope::Project(world.project)] {

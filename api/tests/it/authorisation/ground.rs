@@ -198,7 +198,9 @@ impl Everybody {
             ("robot", Role::Member, Bound::Project, vec![Scope::Project(api.project), Scope::Project(suspended)], None),
             ("restricted robot", Role::Owner, Bound::Organization, vec![Scope::Organization(a)], Some(allows)),
         ] {
-            let robot = service_account_insert(&mut tx, a, &Name::try_from(name).unwrap(), &labels).await.unwrap().id;
+            let (name, labels) = (Name::try_from(name).unwrap(), labels.clone());
+            let naming = Naming { name, description: Description::default(), labels };
+            let robot = service_account_insert(&mut tx, a, &naming).await.unwrap().common.id;
             for scope in scopes {
                 let holder = Holder::ServiceAccount(robot);
                 role_binding_insert(&mut tx, holder, RoleRef::BuiltIn(role), scope).await.unwrap().unwrap();
