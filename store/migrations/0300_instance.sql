@@ -1,4 +1,5 @@
--- Instances: what is wanted of them. Where they are and what was seen of them there: instance_host.
+-- Instances: what is wanted of them. Where they are and what was seen of them there: instance_host. Those that are gone are
+-- in instance_history, so that nothing here grows with what was ever there.
 
 CREATE TABLE instance (
     id                   uuid PRIMARY KEY,
@@ -40,23 +41,19 @@ CREATE TABLE instance (
     lost_at              timestamptz,
     created_at           timestamptz NOT NULL DEFAULT now(),
     updated_at           timestamptz NOT NULL DEFAULT now(),
-    deleted_at           timestamptz,
-    CONSTRAINT instance_of_project UNIQUE (project_id, id),
-    CONSTRAINT instance_deleted CHECK (deleted_at IS NULL OR power = 'deleted')
+    CONSTRAINT instance_of_project UNIQUE (project_id, id)
 ) WITH (fillfactor = 60);
-CREATE INDEX instance_by_project ON instance (project_id, id) WHERE deleted_at IS NULL;
-CREATE INDEX instance_by_image ON instance (image_id) WHERE deleted_at IS NULL;
+CREATE INDEX instance_by_image ON instance (image_id);
 CREATE INDEX instance_to_place ON instance (placement_after) WHERE placement_after IS NOT NULL AND power = 'running' AND fault IS NULL;
 
--- User data holds secrets.
-SELECT noun_register('instance', 'instance', owner => 'project', quota => 'instances', quota_when => 'deleted_at IS NULL',
-    purge_rank => 40, purge_when => 'deleted_at IS NOT NULL', left_when => 'deleted_at IS NULL',
+-- User data holds secrets. A purge asks instances to go, and waits for them.
+SELECT noun_register('instance', 'instance', owner => 'project', quota => 'instances', purge_rank => 40, purge_when => 'false',
     fields => 'name description hostname labels flavor_id vcpus memory_mib disk_gib image_id ssh_keys power power~status generation
-               on_guest_shutdown guest_shutdown_at deleted_at~status fault~status fault~status_reason placement_reason~status_reason',
-    seen => 'guest_shutdown_at deleted_at fault placement_reason');
+               on_guest_shutdown guest_shutdown_at fault~status fault~status_reason placement_reason~status_reason',
+    seen => 'guest_shutdown_at fault placement_reason');
 INSERT INTO quota_kind (name, counting) VALUES
-    ('vcpus', 'SELECT coalesce(sum(vcpus), 0) FROM instance WHERE project_id = ANY ($1) AND deleted_at IS NULL'),
-    ('memory_mib', 'SELECT coalesce(sum(memory_mib), 0) FROM instance WHERE project_id = ANY ($1) AND deleted_at IS NULL');
+    ('vcpus', 'SELECT coalesce(sum(vcpus), 0) FROM instance WHERE project_id = ANY ($1)'),
+    ('memory_mib', 'SELECT coalesce(sum(memory_mib), 0) FROM instance WHERE project_id = ANY ($1)');
 
 -- The end of what its guest last wrote to its console.
 CREATE TABLE console (

@@ -180,11 +180,14 @@ pub async fn change_epoch(conn: &mut Conn) -> Result<String> {
 /// anew knows that nothing came after it, however long ago that was.
 pub async fn change_trim(conn: &mut Conn, keep_s: f64, at_most: i64) -> Result<u64> {
     let done = sqlx::query!(
-        "DELETE FROM change WHERE (revision, seq) IN (
-             SELECT revision, seq FROM change
-             WHERE revision < (SELECT coalesce(min(revision) FILTER (WHERE created_at >= now() - make_interval(secs => $1)),
-                                               max(revision)) FROM change)
-             ORDER BY revision, seq LIMIT $2 FOR UPDATE)",
+        // Reads no more than it may delete: from the oldest on, up to the first that is kept.
+        "WITH oldest AS (
+             SELECT revision, seq, created_at FROM change ORDER BY revision, seq LIMIT $2
+         ), kept AS (
+             SELECT least(min(revision) FILTER (WHERE created_at >= now() - make_interval(secs => $1)),
+                          (SELECT max(revision) FROM change)) AS revision FROM oldest
+         )
+         DELETE FROM change c USING oldest o, kept k WHERE o.revision < k.revision AND c.revision = o.revision AND c.seq = o.seq",
         keep_s,
         at_most
     )

@@ -164,7 +164,8 @@ pub async fn bound_ports(conn: &mut Conn, which: Ports<'_>) -> Result<Vec<BoundP
                               least(i.ingress_packets_s, q.ingress_packets_s), least(i.egress_packets_s, q.egress_packets_s)) AS "limits!: Json<PortLimits>",
                   l.verdicts AS "log_verdicts?", l.records_per_second AS "log_rate?",
                   b.host_id, CASE WHEN b.role = 'home' THEN h.vtep END AS vtep, ARRAY(SELECT a.address FROM ip_allocation a WHERE a.port_id = p.id ORDER BY family(a.address)) AS "addresses!"
-           FROM port_host b JOIN port p ON p.id = b.port_id JOIN instance i ON i.id = p.instance_id JOIN host h ON h.id = b.host_id
+           FROM port_host b JOIN port p ON p.id = b.port_id JOIN instance i ON i.id = p.instance_id
+           CROSS JOIN LATERAL (SELECT vtep FROM host WHERE id = b.host_id LIMIT 1) h
            LEFT JOIN qos_policy q ON q.id = p.qos_policy_id
            LEFT JOIN connection_log l ON l.port_id = p.id AND NOT l.ended
            WHERE b.port_id = ANY($1) OR b.network_id = ANY($2)"#,

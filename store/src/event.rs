@@ -91,11 +91,14 @@ pub async fn event_is_trimmed(conn: &mut Conn, after: (i64, i64)) -> Result<bool
 /// Returns how many.
 pub async fn event_trim(conn: &mut Conn, keep_s: f64, at_most: i64) -> Result<u64> {
     let done = sqlx::query!(
-        "DELETE FROM event WHERE (revision, seq) IN (
-             SELECT revision, seq FROM event
-             WHERE revision < (SELECT coalesce(min(revision) FILTER (WHERE created_at >= now() - make_interval(secs => $1)),
-                                               max(revision)) FROM event)
-             ORDER BY revision, seq LIMIT $2 FOR UPDATE)",
+        // Reads no more than it may delete: from the oldest on, up to the first that is kept.
+        "WITH oldest AS (
+             SELECT revision, seq, created_at FROM event ORDER BY revision, seq LIMIT $2
+         ), kept AS (
+             SELECT least(min(revision) FILTER (WHERE created_at >= now() - make_interval(secs => $1)),
+                          (SELECT max(revision) FROM event)) AS revision FROM oldest
+         )
+         DELETE FROM event e USING oldest o, kept k WHERE o.revision < k.revision AND e.revision = o.revision AND e.seq = o.seq",
         keep_s,
         at_most
     )

@@ -220,7 +220,7 @@ pub async fn image_delete(conn: &mut Conn, project_id: ProjectId, id: ImageId) -
     }
     let done = sqlx::query!(
         "DELETE FROM image WHERE id = $1
-         AND NOT EXISTS (SELECT FROM instance WHERE image_id = $1 AND deleted_at IS NULL)",
+         AND NOT EXISTS (SELECT FROM instance WHERE image_id = $1)",
         id.as_uuid()
     )
     .execute(conn)

@@ -166,7 +166,7 @@ pub struct NewInstance<'a> {
     pub on_guest_shutdown: OnGuestShutdown,
 }
 
-/// One machine of the project, also one that was deleted. `lease_s`: seconds of silence after which
+/// One instance of the project that is not deleted. `lease_s`: seconds of silence after which
 /// a host counts as unreachable.
 pub async fn instance_get(
     conn: &mut Conn,
@@ -178,7 +178,7 @@ pub async fn instance_get(
         Instance,
         r#"SELECT i.id, i.project_id, i.name, i.hostname, i.labels, i.flavor_id, i.vcpus, i.memory_mib, i.disk_gib, i.image_id,
                   i.power, i.generation, i.reboots, w.host_id AS "host_id?", i.placement_reason, i.fault, w.state AS "observed_state?",
-                  w.reason AS "observed_reason?", coalesce(w.reboots, 0) AS "observed_reboots!", w.ran_at AS "ran_at?", i.created_at, i.deleted_at, i.on_guest_shutdown, i.guest_shutdown_at,
+                  w.reason AS "observed_reason?", coalesce(w.reboots, 0) AS "observed_reboots!", w.ran_at AS "ran_at?", i.created_at, NULL::timestamptz AS "deleted_at?", i.on_guest_shutdown, i.guest_shutdown_at,
                   port_limits(i.ingress_kbit_s, i.egress_kbit_s, i.ingress_packets_s, i.egress_packets_s) AS "limits!: Json<PortLimits>",
                   (w.host_id IS NOT NULL AND coalesce(h.seen_at < now() - make_interval(secs => $3), true)) AS "host_unreachable!",
                   (SELECT project_is_suspended($1)) AS "suspended!",
@@ -197,6 +197,31 @@ pub async fn instance_get(
     .await?)
 }
 
+/// One instance of the project that is gone, as it was last.
+pub async fn instance_history_get(conn: &mut Conn, project_id: ProjectId, id: InstanceId) -> Result<Option<Instance>> {
+    Ok(sqlx::query_as!(
+        Instance,
+        r#"SELECT id, project_id, name, hostname, labels, flavor_id, vcpus, memory_mib, disk_gib, image_id, 'deleted' AS "power!",
+                  generation, 0::bigint AS "reboots!", NULL::uuid AS "host_id?", NULL::text AS "placement_reason?", NULL::text AS "fault?",
+                  NULL::text AS "observed_state?", NULL::text AS "observed_reason?", 0::bigint AS "observed_reboots!",
+                  NULL::timestamptz AS "ran_at?", created_at, deleted_at AS "deleted_at?", on_guest_shutdown,
+                  NULL::timestamptz AS "guest_shutdown_at?",
+                  port_limits(ingress_kbit_s, egress_kbit_s, ingress_packets_s, egress_packets_s) AS "limits!: Json<PortLimits>",
+                  false AS "host_unreachable!", false AS "suspended!", '[]'::json AS "interfaces!: Json<Vec<Interface>>"
+           FROM instance_history WHERE project_id = $1 AND id = $2"#,
+        project_id.as_uuid(),
+        id.as_uuid()
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
+/// Makes the coming partitions of the history. Returns how many.
+pub async fn instance_history_keep(conn: &mut Conn) -> Result<u64> {
+    let made = sqlx::query_scalar!(r#"SELECT partition_months('instance_history', 2, '100 years') AS "made!""#);
+    Ok(u64::try_from(made.fetch_one(conn).await?).unwrap_or_default())
+}
+
 /// The user data a machine was made with, and whether it is base64. `None` where the project has no such
 /// machine, or it is deleted.
 pub async fn instance_user_data(
@@ -205,7 +230,7 @@ pub async fn instance_user_data(
     id: InstanceId,
 ) -> Result<Option<(Option<String>, bool)>> {
     let found = sqlx::query!(
-        "SELECT user_data, user_data_is_base64 FROM instance WHERE project_id = $1 AND id = $2 AND deleted_at IS NULL",
+        "SELECT user_data, user_data_is_base64 FROM instance WHERE project_id = $1 AND id = $2",
         project_id.as_uuid(),
         id.as_uuid()
     );
@@ -224,7 +249,7 @@ pub async fn instance_list(
         Instance,
         r#"SELECT i.id, i.project_id, i.name, i.hostname, i.labels, i.flavor_id, i.vcpus, i.memory_mib, i.disk_gib, i.image_id,
                   i.power, i.generation, i.reboots, w.host_id AS "host_id?", i.placement_reason, i.fault, w.state AS "observed_state?",
-                  w.reason AS "observed_reason?", coalesce(w.reboots, 0) AS "observed_reboots!", w.ran_at AS "ran_at?", i.created_at, i.deleted_at, i.on_guest_shutdown, i.guest_shutdown_at,
+                  w.reason AS "observed_reason?", coalesce(w.reboots, 0) AS "observed_reboots!", w.ran_at AS "ran_at?", i.created_at, NULL::timestamptz AS "deleted_at?", i.on_guest_shutdown, i.guest_shutdown_at,
                   port_limits(i.ingress_kbit_s, i.egress_kbit_s, i.ingress_packets_s, i.egress_packets_s) AS "limits!: Json<PortLimits>",
                   (w.host_id IS NOT NULL AND coalesce(h.seen_at < now() - make_interval(secs => $6), true)) AS "host_unreachable!",
                   (SELECT project_is_suspended($1)) AS "suspended!",
@@ -232,11 +257,12 @@ pub async fn instance_list(
                           'addresses', (SELECT coalesce(json_agg(json_build_object('address', host(a.address), 'subnet_id', a.subnet_id)
                                                ORDER BY family(a.address)), '[]') FROM ip_allocation a WHERE a.port_id = p.id))
                           ORDER BY p.nic_index), '[]') FROM port p WHERE p.instance_id = i.id) AS "interfaces!: Json<Vec<Interface>>"
-           FROM instance i LEFT JOIN instance_host w ON w.instance_id = i.id AND w.role = 'home'
-           LEFT JOIN host_agent h ON h.host_id = w.host_id AND h.kind = 'compute'
-           WHERE i.project_id = $1 AND i.deleted_at IS NULL AND ($2::uuid IS NULL OR i.id > $2)
-             AND ($4::text IS NULL OR i.name = $4) AND ($5::jsonb IS NULL OR i.labels @> $5)
-           ORDER BY i.id LIMIT $3 + 1"#,
+           -- The page first, by its index; then what belongs to each of its rows.
+           FROM (SELECT * FROM instance WHERE project_id = $1 AND id > coalesce($2, '00000000-0000-0000-0000-000000000000'::uuid)
+                    AND ($4::text IS NULL OR name = $4) AND ($5::jsonb IS NULL OR labels @> $5) ORDER BY id LIMIT $3 + 1) i
+           LEFT JOIN LATERAL (SELECT * FROM instance_host WHERE instance_id = i.id AND role = 'home' LIMIT 1) w ON true
+           LEFT JOIN LATERAL (SELECT seen_at FROM host_agent WHERE host_id = w.host_id AND kind = 'compute' LIMIT 1) h ON true
+           ORDER BY i.id"#,
         project_id.as_uuid(),
         page.after,
         page.limit,
@@ -337,7 +363,7 @@ pub async fn instance_reboot(conn: &mut Conn, project_id: ProjectId, id: Instanc
 pub async fn instance_delete(conn: &mut Conn, project_id: ProjectId, id: InstanceId) -> Result<bool> {
     let row = sqlx::query!(
         r#"WITH known AS (
-               SELECT id FROM instance WHERE project_id = $1 AND id = $2 AND deleted_at IS NULL FOR UPDATE
+               SELECT id FROM instance WHERE project_id = $1 AND id = $2 FOR UPDATE
            ), changed AS (
                UPDATE instance i SET power = 'deleted', generation = generation + 1 FROM known
                WHERE i.id = known.id AND i.power <> 'deleted' RETURNING i.id
@@ -364,8 +390,14 @@ pub async fn instance_delete(conn: &mut Conn, project_id: ProjectId, id: Instanc
 pub async fn instance_finish_delete(conn: &mut Conn, ids: &[Uuid]) -> Result<()> {
     sqlx::query!(
         r#"WITH gone AS (
-               UPDATE instance i SET deleted_at = now(), user_data = NULL, placement_reason = NULL
-               WHERE id = ANY($1) AND power = 'deleted' AND deleted_at IS NULL RETURNING i.id
+               DELETE FROM instance WHERE id = ANY($1) AND power = 'deleted' RETURNING *
+           ), kept AS (
+               INSERT INTO instance_history (id, project_id, name, description, hostname, labels, flavor_id, vcpus, memory_mib, disk_gib,
+                      ingress_kbit_s, egress_kbit_s, ingress_packets_s, egress_packets_s, image_id, generation, on_guest_shutdown,
+                      created_at, updated_at)
+               SELECT id, project_id, name, description, hostname, labels, flavor_id, vcpus, memory_mib, disk_gib,
+                      ingress_kbit_s, egress_kbit_s, ingress_packets_s, egress_packets_s, image_id, generation, on_guest_shutdown,
+                      created_at, updated_at FROM gone
            ), freed AS (
                DELETE FROM instance_host w USING gone WHERE w.instance_id = gone.id RETURNING gone.id, w.host_id
            ), pulled AS (

@@ -43,8 +43,6 @@ struct InstanceRow {
     observed_state: Option<String>,
     observed_generation: i64,
     ran: bool,
-    deleted: bool,
-    has_user_data: bool,
     waits: bool,
     rows: i64,
 }
@@ -74,7 +72,6 @@ struct PortRow {
     observed_generation: i64,
     observed_state: Option<String>,
     instance_id: Option<Uuid>,
-    instance_deleted: Option<bool>,
     host_id: Option<Uuid>,
     instance_host_id: Option<Uuid>,
     vni: i32,
@@ -122,7 +119,6 @@ pub async fn violations(conn: &mut Conn, hosts: &[HostTraces]) -> Result<Vec<Str
     every_port_has_an_owner(&seen, &mut found);
     nobody_is_in_two_places(&seen, &mut found);
     ports_are_where_their_instance_is(&seen, &mut found);
-    deleted_machines_keep_nothing(&seen, &mut found);
     addresses_are_of_their_pool(&seen, &mut found);
     no_host_gives_more_than_it_has(&seen, &mut found);
     every_host_was_looked_at(&seen, hosts, &mut found);
@@ -142,7 +138,6 @@ async fn read(conn: &mut Conn) -> Result<Seen> {
         r#"SELECT i.id, CASE WHEN i.power = 'running' AND project_is_suspended(i.project_id) THEN 'stopped' ELSE i.power END AS "power!",
                   i.generation, w.host_id AS "host_id?", i.placement_reason, i.fault, w.state AS "observed_state?",
                   coalesce(w.generation, 0) AS "observed_generation!", w.ran_at IS NOT NULL AS "ran!",
-                  i.deleted_at IS NOT NULL AS "deleted!", i.user_data IS NOT NULL AS "has_user_data!",
                   (i.placement_after IS NOT NULL) AS "waits!", (SELECT count(*) FROM instance_host a WHERE a.instance_id = i.id) AS "rows!"
            FROM instance i LEFT JOIN instance_host w ON w.instance_id = i.id AND w.role = 'home'"#
     )
@@ -151,10 +146,9 @@ async fn read(conn: &mut Conn) -> Result<Seen> {
     let ports = sqlx::query_as!(
         PortRow,
         r#"SELECT p.id, p.tap, p.standalone, p.generation, coalesce(b.generation, 0) AS "observed_generation!",
-                  b.state AS "observed_state?", p.instance_id, (i.deleted_at IS NOT NULL) AS "instance_deleted?",
+                  b.state AS "observed_state?", p.instance_id,
                   b.host_id AS "host_id?", w.host_id AS "instance_host_id?", n.vni
-           FROM port p JOIN network n ON n.id = p.network_id LEFT JOIN instance i ON i.id = p.instance_id
-           LEFT JOIN port_host b ON b.port_id = p.id AND b.role = 'home'
+           FROM port p JOIN network n ON n.id = p.network_id LEFT JOIN port_host b ON b.port_id = p.id AND b.role = 'home'
            LEFT JOIN instance_host w ON w.instance_id = p.instance_id AND w.role = 'home'"#
     )
     .fetch_all(&mut *conn)
@@ -181,7 +175,7 @@ async fn read(conn: &mut Conn) -> Result<Seen> {
 
 /// Each machine is as wanted or says why not: nobody has forgotten it half-way.
 fn every_machine_has_come_to_rest(seen: &Seen, found: &mut Vec<String>) {
-    for row in seen.instances.iter().filter(|row| !row.deleted) {
+    for row in &seen.instances {
         let rests = match (row.power.as_str(), row.host_id, row.observed_state.as_deref()) {
             ("deleted", ..) => false,
             (_, None, _) => row.power == "stopped" || row.placement_reason.is_some() || row.fault.is_some(),
@@ -204,12 +198,9 @@ fn every_bound_port_is_plugged(seen: &Seen, found: &mut Vec<String>) {
     }
 }
 
-/// A port made with a machine lives as long as the machine, and no port is plugged into a deleted one.
+/// A port made with an instance lives as long as the instance.
 fn every_port_has_an_owner(seen: &Seen, found: &mut Vec<String>) {
     for row in &seen.ports {
-        if row.instance_deleted == Some(true) {
-            found.push(format!("port {} is plugged into the deleted instance {:?}", row.id, row.instance_id));
-        }
         if !row.standalone && row.instance_id.is_none() {
             found.push(format!("port {} was made with an instance and has none", row.id));
         }
@@ -219,7 +210,7 @@ fn every_port_has_an_owner(seen: &Seen, found: &mut Vec<String>) {
 /// At rest an instance has one row where it is at home, or none: it waits for a host then, and only then.
 fn nobody_is_in_two_places(seen: &Seen, found: &mut Vec<String>) {
     for row in &seen.instances {
-        if row.rows != i64::from(row.host_id.is_some()) || (!row.deleted && row.waits == row.host_id.is_some()) {
+        if row.rows != i64::from(row.host_id.is_some()) || row.waits == row.host_id.is_some() {
             found.push(format!("instance {} is not in one place: {row:?}", row.id));
         }
     }
@@ -229,13 +220,6 @@ fn nobody_is_in_two_places(seen: &Seen, found: &mut Vec<String>) {
 fn ports_are_where_their_instance_is(seen: &Seen, found: &mut Vec<String>) {
     for row in seen.ports.iter().filter(|row| row.instance_id.is_some() && row.host_id != row.instance_host_id) {
         found.push(format!("port {} is not where its instance is: {row:?}", row.id));
-    }
-}
-
-/// What is deleted has given its secrets back too.
-fn deleted_machines_keep_nothing(seen: &Seen, found: &mut Vec<String>) {
-    for row in seen.instances.iter().filter(|row| row.deleted && row.has_user_data) {
-        found.push(format!("instance {} is deleted and keeps its user data", row.id));
     }
 }
 

@@ -72,9 +72,10 @@ pub async fn orphans_accept(conn: &mut Conn, host: HostId, told: &[OrphanObserva
                SELECT * FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::bool[], $6::bool[], $7::jsonb[])
                    AS t (object_id, instance_id, network_id, is_port, is_running, spec)
            ), known AS (
-               SELECT t.object_id, t.network_id, t.is_port FROM told t JOIN instance i ON i.id = t.instance_id
-               WHERE i.deleted_at IS NOT NULL OR $1 = ANY (i.excluded_hosts)
-                  OR EXISTS (SELECT FROM instance_host w WHERE w.instance_id = i.id AND w.host_id = $1)
+               SELECT t.object_id, t.network_id, t.is_port FROM told t
+               WHERE EXISTS (SELECT FROM instance_history h WHERE h.id = t.instance_id)
+                  OR EXISTS (SELECT FROM instance i WHERE i.id = t.instance_id AND $1 = ANY (i.excluded_hosts))
+                  OR EXISTS (SELECT FROM instance_host w WHERE w.instance_id = t.instance_id AND w.host_id = $1)
            ), answered AS (
                INSERT INTO change (kind, object_id, host_id, network_id)
                SELECT CASE WHEN is_port THEN 'port' ELSE 'instance' END, object_id, $1, network_id FROM known
@@ -198,7 +199,10 @@ pub enum AdoptionRefusal {
 pub async fn orphan_adopt(conn: &mut Conn, new: &Adoption<'_>) -> Result<std::result::Result<(), AdoptionRefusal>> {
     let (spec, project) = (new.spec, new.project_id.as_uuid());
     let id = spec.id.as_uuid();
-    let known = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM instance WHERE id = $1) AS "known!""#, id);
+    let known = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM instance WHERE id = $1 UNION ALL SELECT FROM instance_history WHERE id = $1) AS "known!""#,
+        id
+    );
     if known.fetch_one(&mut *conn).await? {
         return Ok(Err(AdoptionRefusal::Known));
     }

@@ -301,12 +301,13 @@ pub async fn port_list(
                   (SELECT coalesce(json_agg(json_build_object('address', host(a.address), 'subnet_id', a.subnet_id)
                           ORDER BY family(a.address)), '[]') FROM ip_allocation a WHERE a.port_id = p.id)
                       AS "addresses!: Json<Vec<PortAddress>>"
-           FROM port p LEFT JOIN port_host b ON b.port_id = p.id AND b.role = 'home'
-           LEFT JOIN instance i ON i.id = p.instance_id LEFT JOIN qos_policy q ON q.id = p.qos_policy_id
-           WHERE p.project_id = $1 AND ($2::uuid IS NULL OR p.id > $2)
-             AND ($4::text IS NULL OR p.name = $4) AND ($5::jsonb IS NULL OR p.labels @> $5)
-             AND ($6::uuid IS NULL OR p.network_id = $6) AND ($7::uuid IS NULL OR p.instance_id = $7)
-           ORDER BY p.id LIMIT $3 + 1"#,
+           FROM (SELECT * FROM port WHERE project_id = $1 AND id > coalesce($2, '00000000-0000-0000-0000-000000000000'::uuid)
+                    AND ($4::text IS NULL OR name = $4) AND ($5::jsonb IS NULL OR labels @> $5)
+                    AND ($6::uuid IS NULL OR network_id = $6) AND ($7::uuid IS NULL OR instance_id = $7) ORDER BY id LIMIT $3 + 1) p
+           LEFT JOIN LATERAL (SELECT * FROM port_host WHERE port_id = p.id AND role = 'home' LIMIT 1) b ON true
+           LEFT JOIN LATERAL (SELECT * FROM instance WHERE id = p.instance_id LIMIT 1) i ON true
+           LEFT JOIN LATERAL (SELECT * FROM qos_policy WHERE id = p.qos_policy_id LIMIT 1) q ON true
+           ORDER BY p.id"#,
         project_id.as_uuid(),
         page.after,
         page.limit,

@@ -139,9 +139,7 @@ pub async fn project_update(
 /// none.
 pub async fn project_delete(conn: &mut Conn, id: ProjectId) -> Result<bool> {
     // Records of machines that are gone are no machines; who wants their bill keeps it elsewhere.
-    sqlx::query!("DELETE FROM instance WHERE project_id = $1 AND deleted_at IS NOT NULL", id.as_uuid())
-        .execute(&mut *conn)
-        .await?;
+    sqlx::query!("DELETE FROM instance_history WHERE project_id = $1", id.as_uuid()).execute(&mut *conn).await?;
     // Its default group was made with it, and goes with it.
     sqlx::query!(
         "WITH g AS (SELECT id FROM security_group WHERE project_id = $1 AND is_default FOR UPDATE),

@@ -146,7 +146,7 @@ pub async fn purge_spread(conn: &mut Conn, at_most: i64) -> Result<u64> {
 pub async fn purge_due(conn: &mut Conn, at_most: i64) -> Result<Vec<Scope>> {
     let projects = sqlx::query_scalar!(
         "SELECT p.id FROM project p WHERE p.purging_at IS NOT NULL
-         AND NOT EXISTS (SELECT FROM instance i WHERE i.project_id = p.id AND i.deleted_at IS NULL) ORDER BY p.purging_at LIMIT $1",
+         AND NOT EXISTS (SELECT FROM instance i WHERE i.project_id = p.id) ORDER BY p.purging_at LIMIT $1",
         at_most
     )
     .fetch_all(&mut *conn)

@@ -4,6 +4,10 @@
 //! PostgreSQL copies its files. The database goes when its [`TestDatabase`] does, also when the test fails; what a killed
 //! process left goes when the next test begins.
 
+mod growth;
+
+pub use growth::fill;
+
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};

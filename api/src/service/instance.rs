@@ -176,7 +176,10 @@ pub async fn list(app: &App, tenant: &InProject, query: ListQuery) -> Result<Lis
 /// One instance, also one that was deleted.
 pub async fn get(app: &App, tenant: &InProject, id: InstanceId) -> Result<Instance> {
     let mut tx = app.store.begin_bound_planned(tenant.project).await?;
-    let row = instance::instance_get(&mut tx, tenant.project, id, lease_s(app)).await?;
+    let row = match instance::instance_get(&mut tx, tenant.project, id, lease_s(app)).await? {
+        Some(row) => Some(row),
+        None => instance::instance_history_get(&mut tx, tenant.project, id).await?,
+    };
     row.map(|row| crate::show::instance::of(row, tenant.held.has(Permission::HostRead)))
         .ok_or(Problem::new(Kind::NotFound))
 }

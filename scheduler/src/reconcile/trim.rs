@@ -2,7 +2,7 @@
 //! instead), events (a follower is told to read the lists again) and idempotency keys.
 
 use super::{PassReport, Reconcile};
-use iroko_store::{Store, change, event, idempotency};
+use iroko_store::{Store, change, event, idempotency, instance};
 use std::time::Duration;
 
 /// How long a change is kept, in seconds.
@@ -29,7 +29,8 @@ impl Reconcile for Trim {
         let changes = change::change_trim(&mut conn, CHANGE_S, BATCH).await?;
         let events = event::event_trim(&mut conn, EVENT_S, BATCH).await?;
         let keys = idempotency::idempotency_trim(&mut conn, KEY_S, BATCH).await?;
+        let months = instance::instance_history_keep(&mut conn).await?;
         let more = [changes, events, keys].contains(&(BATCH as u64));
-        Ok(PassReport { done: changes + events + keys, more })
+        Ok(PassReport { done: changes + events + keys + months, more })
     }
 }

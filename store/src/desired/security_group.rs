@@ -35,8 +35,11 @@ pub async fn needs(conn: &mut Conn, hosts: &[Uuid], groups: &[Uuid], from: i64) 
            ), grp AS (
                SELECT t.host, b.network_id AS network, m.security_group_id AS id,
                       bool_or(b.port_id NOT IN (SELECT c.object_id FROM change c WHERE c.kind = 'port' AND c.revision >= $3)) AS steady
-               FROM touched t JOIN port_host b ON b.host_id = t.host
-               JOIN port_security_group m ON m.port_id = b.port_id GROUP BY t.host, b.network_id, m.security_group_id
+               -- From the hosts to their ports to the groups of these: by itself PostgreSQL reads all ports there are, and
+               -- looks for the hosts among them.
+               FROM touched t CROSS JOIN LATERAL (SELECT port_id, network_id FROM port_host WHERE host_id = t.host OFFSET 0) b
+               CROSS JOIN LATERAL (SELECT security_group_id FROM port_security_group WHERE port_id = b.port_id OFFSET 0) m
+               GROUP BY t.host, b.network_id, m.security_group_id
            ), ruled AS (
                SELECT c.object_id AS id, unnest(c.refs) AS ref FROM change c WHERE c.kind = 'security_group' AND c.revision >= $3
            ), need AS (
@@ -47,8 +50,9 @@ pub async fn needs(conn: &mut Conn, hosts: &[Uuid], groups: &[Uuid], from: i64) 
                       CASE WHEN r.remote_group_id IS NOT NULL THEN g.network END,
                       g.steady AND NOT EXISTS (SELECT FROM ruled WHERE ruled.id = g.id
                                                AND ruled.ref = coalesce(r.remote_group_id, r.remote_address_set_id))
-               FROM grp g JOIN security_group_rule r ON r.security_group_id = g.id
-               WHERE num_nonnulls(r.remote_group_id, r.remote_address_set_id) > 0
+               FROM grp g CROSS JOIN LATERAL (
+                   SELECT remote_group_id, remote_address_set_id FROM security_group_rule
+                   WHERE security_group_id = g.id AND num_nonnulls(remote_group_id, remote_address_set_id) > 0 OFFSET 0) r
            )
            SELECT host AS "host!", kind AS "kind!", id AS "id!", network, bool_or(steady) AS "steady!"
            FROM need GROUP BY host, kind, id, network"#,

@@ -81,8 +81,6 @@ async fn every_invariant_of_the_database_can_fail() {
         ("UPDATE port_host SET state = 'pending'", "is bound and not ready"),
         ("UPDATE port SET generation = 2 WHERE tap = 'tap1'", "is bound and not ready"),
         ("UPDATE port SET instance_id = NULL WHERE tap = 'tap1'", "was made with an instance and has none"),
-        ("UPDATE instance SET power = 'deleted', deleted_at = now()", "is plugged into the deleted instance"),
-        ("UPDATE instance SET power = 'deleted', deleted_at = now(), user_data = 'x'", "keeps its user data"),
         ("UPDATE ip_allocation SET address = '10.0.0.1' WHERE address = '10.0.0.10'", "is not one to give out"),
         ("UPDATE ip_allocation SET address = '10.0.1.9' WHERE address = '10.0.0.10'", "is not one to give out"),
         ("UPDATE ip_allocation SET network_id = gen_random_uuid()", "is not one to give out"),

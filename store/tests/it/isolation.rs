@@ -49,7 +49,9 @@ async fn everything(world: &World) -> BTreeMap<&'static str, Uuid> {
     let instance = world.instance(size(1), &[network]).await;
     let host = world.host(&format!("host-{}", world.project), room(4)).await;
     world.place(instance, host).await;
+    let gone = world.instance(size(1), &[]).await;
     let mut tx = world.begin().await;
+    assert!(instance::instance_delete(&mut tx, world.project, gone).await.unwrap());
     let labels = Labels::default();
     let (port, ..) = world.port(&mut tx, network).await.unwrap();
     let key = ssh_key::ssh_key_insert(&mut tx, world.project, &naming("k"), &line(), "print".to_owned()).await.unwrap();
@@ -100,13 +102,14 @@ async fn bound(world: &World, to: impl Into<Bound>) -> Tx {
 }
 
 /// Tables, each with the ways its rows are told apart by tenant, as the owner sees them.
-const TABLES: [(&str, &str); 25] = [
+const TABLES: [(&str, &str); 26] = [
     ("image", "project_id = $1"),
     ("ssh_key", "project_id = $1"),
     ("network", "project_id = $1"),
     ("subnet", "project_id = $1"),
     ("port", "project_id = $1"),
     ("instance", "project_id = $1"),
+    ("instance_history", "project_id = $1"),
     ("instance_host", "project_id = $1"),
     ("port_host", "project_id = $1"),
     ("security_group", "project_id = $1"),

@@ -4,6 +4,7 @@
 mod allocation;
 mod connect;
 mod connection_log;
+mod growth;
 mod host;
 mod instance;
 mod instance_host;

@@ -180,7 +180,10 @@ impl World {
 
     pub async fn get(&self, id: InstanceId) -> Instance {
         let mut conn = self.store.connection().await.unwrap();
-        instance::instance_get(&mut conn, self.project, id, LEASE_S).await.unwrap().unwrap()
+        match instance::instance_get(&mut conn, self.project, id, LEASE_S).await.unwrap() {
+            Some(row) => row,
+            None => instance::instance_history_get(&mut conn, self.project, id).await.unwrap().unwrap(),
+        }
     }
 
     /// The outbox's rows from `revision` on, as kind, object and host; and the revision to go on from.
