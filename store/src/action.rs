@@ -145,7 +145,7 @@ pub(crate) async fn actions_settle(conn: &mut Conn, instances: &[Uuid]) -> Resul
     sqlx::query!(
         "WITH now_known AS (
              SELECT a.id, w.state, w.generation >= a.number AS is_at_it, i.fault,
-                    CASE WHEN i.deleted_at IS NOT NULL THEN CASE a.kind WHEN 'delete' THEN 'done' ELSE 'superseded' END
+                    CASE WHEN i.id IS NULL THEN CASE a.kind WHEN 'delete' THEN 'done' ELSE 'superseded' END
                          WHEN a.kind IN ('create', 'start') AND i.fault IS NOT NULL THEN 'failed'
                          WHEN a.kind = 'create' AND w.state IN ('running', 'stopped') THEN 'done'
                          WHEN a.kind = 'start' AND w.state = 'running' AND w.generation >= a.number THEN 'done'
@@ -153,7 +153,7 @@ pub(crate) async fn actions_settle(conn: &mut Conn, instances: &[Uuid]) -> Resul
                          WHEN a.kind = 'stop' AND w.instance_id IS NULL THEN 'done'
                          WHEN a.kind = 'reboot' AND i.lost_at IS NOT NULL THEN 'failed'
                          WHEN a.kind = 'reboot' AND w.reboots >= a.number THEN 'done' END AS outcome
-             FROM action a JOIN instance i ON i.id = a.object_id
+             FROM action a LEFT JOIN instance i ON i.id = a.object_id
              LEFT JOIN instance_host w ON w.instance_id = i.id AND w.role = 'home'
              WHERE a.noun = $2 AND a.object_id = ANY ($1) AND a.outcome IS NULL
          )
