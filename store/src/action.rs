@@ -53,7 +53,7 @@ pub struct Action {
 }
 
 /// Writes what was just asked of an instance, in the transaction that changed it. Actions that it contradicts are
-/// superseded; where there is nothing to be done it is done at once.
+/// superseded; where there is nothing to be done it is done at once, as is the deletion of an instance that has no host.
 pub async fn action_insert(
     conn: &mut Conn,
     project_id: ProjectId,
@@ -71,7 +71,9 @@ pub async fn action_insert(
              WHERE noun = $3 AND object_id = $4 AND outcome IS NULL AND kind = ANY ($8)
          )
          INSERT INTO action (id, project_id, noun, object_id, number, kind, actor, request_id)
-         SELECT $1, $2, $3, id, generation, $5, $6, $7 FROM instance WHERE id = $4",
+         SELECT $1, $2, $3, id, generation, $5, $6, $7
+         FROM (SELECT id, generation FROM instance WHERE id = $4
+               UNION ALL SELECT id, generation FROM instance_history WHERE id = $4) AS asked LIMIT 1",
         id,
         project_id.as_uuid(),
         INSTANCE,
@@ -145,7 +147,7 @@ pub(crate) async fn actions_settle(conn: &mut Conn, instances: &[Uuid]) -> Resul
     sqlx::query!(
         "WITH now_known AS (
              SELECT a.id, w.state, w.generation >= a.number AS is_at_it, i.fault,
-                    CASE WHEN i.deleted_at IS NOT NULL THEN CASE a.kind WHEN 'delete' THEN 'done' ELSE 'superseded' END
+                    CASE WHEN i.id IS NULL THEN CASE a.kind WHEN 'delete' THEN 'done' ELSE 'superseded' END
                          WHEN a.kind IN ('create', 'start') AND i.fault IS NOT NULL THEN 'failed'
                          WHEN a.kind = 'create' AND w.state IN ('running', 'stopped') THEN 'done'
                          WHEN a.kind = 'start' AND w.state = 'running' AND w.generation >= a.number THEN 'done'
@@ -153,7 +155,7 @@ pub(crate) async fn actions_settle(conn: &mut Conn, instances: &[Uuid]) -> Resul
                          WHEN a.kind = 'stop' AND w.instance_id IS NULL THEN 'done'
                          WHEN a.kind = 'reboot' AND i.lost_at IS NOT NULL THEN 'failed'
                          WHEN a.kind = 'reboot' AND w.reboots >= a.number THEN 'done' END AS outcome
-             FROM action a JOIN instance i ON i.id = a.object_id
+             FROM action a LEFT JOIN instance i ON i.id = a.object_id
              LEFT JOIN instance_host w ON w.instance_id = i.id AND w.role = 'home'
              WHERE a.noun = $2 AND a.object_id = ANY ($1) AND a.outcome IS NULL
          )
