@@ -2,7 +2,7 @@
 
 use super::Target;
 use crate::world::{Api, KEY, bind, issue, person};
-use iroko_model::{Labels, Name, OrganizationId, Permission, Permissions, ProjectId, Role};
+use iroko_model::{Description, Labels, Name, Naming, OrganizationId, Permission, Permissions, ProjectId, Role};
 use iroko_store::authority::Scope;
 use iroko_store::role_binding::{Holder, RoleRef, role_binding_insert};
 use iroko_store::service_account::service_account_insert;
@@ -198,9 +198,12 @@ impl Everybody {
             ("robot", Role::Member, Bound::Project, vec![Scope::Project(api.project), Scope::Project(suspended)], None),
             ("restricted robot", Role::Owner, Bound::Organization, vec![Scope::Organization(a)], Some(allows)),
         ] {
-            let (name, labels) = (Name::try_from(name).unwrap(), labels.clone());
-            let naming = Naming { name, description: Description::default(), labels };
-            let robot = service_account_insert(&mut tx, a, &naming).await.unwrap().common.id;
+            let naming = Naming {
+                name: Name::try_from(name).unwrap(),
+                description: Description::default(),
+                labels: labels.clone(),
+            };
+            let robot = service_account_insert(&mut tx, a, &naming).await.unwrap().common.id.as_uuid();
             for scope in scopes {
                 let holder = Holder::ServiceAccount(robot);
                 role_binding_insert(&mut tx, holder, RoleRef::BuiltIn(role), scope).await.unwrap().unwrap();
