@@ -53,7 +53,7 @@ pub struct Action {
 }
 
 /// Writes what was just asked of an instance, in the transaction that changed it. Actions that it contradicts are
-/// superseded; where there is nothing to be done it is done at once.
+/// superseded; where there is nothing to be done it is done at once, as is the deletion of an instance that has no host.
 pub async fn action_insert(
     conn: &mut Conn,
     project_id: ProjectId,
@@ -71,7 +71,9 @@ pub async fn action_insert(
              WHERE noun = $3 AND object_id = $4 AND outcome IS NULL AND kind = ANY ($8)
          )
          INSERT INTO action (id, project_id, noun, object_id, number, kind, actor, request_id)
-         SELECT $1, $2, $3, id, generation, $5, $6, $7 FROM instance WHERE id = $4",
+         SELECT $1, $2, $3, id, generation, $5, $6, $7
+         FROM (SELECT id, generation FROM instance WHERE id = $4
+               UNION ALL SELECT id, generation FROM instance_history WHERE id = $4) AS asked LIMIT 1",
         id,
         project_id.as_uuid(),
         INSTANCE,

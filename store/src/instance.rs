@@ -278,7 +278,8 @@ pub async fn instance_list(
 /// True where the project has the instance, or had it.
 pub async fn instance_exists(conn: &mut Conn, project_id: ProjectId, id: InstanceId) -> Result<bool> {
     Ok(sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM instance WHERE project_id = $1 AND id = $2) AS "exists!""#,
+        r#"SELECT EXISTS (SELECT FROM instance WHERE project_id = $1 AND id = $2)
+               OR EXISTS (SELECT FROM instance_history WHERE project_id = $1 AND id = $2) AS "exists!""#,
         project_id.as_uuid(),
         id.as_uuid()
     )

@@ -103,6 +103,16 @@ async fn each_verb_is_an_action_that_reports_settle() {
     assert_eq!((gone.status, ground.action_of(&gone).await["status"].as_str()), (202, Some("pending")));
     ground.report(ObservedState::Absent, None).await;
     assert_eq!(ground.action_of(&gone).await["status"], "done", "also of an instance that is gone");
+    assert_eq!(ground.all().await.last(), pairs(&[("delete", "done")]).last());
+}
+
+#[tokio::test]
+async fn an_instance_without_a_host_is_gone_at_once_and_its_action_says_so() {
+    let (_database, connect) = database().await;
+    let ground = Ground::new(Api::start(&connect).await).await;
+    let gone = ground.api.delete(&format!("instances/{}", ground.id)).await;
+    assert_eq!(ground.action_of(&gone).await["status"], "done");
+    assert_eq!(ground.all().await, pairs(&[("create", "superseded"), ("delete", "done")]));
 }
 
 #[tokio::test]
