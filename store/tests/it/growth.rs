@@ -12,6 +12,7 @@ use iroko_model::{FlavorId, HostId, Hostname, InstanceId, Labels, NetworkId, Por
 use iroko_store::desired::{self, Instances, Ports};
 use iroko_store::flavor::Size;
 use iroko_store::instance::{self, NewInstance, NewNic};
+use iroko_store::noun::{self, Listing, Within};
 use iroko_store::port::{self, PortFilter};
 use iroko_store::{Filter, PageQuery, Tx, change, event, network, placement, report, subnet};
 use iroko_test_database::{database, fill};
@@ -188,10 +189,11 @@ async fn no_statement_of_the_hot_paths_costs_what_is_there() {
         assert_eq!(port::port_list(tx, project(), PAGE, &PortFilter::default()).await.unwrap().items.len(), 100);
     });
     costs!(costs, 500, "network_list", store.begin_bound(project()).await.unwrap(), |tx| {
-        assert_eq!(network::network_list(tx, project(), PAGE, &Filter::default()).await.unwrap().items.len(), 100);
+        let page = noun::page::<network::Network>(tx, &Within::project(project()), &Listing::of(PAGE)).await.unwrap();
+        assert_eq!(page.0.items.len(), 100);
     });
     costs!(costs, 500, "subnet_list", store.begin_bound(project()).await.unwrap(), |tx| {
-        subnet::subnet_list(tx, project(), None, PAGE, &Filter::default()).await.unwrap()
+        noun::page::<subnet::Subnet>(tx, &Within::project(project()), &Listing::of(PAGE)).await.unwrap()
     });
 
     // What the scheduler does, but for its view of all hosts, which is one scan a second at most.

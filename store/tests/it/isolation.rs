@@ -59,9 +59,9 @@ async fn everything(world: &World) -> BTreeMap<&'static str, Uuid> {
         OrganizationId::from(project::project_get(&mut tx, world.project).await.unwrap().unwrap().organization_id);
     let username = Username::try_from(format!("u-{}", world.project)).unwrap();
     let person = user::user_insert(&mut tx, org, &username, "hash", &labels).await.unwrap().id;
-    let group = group::group_insert(&mut tx, org, &naming("g")).await.unwrap().common.id;
+    let group = group::group_insert(&mut tx, org, &naming("g")).await.unwrap().common.id.as_uuid();
     assert!(group::group_member_add(&mut tx, org, group.into(), person.into()).await.unwrap());
-    let robot = service_account::service_account_insert(&mut tx, org, &naming("s")).await.unwrap().common.id;
+    let robot = service_account::service_account_insert(&mut tx, org, &naming("s")).await.unwrap().common.id.as_uuid();
     let allows = Permissions::of(&[Permission::ImageRead]);
     let role = custom_role::custom_role_insert(&mut tx, org, &name("r"), allows, &labels).await.unwrap().id;
     for scope in [Scope::Organization(org), Scope::Project(world.project)] {
@@ -243,7 +243,11 @@ async fn store_functions_with_ids_of_others_find_nothing() {
             .items
             .is_empty()
     );
-    assert!(!service_account::service_account_delete(&mut tx, org, id("service_account").into()).await.unwrap());
+    for within in [Within::organization(org), Within::system()] {
+        let robot = id("service_account").into();
+        assert!(!noun::delete::<service_account::ServiceAccount>(&mut tx, &within, robot).await.unwrap());
+        assert!(!noun::delete::<group::Group>(&mut tx, &within, id("account_group").into()).await.unwrap());
+    }
     assert!(custom_role::custom_role_get(&mut tx, org, id("custom_role").into()).await.unwrap().is_none());
     assert!(
         instance::instance_list(&mut tx, two.first.project, ALL, &Filter::default(), 20.0)

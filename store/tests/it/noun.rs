@@ -1,12 +1,14 @@
 //! The SQL that is built for nouns fits the schema: each statement of each noun is prepared.
 
-use iroko_model::ProjectId;
+use iroko_model::{OrganizationId, ProjectId};
 use iroko_store::address_set::AddressSet;
 use iroko_store::flavor::Flavor;
+use iroko_store::group::Group;
 use iroko_store::network::Network;
 use iroko_store::noun::{Noun, Within, statements};
 use iroko_store::qos_policy::QosPolicy;
 use iroko_store::security_group::SecurityGroup;
+use iroko_store::service_account::ServiceAccount;
 use iroko_store::ssh_key::SshKey;
 use iroko_store::subnet::Subnet;
 use iroko_test_database::database;
@@ -24,6 +26,9 @@ async fn every_statement_of_every_noun_fits_the_schema() {
     let (_database, connect) = database().await;
     let pool = PgPool::connect_with(connect).await.unwrap();
     let project = || Within::project(ProjectId::new());
+    let organization = || Within::organization(OrganizationId::new());
+    prepared::<Group>(&pool, organization()).await;
+    prepared::<ServiceAccount>(&pool, organization()).await;
     prepared::<AddressSet>(&pool, project()).await;
     prepared::<Flavor>(&pool, Within::system()).await;
     prepared::<Network>(&pool, project()).await;
