@@ -109,14 +109,7 @@ impl Call {
 /// A host's report. In clouds where it has fewer, what is not on it is passed over.
 fn told() -> Report {
     let state = ObservedState::Running;
-    let seen = |n| InstanceObservation {
-        id: id(8, n * 1000).into(),
-        generation: 1,
-        state,
-        reboots: 0,
-        reason: None,
-        condition: None,
-    };
+    let seen = |n| InstanceObservation::new(id(8, n * 1000).into(), 1, state);
     Report {
         agent: AgentKind::Compute,
         incarnation: 1,
