@@ -127,14 +127,7 @@ async fn make(tx: &mut Tx) -> InstanceId {
 fn report(agent: AgentKind) -> Report {
     let on_host = (0..INSTANCES).step_by(1000);
     let (state, compute) = (ObservedState::Running, agent == AgentKind::Compute);
-    let instance = |n| InstanceObservation {
-        id: id(8, n).into(),
-        generation: 1,
-        state,
-        reboots: 0,
-        reason: None,
-        condition: None,
-    };
+    let instance = |n| InstanceObservation::new(id(8, n).into(), 1, state);
     let port = |n| PortObservation { id: PortId::from(id(9, n)), generation: 1, state: PortState::Ready, reason: None };
     Report {
         agent,
