@@ -5,22 +5,23 @@
 //! finish, so two uploads never mix.
 
 use crate::error::Result;
-use crate::page::{Filter, Page, PageQuery};
+use crate::noun::{self, By, Columns, Common, Noun, Of, Within};
 use crate::tx::Conn;
 use iroko_model::host::Architecture;
 use iroko_model::image::DiskFormat;
-use iroko_model::{HostId, ImageId, Labels, Name, ProjectId};
-use serde_json::Value;
-use time::OffsetDateTime;
+use iroko_model::{HostId, ImageId, Naming, ProjectId};
+use sqlx::FromRow;
 use uuid::Uuid;
 
 /// An image's record.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, FromRow)]
 pub struct Image {
-    /// The image.
-    pub id: Uuid,
-    /// Name; need not be unique.
-    pub name: String,
+    /// What every noun has; the name need not be unique.
+    #[sqlx(flatten)]
+    pub common: Common<ImageId>,
+    /// Owner.
+    #[sqlx(try_from = "Uuid")]
+    pub project_id: ProjectId,
     /// Processor architecture of what is on it.
     pub architecture: String,
     /// `qcow2` or `raw`.
@@ -33,83 +34,60 @@ pub struct Image {
     pub virtual_size_bytes: Option<i64>,
     /// SHA-256 of the bytes, lower case hexadecimal.
     pub sha256: Option<String>,
-    /// Labels.
-    pub labels: Value,
-    /// When the record was made.
-    pub created_at: OffsetDateTime,
+}
+
+impl Noun for Image {
+    type Id = ImageId;
+    const TABLE: &'static str = "image";
+    const COLUMNS: &'static str =
+        "n.project_id, n.architecture, n.disk_format, n.status, n.size_bytes, n.virtual_size_bytes, n.sha256";
+    const FILTERS: &'static [By] = &[By {
+        name: "status",
+        of: Of::Word(&["queued", "uploading", "active"]),
+        condition: "n.status = $",
+        about: "Only images with this status.",
+    }];
+
+    fn common(&self) -> &Common<ImageId> {
+        &self.common
+    }
 }
 
 /// An image's record as its maker wants it.
 #[derive(Debug)]
-pub struct NewImage<'a> {
+pub struct NewImage {
     /// Owner.
     pub project_id: ProjectId,
-    /// Name.
-    pub name: &'a Name,
+    /// What people write on it.
+    pub naming: Naming,
     /// Processor architecture of what is on it.
     pub architecture: Architecture,
     /// Format of the bytes to come.
     pub disk_format: DiskFormat,
     /// SHA-256 the bytes must have, where its maker knows it.
-    pub sha256: Option<&'a str>,
-    /// Labels.
-    pub labels: &'a Labels,
+    pub sha256: Option<String>,
 }
 
 /// Makes a record without bytes.
-pub async fn image_insert(conn: &mut Conn, new: &NewImage<'_>) -> Result<Image> {
-    Ok(sqlx::query_as!(
-        Image,
-        "INSERT INTO image (id, project_id, name, architecture, disk_format, labels, sha256, status)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, 'queued')
-         RETURNING id, name, architecture, disk_format, status, size_bytes, virtual_size_bytes, sha256, labels, created_at",
-        ImageId::new().as_uuid(),
-        new.project_id.as_uuid(),
-        new.name.as_str(),
-        new.architecture.as_str(),
-        new.disk_format.as_str(),
-        serde_json::json!(new.labels),
-        new.sha256
-    )
-    .fetch_one(conn)
-    .await?)
+pub async fn image_insert(conn: &mut Conn, new: NewImage) -> Result<Image> {
+    let row = Columns::default()
+        .naming(&new.naming)?
+        .set("project_id", new.project_id.as_uuid())?
+        .set("architecture", new.architecture.as_str())?
+        .set("disk_format", new.disk_format.as_str())?
+        .set("sha256", new.sha256)?
+        .set("status", "queued")?;
+    noun::insert(conn, ImageId::new(), row).await
 }
 
 /// One image of the project.
-pub async fn image_get(conn: &mut Conn, project_id: ProjectId, id: ImageId) -> Result<Option<Image>> {
-    Ok(sqlx::query_as!(
-        Image,
-        "SELECT id, name, architecture, disk_format, status, size_bytes, virtual_size_bytes, sha256, labels, created_at
-         FROM image WHERE project_id = $1 AND id = $2",
-        project_id.as_uuid(),
-        id.as_uuid()
-    )
-    .fetch_optional(conn)
-    .await?)
+pub async fn image_get(conn: &mut Conn, project: ProjectId, id: ImageId) -> Result<Option<Image>> {
+    noun::get(conn, &Within::project(project), id).await
 }
 
-/// A page of the project's images.
-pub async fn image_list(
-    conn: &mut Conn,
-    project_id: ProjectId,
-    page: PageQuery,
-    filter: &Filter,
-) -> Result<Page<Image>> {
-    let rows = sqlx::query_as!(
-        Image,
-        "SELECT id, name, architecture, disk_format, status, size_bytes, virtual_size_bytes, sha256, labels, created_at
-         FROM image WHERE project_id = $1 AND ($2::uuid IS NULL OR id > $2)
-           AND ($4::text IS NULL OR name = $4) AND ($5::jsonb IS NULL OR labels @> $5)
-         ORDER BY id LIMIT $3 + 1",
-        project_id.as_uuid(),
-        page.after,
-        page.limit,
-        filter.name.as_deref(),
-        filter.labels
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(Page::cut(rows, page, |row| row.id))
+/// Changes what people wrote on an image that the caller has locked.
+pub async fn image_update(conn: &mut Conn, id: ImageId, naming: &Naming) -> Result<Image> {
+    noun::update(conn, id, Columns::default().naming(naming)?).await
 }
 
 /// Takes the right to upload, for `lease_s` seconds. False where another upload holds it or the
@@ -178,20 +156,22 @@ pub async fn image_upload_finish(
     upload: Uuid,
     bytes: &Uploaded,
 ) -> Result<Option<Image>> {
-    Ok(sqlx::query_as!(
-        Image,
+    let done = sqlx::query_scalar!(
         "UPDATE image SET status = 'active', upload_id = NULL, upload_lease = NULL, reserved_gib = 0,
                 size_bytes = $3, virtual_size_bytes = $4, sha256 = $5
-         WHERE id = $1 AND upload_id = $2
-         RETURNING id, name, architecture, disk_format, status, size_bytes, virtual_size_bytes, sha256, labels, created_at",
+         WHERE id = $1 AND upload_id = $2 RETURNING id",
         id.as_uuid(),
         upload,
         bytes.size_bytes,
         bytes.virtual_size_bytes,
         bytes.sha256
     )
-    .fetch_optional(conn)
-    .await?)
+    .fetch_optional(&mut *conn)
+    .await?;
+    match done {
+        Some(id) => noun::get(conn, &Within::system(), id.into()).await,
+        None => Ok(None),
+    }
 }
 
 /// What came of a deletion.

@@ -11,14 +11,14 @@ use crate::tx::Conn;
 use iroko_model::host::Architecture;
 use iroko_model::instance::{Facts, OnGuestShutdown, Power, Status, status};
 use iroko_model::port::PortLimits;
-use iroko_model::{FlavorId, Hostname, ImageId, InstanceId, Labels, Name, ProjectId};
+use iroko_model::{FlavorId, Hostname, ImageId, InstanceId, Naming, ProjectId};
 use serde::Deserialize;
 use serde_json::Value;
 use sqlx::types::Json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-/// An interface of a machine.
+/// An interface of an instance.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Interface {
     /// Its port.
@@ -29,17 +29,23 @@ pub struct Interface {
     pub mac: String,
     /// IP addresses.
     pub addresses: Vec<PortAddress>,
+    /// The security groups of the port.
+    pub groups: Vec<Uuid>,
+    /// The QoS policy of the port.
+    pub policy: Option<Uuid>,
 }
 
-/// A machine, with everything its status is derived from.
+/// An instance, with everything its status is derived from.
 #[derive(Debug, Clone)]
 pub struct Instance {
-    /// The machine.
+    /// The instance.
     pub id: Uuid,
     /// Its project.
     pub project_id: Uuid,
     /// Name; need not be unique.
     pub name: String,
+    /// What it is for.
+    pub description: String,
     /// Host name told to the guest.
     pub hostname: String,
     /// Labels.
@@ -76,8 +82,12 @@ pub struct Instance {
     pub observed_reboots: i64,
     /// When it first ran.
     pub ran_at: Option<OffsetDateTime>,
+    /// The generation that its host has carried out.
+    pub observed_generation: i64,
     /// When it was asked for.
     pub created_at: OffsetDateTime,
+    /// When it was last changed.
+    pub updated_at: OffsetDateTime,
     /// When it was gone.
     pub deleted_at: Option<OffsetDateTime>,
     /// What shall be when its guest shuts itself down.
@@ -135,19 +145,17 @@ impl Instance {
     }
 }
 
-/// A machine to be made.
+/// An instance to be made.
 #[derive(Debug)]
 pub struct NewInstance<'a> {
     /// Its id.
     pub id: InstanceId,
     /// Its project.
     pub project_id: ProjectId,
-    /// Name.
-    pub name: &'a Name,
+    /// What people write on it.
+    pub naming: &'a Naming,
     /// Host name.
     pub hostname: &'a Hostname,
-    /// Labels.
-    pub labels: &'a Labels,
     /// The flavor.
     pub flavor_id: FlavorId,
     /// What the flavor gives.
@@ -176,15 +184,18 @@ pub async fn instance_get(
 ) -> Result<Option<Instance>> {
     Ok(sqlx::query_as!(
         Instance,
-        r#"SELECT i.id, i.project_id, i.name, i.hostname, i.labels, i.flavor_id, i.vcpus, i.memory_mib, i.disk_gib, i.image_id,
+        r#"SELECT i.id, i.project_id, i.name, i.description, i.hostname, i.labels, i.flavor_id, i.vcpus, i.memory_mib, i.disk_gib, i.image_id,
                   i.power, i.generation, i.reboots, w.host_id AS "host_id?", i.placement_reason, i.fault, w.state AS "observed_state?",
-                  w.reason AS "observed_reason?", coalesce(w.reboots, 0) AS "observed_reboots!", w.ran_at AS "ran_at?", i.created_at, NULL::timestamptz AS "deleted_at?", i.on_guest_shutdown, i.guest_shutdown_at,
+                  w.reason AS "observed_reason?", coalesce(w.reboots, 0) AS "observed_reboots!", w.ran_at AS "ran_at?", coalesce(w.generation, 0) AS "observed_generation!",
+                  i.created_at, i.updated_at, NULL::timestamptz AS "deleted_at?", i.on_guest_shutdown, i.guest_shutdown_at,
                   port_limits(i.ingress_kbit_s, i.egress_kbit_s, i.ingress_packets_s, i.egress_packets_s) AS "limits!: Json<PortLimits>",
                   (w.host_id IS NOT NULL AND coalesce(h.seen_at < now() - make_interval(secs => $3), true)) AS "host_unreachable!",
                   (SELECT project_is_suspended($1)) AS "suspended!",
                   (SELECT coalesce(json_agg(json_build_object('port_id', p.id, 'network_id', p.network_id, 'mac', p.mac,
                           'addresses', (SELECT coalesce(json_agg(json_build_object('address', host(a.address), 'subnet_id', a.subnet_id)
-                                               ORDER BY family(a.address)), '[]') FROM ip_allocation a WHERE a.port_id = p.id))
+                                               ORDER BY family(a.address)), '[]') FROM ip_allocation a WHERE a.port_id = p.id),
+                          'groups', ARRAY(SELECT m.security_group_id FROM port_security_group m WHERE m.port_id = p.id ORDER BY m.security_group_id),
+                          'policy', p.qos_policy_id)
                           ORDER BY p.nic_index), '[]') FROM port p WHERE p.instance_id = i.id) AS "interfaces!: Json<Vec<Interface>>"
            FROM instance i LEFT JOIN instance_host w ON w.instance_id = i.id AND w.role = 'home'
            LEFT JOIN host_agent h ON h.host_id = w.host_id AND h.kind = 'compute'
@@ -201,10 +212,10 @@ pub async fn instance_get(
 pub async fn instance_history_get(conn: &mut Conn, project_id: ProjectId, id: InstanceId) -> Result<Option<Instance>> {
     Ok(sqlx::query_as!(
         Instance,
-        r#"SELECT id, project_id, name, hostname, labels, flavor_id, vcpus, memory_mib, disk_gib, image_id, 'deleted' AS "power!",
+        r#"SELECT id, project_id, name, description, hostname, labels, flavor_id, vcpus, memory_mib, disk_gib, image_id, 'deleted' AS "power!",
                   generation, 0::bigint AS "reboots!", NULL::uuid AS "host_id?", NULL::text AS "placement_reason?", NULL::text AS "fault?",
                   NULL::text AS "observed_state?", NULL::text AS "observed_reason?", 0::bigint AS "observed_reboots!",
-                  NULL::timestamptz AS "ran_at?", created_at, deleted_at AS "deleted_at?", on_guest_shutdown,
+                  NULL::timestamptz AS "ran_at?", generation AS "observed_generation!", created_at, updated_at, deleted_at AS "deleted_at?", on_guest_shutdown,
                   NULL::timestamptz AS "guest_shutdown_at?",
                   port_limits(ingress_kbit_s, egress_kbit_s, ingress_packets_s, egress_packets_s) AS "limits!: Json<PortLimits>",
                   false AS "host_unreachable!", false AS "suspended!", '[]'::json AS "interfaces!: Json<Vec<Interface>>"
@@ -247,15 +258,18 @@ pub async fn instance_list(
 ) -> Result<Page<Instance>> {
     let rows = sqlx::query_as!(
         Instance,
-        r#"SELECT i.id, i.project_id, i.name, i.hostname, i.labels, i.flavor_id, i.vcpus, i.memory_mib, i.disk_gib, i.image_id,
+        r#"SELECT i.id, i.project_id, i.name, i.description, i.hostname, i.labels, i.flavor_id, i.vcpus, i.memory_mib, i.disk_gib, i.image_id,
                   i.power, i.generation, i.reboots, w.host_id AS "host_id?", i.placement_reason, i.fault, w.state AS "observed_state?",
-                  w.reason AS "observed_reason?", coalesce(w.reboots, 0) AS "observed_reboots!", w.ran_at AS "ran_at?", i.created_at, NULL::timestamptz AS "deleted_at?", i.on_guest_shutdown, i.guest_shutdown_at,
+                  w.reason AS "observed_reason?", coalesce(w.reboots, 0) AS "observed_reboots!", w.ran_at AS "ran_at?", coalesce(w.generation, 0) AS "observed_generation!",
+                  i.created_at, i.updated_at, NULL::timestamptz AS "deleted_at?", i.on_guest_shutdown, i.guest_shutdown_at,
                   port_limits(i.ingress_kbit_s, i.egress_kbit_s, i.ingress_packets_s, i.egress_packets_s) AS "limits!: Json<PortLimits>",
                   (w.host_id IS NOT NULL AND coalesce(h.seen_at < now() - make_interval(secs => $6), true)) AS "host_unreachable!",
                   (SELECT project_is_suspended($1)) AS "suspended!",
                   (SELECT coalesce(json_agg(json_build_object('port_id', p.id, 'network_id', p.network_id, 'mac', p.mac,
                           'addresses', (SELECT coalesce(json_agg(json_build_object('address', host(a.address), 'subnet_id', a.subnet_id)
-                                               ORDER BY family(a.address)), '[]') FROM ip_allocation a WHERE a.port_id = p.id))
+                                               ORDER BY family(a.address)), '[]') FROM ip_allocation a WHERE a.port_id = p.id),
+                          'groups', ARRAY(SELECT m.security_group_id FROM port_security_group m WHERE m.port_id = p.id ORDER BY m.security_group_id),
+                          'policy', p.qos_policy_id)
                           ORDER BY p.nic_index), '[]') FROM port p WHERE p.instance_id = i.id) AS "interfaces!: Json<Vec<Interface>>"
            -- The page first, by its index; then what belongs to each of its rows.
            FROM (SELECT * FROM instance WHERE project_id = $1 AND id > coalesce($2, '00000000-0000-0000-0000-000000000000'::uuid)
@@ -314,27 +328,31 @@ pub async fn instance_set_power(conn: &mut Conn, project_id: ProjectId, id: Inst
     Ok(found)
 }
 
-/// Sets what shall be when its guest shuts itself down, and tells the host. False where the project has no such
-/// machine or it is being deleted.
-pub async fn instance_set_on_guest_shutdown(
+/// Changes what people wrote on an instance and what shall be when its guest shuts itself down, and tells its host, which
+/// reports the generation that it has carried out. False where the project has no such instance or it is being deleted.
+pub async fn instance_update(
     conn: &mut Conn,
     project_id: ProjectId,
     id: InstanceId,
+    naming: &Naming,
     policy: OnGuestShutdown,
 ) -> Result<bool> {
     let found = sqlx::query_scalar!(
         r#"WITH known AS (
                SELECT id FROM instance WHERE project_id = $1 AND id = $2 AND power <> 'deleted' FOR UPDATE
            ), changed AS (
-               UPDATE instance i SET on_guest_shutdown = $3, generation = generation + 1 FROM known
-               WHERE i.id = known.id AND i.on_guest_shutdown <> $3 RETURNING i.id
+               UPDATE instance i SET name = $4, description = $5, labels = $6, on_guest_shutdown = $3, generation = generation + 1
+               FROM known WHERE i.id = known.id RETURNING i.id
            ), told AS (
                INSERT INTO change (kind, object_id, host_id) SELECT 'instance', id, h FROM changed, instance_hosts(id) AS h
            )
            SELECT EXISTS (SELECT FROM known) AS "found!""#,
         project_id.as_uuid(),
         id.as_uuid(),
-        policy.as_str()
+        policy.as_str(),
+        naming.name.as_str(),
+        naming.description.as_str(),
+        serde_json::json!(naming.labels)
     )
     .fetch_one(conn)
     .await?;

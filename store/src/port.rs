@@ -18,7 +18,7 @@ use ipnetwork::IpNetwork;
 use iroko_model::address::tap_name;
 use iroko_model::port::{AddressPair, PortLimits};
 use iroko_model::subnet::{from_number, to_number};
-use iroko_model::{InstanceId, Labels, MacAddress, NetworkId, PortId, ProjectId, QosPolicyId};
+use iroko_model::{InstanceId, MacAddress, Naming, NetworkId, PortId, ProjectId, QosPolicyId};
 use mac_address::MacAddress as SqlMac;
 use rand::Rng;
 use serde::Deserialize;
@@ -53,6 +53,10 @@ pub struct Port {
     pub id: Uuid,
     /// Name; empty for ports made with a machine.
     pub name: String,
+    /// Its project.
+    pub project_id: Uuid,
+    /// What it is for.
+    pub description: String,
     /// Its network.
     pub network_id: Uuid,
     /// The machine it is plugged into.
@@ -83,8 +87,12 @@ pub struct Port {
     pub observed_reason: Option<String>,
     /// Labels.
     pub labels: Value,
+    /// The generation that its host has carried out.
+    pub observed_generation: i64,
     /// When it was made.
     pub created_at: OffsetDateTime,
+    /// When it was last changed.
+    pub updated_at: OffsetDateTime,
 }
 
 /// A port that stands alone, to be made.
@@ -96,10 +104,8 @@ pub struct NewPort<'a> {
     pub project_id: ProjectId,
     /// Its network.
     pub network_id: NetworkId,
-    /// Name, may be empty.
-    pub name: &'a str,
-    /// Labels.
-    pub labels: &'a Labels,
+    /// What people write on it.
+    pub naming: &'a Naming,
     /// Groups of the project that it is in.
     pub security_group_ids: &'a [Uuid],
     /// Further addresses it may use.
@@ -152,8 +158,8 @@ async fn insert_row(conn: &mut Conn, new: &NewPort<'_>) -> Result<MacAddress> {
         let mac = MacAddress::local(rand::rng().random());
         let made = sqlx::query_scalar!(
             r#"WITH p AS (
-                   INSERT INTO port (id, project_id, network_id, name, labels, standalone, mac, tap, allowed_address_pairs, qos_policy_id)
-                   VALUES ($1, $2, $3, $4, $5, true, $6, $7, $8, $10) ON CONFLICT (mac) DO NOTHING RETURNING id, project_id
+                   INSERT INTO port (id, project_id, network_id, name, labels, standalone, mac, tap, allowed_address_pairs, qos_policy_id, description)
+                   VALUES ($1, $2, $3, $4, $5, true, $6, $7, $8, $10, $11) ON CONFLICT (mac) DO NOTHING RETURNING id, project_id
                ), member AS (
                    INSERT INTO port_security_group (project_id, port_id, security_group_id)
                    SELECT p.project_id, p.id, g FROM p, unnest($9::uuid[]) AS g
@@ -162,13 +168,14 @@ async fn insert_row(conn: &mut Conn, new: &NewPort<'_>) -> Result<MacAddress> {
             new.id.as_uuid(),
             new.project_id.as_uuid(),
             new.network_id.as_uuid(),
-            new.name,
-            serde_json::json!(new.labels),
+            new.naming.name.as_str(),
+            serde_json::json!(new.naming.labels),
             SqlMac::new(mac.octets()) as SqlMac,
             tap_name(new.id),
             serde_json::json!(new.allowed_address_pairs),
             new.security_group_ids,
-            new.qos_policy_id.map(|id| id.as_uuid())
+            new.qos_policy_id.map(|id| id.as_uuid()),
+            new.naming.description.as_str()
         )
         .fetch_one(&mut *conn)
         .await?;
@@ -251,7 +258,8 @@ async fn allocate_exact(
 pub async fn port_get(conn: &mut Conn, project_id: ProjectId, id: PortId) -> Result<Option<Port>> {
     Ok(sqlx::query_as!(
         Port,
-        r#"SELECT p.id, p.name, p.network_id, p.instance_id, p.standalone, p.mac, p.labels, p.created_at,
+        r#"SELECT p.id, p.name, p.description, p.project_id, p.network_id, p.instance_id, p.standalone, p.mac, p.labels,
+                  p.created_at, p.updated_at, coalesce(b.generation, 0) AS "observed_generation!",
                   b.state AS "observed_state?", b.reason AS "observed_reason?", p.generation, p.port_security_enabled,
                   p.allowed_address_pairs AS "allowed_address_pairs: Json<Vec<AddressPair>>",
                   ARRAY(SELECT m.security_group_id FROM port_security_group m WHERE m.port_id = p.id ORDER BY 1) AS "security_group_ids!",
@@ -291,7 +299,8 @@ pub async fn port_list(
 ) -> Result<Page<Port>> {
     let rows = sqlx::query_as!(
         Port,
-        r#"SELECT p.id, p.name, p.network_id, p.instance_id, p.standalone, p.mac, p.labels, p.created_at,
+        r#"SELECT p.id, p.name, p.description, p.project_id, p.network_id, p.instance_id, p.standalone, p.mac, p.labels,
+                  p.created_at, p.updated_at, coalesce(b.generation, 0) AS "observed_generation!",
                   b.state AS "observed_state?", b.reason AS "observed_reason?", p.generation, p.port_security_enabled,
                   p.allowed_address_pairs AS "allowed_address_pairs: Json<Vec<AddressPair>>",
                   ARRAY(SELECT m.security_group_id FROM port_security_group m WHERE m.port_id = p.id ORDER BY 1) AS "security_group_ids!",

@@ -1,12 +1,12 @@
 //! Instances.
 
+use crate::LabelMap;
 use crate::fault::Faults;
 use crate::flavor::NetworkLimits;
 use crate::security_group::group_ids;
-use crate::{LabelMap, labels};
 use iroko_model::instance::OnGuestShutdown;
 use iroko_model::user_data::{self, USER_DATA_MAX_OCTETS};
-use iroko_model::{FlavorId, Hostname, ImageId, Invalid, Labels, Name, NetworkId, PortId};
+use iroko_model::{Description, FlavorId, Hostname, ImageId, Invalid, Labels, Name, Naming, NetworkId, PortId};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use time::OffsetDateTime;
@@ -29,8 +29,10 @@ pub const SSH_KEYS_MAX: usize = 32;
     "user_data": "#cloud-config\npackages: [nginx]\n", "labels": {"role": "web"}}))]
 pub struct InstanceCreate {
     /// Name; need not be unique. The guest's host name is made from it.
-    #[schema(min_length = 1, max_length = 128)]
-    pub name: String,
+    pub name: Name,
+    /// What it is for.
+    #[serde(default)]
+    pub description: Description,
     /// Its size.
     pub flavor_id: Uuid,
     /// The image its disk starts from; must be `active`.
@@ -56,18 +58,30 @@ pub struct InstanceCreate {
     pub on_guest_shutdown: Option<String>,
     /// Labels.
     #[serde(default)]
-    pub labels: Option<LabelMap>,
+    pub labels: Labels,
 }
 
-/// Changes an instance; what is absent stays.
-#[derive(Debug, Deserialize, ToSchema)]
+/// What may change of an instance.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({"on_guest_shutdown": "start_again"}))]
-pub struct InstanceUpdate {
-    /// When the guest shuts itself down: `stay_off` until it is started, or `start_again`.
+#[schema(example = json!({"on_guest_shutdown": "start_again", "labels": {"role": "web"}}))]
+pub struct InstanceSettings {
+    /// Name; need not be unique. The guest keeps the host name it was made with.
+    pub name: Name,
+    /// What it is for.
     #[serde(default)]
+    pub description: Description,
+    /// When the guest shuts itself down: `stay_off` until it is started, or `start_again`.
+    #[serde(default = "stay_off")]
     #[schema(pattern = "^(stay_off|start_again)$")]
-    pub on_guest_shutdown: Option<String>,
+    pub on_guest_shutdown: String,
+    /// Labels.
+    #[serde(default)]
+    pub labels: Labels,
+}
+
+fn stay_off() -> String {
+    OnGuestShutdown::default().as_str().to_owned()
 }
 
 /// An interface asked for: either a network, or a port that stands alone.
@@ -127,8 +141,8 @@ impl InterfaceSource {
 /// A checked request.
 #[derive(Debug)]
 pub struct CheckedInstance {
-    /// Name.
-    pub name: Name,
+    /// What people write on it.
+    pub naming: Naming,
     /// Host name.
     pub hostname: Hostname,
     /// Flavor.
@@ -145,8 +159,6 @@ pub struct CheckedInstance {
     pub user_data_is_base64: bool,
     /// What shall be when the guest shuts itself down.
     pub on_guest_shutdown: OnGuestShutdown,
-    /// Labels.
-    pub labels: Labels,
 }
 
 impl TryFrom<InstanceCreate> for CheckedInstance {
@@ -154,8 +166,6 @@ impl TryFrom<InstanceCreate> for CheckedInstance {
 
     fn try_from(wire: InstanceCreate) -> Result<Self, Faults> {
         let mut faults = Faults::default();
-        let name = faults.take("/name", Name::try_from(wire.name));
-        let labels = faults.take("/labels", labels(wire.labels));
         let interfaces = interfaces(&wire.interfaces, &mut faults);
         let ssh_key_ids = wire.ssh_key_ids.unwrap_or_default();
         if ssh_key_ids.len() > SSH_KEYS_MAX {
@@ -174,20 +184,16 @@ impl TryFrom<InstanceCreate> for CheckedInstance {
         let policy = wire.on_guest_shutdown.map(|word| word.parse()).transpose();
         let policy = faults.take("/on_guest_shutdown", policy);
         faults.finish()?;
-        let (Some(name), Some(labels), Some(policy)) = (name, labels, policy) else {
-            return Err(Faults::default());
-        };
         Ok(Self {
-            hostname: Hostname::from_name(&name),
-            name,
+            hostname: Hostname::from_name(&wire.name),
+            naming: Naming { name: wire.name, description: wire.description, labels: wire.labels },
             flavor_id: wire.flavor_id.into(),
             image_id: wire.image_id.into(),
             interfaces,
             ssh_key_ids,
             user_data: text.or(bytes),
             user_data_is_base64,
-            on_guest_shutdown: policy.unwrap_or_default(),
-            labels,
+            on_guest_shutdown: policy.flatten().unwrap_or_default(),
         })
     }
 }
@@ -265,6 +271,11 @@ pub struct Interface {
     pub mac_address: String,
     /// IP addresses, IPv4 first.
     pub ip_addresses: Vec<String>,
+    /// The security groups of its port.
+    pub security_group_ids: Vec<Uuid>,
+    /// The QoS policy of its port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub qos_policy_id: Option<Uuid>,
 }
 
 /// A virtual machine.
@@ -273,13 +284,19 @@ pub struct Interface {
     "flavor_id": "0198c0de-0000-7000-8000-000000000002", "vcpus": 1, "memory_mib": 1024, "disk_gib": 10, "network_limits": {"ingress_kbit_s": 1000000},
     "image_id": "0198c0de-0000-7000-8000-000000000004",
     "interfaces": [{"port_id": "0198c0de-0000-7000-8000-000000000007", "network_id": "0198c0de-0000-7000-8000-000000000005",
-        "mac_address": "02:7c:11:22:33:44", "ip_addresses": ["10.20.0.17"]}],
-    "on_guest_shutdown": "stay_off", "labels": {"role": "web"}, "generation": 1, "created_at": "2026-11-23T08:00:00Z"}))]
+        "mac_address": "02:7c:11:22:33:44", "ip_addresses": ["10.20.0.17"],
+        "security_group_ids": ["0198c0de-0000-7000-8000-000000000020"]}],
+    "description": "", "project_id": "0198c0de-0000-7000-8000-000000000003", "on_guest_shutdown": "stay_off", "labels": {"role": "web"},
+    "generation": 1, "observed_generation": 1, "created_at": "2026-11-23T08:00:00Z", "updated_at": "2026-11-23T08:00:00Z"}))]
 pub struct Instance {
     /// Its id.
     pub id: Uuid,
     /// Its name; need not be unique.
     pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// Its project.
+    pub project_id: Uuid,
     /// Host name told to the guest.
     pub hostname: String,
     /// `pending`, `building`, `running`, `stopping`, `stopped`, `rebooting`, `paused` (held until its host's disk has room), `error`, `deleting`, `deleted` or `unreachable`.
@@ -314,10 +331,16 @@ pub struct Instance {
     pub labels: LabelMap,
     /// Grows with each change of what is wanted.
     pub generation: i64,
+    /// The generation that its host has carried out: what was asked for up to it is in force.
+    pub observed_generation: i64,
     /// When it was asked for.
     #[serde(with = "time::serde::rfc3339")]
     #[schema(value_type = String, format = DateTime)]
     pub created_at: OffsetDateTime,
+    /// When what is wanted of it was last changed.
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    pub updated_at: OffsetDateTime,
 }
 
 /// The user data an instance was made with.

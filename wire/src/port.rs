@@ -3,9 +3,9 @@
 use crate::fault::Faults;
 use crate::flavor::NetworkLimits;
 use crate::security_group::group_ids;
-use crate::{LabelMap, labels, nullable, range};
+use crate::{LabelMap, range};
 use iroko_model::port::AddressPair;
-use iroko_model::{Invalid, Labels, Name, NetworkId, QosPolicyId};
+use iroko_model::{Description, Invalid, Labels, Name, Naming, NetworkId, QosPolicyId};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -20,13 +20,15 @@ pub struct PortCreate {
     /// Its network.
     pub network_id: Uuid,
     /// Name; need not be unique.
-    #[schema(min_length = 1, max_length = 128)]
-    pub name: String,
+    pub name: Name,
+    /// What it is for.
+    #[serde(default)]
+    pub description: Description,
     /// The security groups it is in, at most 16; the project's default group unless given.
     #[serde(default)]
     #[schema(max_items = 16)]
     pub security_group_ids: Option<Vec<Uuid>>,
-    /// Further addresses its machine may use, at most 16.
+    /// Further addresses its instance may use, at most 16.
     #[serde(default)]
     #[schema(max_items = 16)]
     pub allowed_address_pairs: Option<Vec<AllowedAddressPair>>,
@@ -35,7 +37,7 @@ pub struct PortCreate {
     pub qos_policy_id: Option<Uuid>,
     /// Labels.
     #[serde(default)]
-    pub labels: Option<LabelMap>,
+    pub labels: Labels,
 }
 
 /// A checked request.
@@ -43,16 +45,14 @@ pub struct PortCreate {
 pub struct CheckedPort {
     /// Its network.
     pub network_id: NetworkId,
-    /// Name.
-    pub name: Name,
+    /// What people write on it.
+    pub naming: Naming,
     /// The groups asked for.
     pub security_group_ids: Option<Vec<Uuid>>,
     /// Further addresses.
     pub allowed_address_pairs: Vec<AddressPair>,
     /// Its QoS policy.
     pub qos_policy_id: Option<QosPolicyId>,
-    /// Labels.
-    pub labels: Labels,
 }
 
 impl TryFrom<PortCreate> for CheckedPort {
@@ -60,28 +60,26 @@ impl TryFrom<PortCreate> for CheckedPort {
 
     fn try_from(wire: PortCreate) -> Result<Self, Faults> {
         let mut faults = Faults::default();
-        let name = faults.take("/name", Name::try_from(wire.name));
         let groups = faults.take("/security_group_ids", wire.security_group_ids.map(group_ids).transpose());
         let pairs = address_pairs(wire.allowed_address_pairs.unwrap_or_default(), &mut faults);
-        let labels = faults.take("/labels", labels(wire.labels));
-        let checked = name.zip(groups).zip(pairs).zip(labels);
         let (network_id, qos_policy_id) = (wire.network_id.into(), wire.qos_policy_id.map(QosPolicyId::from));
-        faults.finish_with(checked.map(|(((name, security_group_ids), allowed_address_pairs), labels)| Self {
+        let naming = Naming { name: wire.name, description: wire.description, labels: wire.labels };
+        let checked = groups.zip(pairs).map(|(security_group_ids, allowed_address_pairs)| Self {
             network_id,
-            name,
+            naming,
             security_group_ids,
             allowed_address_pairs,
             qos_policy_id,
-            labels,
-        }))
+        });
+        faults.finish_with(checked)
     }
 }
 
 /// Most allowed address pairs of a port.
 pub const ADDRESS_PAIRS_MAX: usize = 16;
 
-/// Further addresses that a port's machine may send from and is sent to, for machines that share one.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
+/// Further addresses that a port's instance may send from and is sent to, for instances that share one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"cidr": "10.20.0.100/32"}))]
 pub struct AllowedAddressPair {
@@ -118,52 +116,50 @@ fn address_pairs(asked: Vec<AllowedAddressPair>, faults: &mut Faults) -> Option<
     pairs.map(|(index, pair)| faults.take(&format!("/allowed_address_pairs/{index}"), pair.try_into())).collect()
 }
 
-/// Changes what a port may send and get; what is absent stays.
-#[derive(Debug, Deserialize, ToSchema)]
+/// What may change of a port.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"security_group_ids": ["0198c0de-0000-7000-8000-000000000020"]}))]
-pub struct PortUpdate {
+pub struct PortSettings {
+    /// Name; need not be unique. Ports made with an instance have none unless they are given one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Name>,
+    /// What it is for.
+    #[serde(default)]
+    pub description: Description,
     /// The security groups it is in, at most 16; they take the place of all it was in. With none it sends and gets nothing.
     #[serde(default)]
     #[schema(max_items = 16)]
-    pub security_group_ids: Option<Vec<Uuid>>,
-    /// Further addresses its machine may use, at most 16; they take the place of all there were.
+    pub security_group_ids: Vec<Uuid>,
+    /// Further addresses its instance may use, at most 16; they take the place of all there were.
     #[serde(default)]
     #[schema(max_items = 16)]
-    pub allowed_address_pairs: Option<Vec<AllowedAddressPair>>,
+    pub allowed_address_pairs: Vec<AllowedAddressPair>,
     /// False: neither its addresses nor its groups are enforced. To switch it off needs `port.disable_security`.
-    #[serde(default)]
-    pub port_security_enabled: Option<bool>,
+    #[serde(default = "yes")]
+    pub port_security_enabled: bool,
     /// The QoS policy that says how much it may carry; null takes it off.
-    #[serde(default, deserialize_with = "nullable")]
-    #[schema(value_type = Option<Uuid>)]
-    pub qos_policy_id: Option<Option<Uuid>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub qos_policy_id: Option<QosPolicyId>,
+    /// Labels.
+    #[serde(default)]
+    pub labels: Labels,
 }
 
-/// A checked change.
-#[derive(Debug)]
-pub struct CheckedPortUpdate {
-    /// The groups asked for.
-    pub security_group_ids: Option<Vec<Uuid>>,
-    /// Further addresses.
-    pub allowed_address_pairs: Option<Vec<AddressPair>>,
-    /// Its addresses and its groups are enforced.
-    pub port_security_enabled: Option<bool>,
-    /// Its QoS policy; `Some(None)`: none any more.
-    pub qos_policy_id: Option<Option<QosPolicyId>>,
+const fn yes() -> bool {
+    true
 }
 
-impl TryFrom<PortUpdate> for CheckedPortUpdate {
-    type Error = Faults;
-
-    fn try_from(wire: PortUpdate) -> Result<Self, Faults> {
+impl PortSettings {
+    /// The groups and the further addresses, checked.
+    ///
+    /// # Errors
+    /// All that are at fault.
+    pub fn checked(&self) -> Result<(Vec<Uuid>, Vec<AddressPair>), Faults> {
         let mut faults = Faults::default();
-        let groups = faults.take("/security_group_ids", wire.security_group_ids.map(group_ids).transpose());
-        let allowed_address_pairs = wire.allowed_address_pairs.and_then(|pairs| address_pairs(pairs, &mut faults));
-        faults.finish()?;
-        let port_security_enabled = wire.port_security_enabled;
-        let qos_policy_id = wire.qos_policy_id.map(|asked| asked.map(QosPolicyId::from));
-        Ok(Self { security_group_ids: groups.flatten(), allowed_address_pairs, port_security_enabled, qos_policy_id })
+        let groups = faults.take("/security_group_ids", group_ids(self.security_group_ids.clone()));
+        let pairs = address_pairs(self.allowed_address_pairs.clone(), &mut faults);
+        faults.finish_with(groups.zip(pairs))
     }
 }
 
@@ -172,14 +168,20 @@ impl TryFrom<PortUpdate> for CheckedPortUpdate {
 #[schema(example = json!({"id": "0198c0de-0000-7000-8000-000000000007", "network_id": "0198c0de-0000-7000-8000-000000000005",
     "name": "database", "instance_id": null, "mac_address": "02:7c:11:22:33:44", "ip_addresses": ["10.20.0.17"],
     "status": "pending", "security_group_ids": ["0198c0de-0000-7000-8000-000000000020"], "port_security_enabled": true,
-    "allowed_address_pairs": [], "qos_policy_id": "0198c0de-0000-7000-8000-000000000023", "network_limits": {"egress_kbit_s": 20000}, "labels": {}, "generation": 1, "created_at": "2026-11-23T08:00:00Z"}))]
+    "allowed_address_pairs": [], "qos_policy_id": "0198c0de-0000-7000-8000-000000000023", "network_limits": {"egress_kbit_s": 20000}, "labels": {},
+    "description": "", "project_id": "0198c0de-0000-7000-8000-000000000003", "generation": 1, "observed_generation": 1,
+    "created_at": "2026-11-23T08:00:00Z", "updated_at": "2026-11-23T08:00:00Z"}))]
 pub struct Port {
     /// Its id.
     pub id: Uuid,
+    /// Its project.
+    pub project_id: Uuid,
     /// Its network.
     pub network_id: Uuid,
-    /// Its name; empty for ports made with an instance.
+    /// Its name; empty for ports made with an instance, until they are given one.
     pub name: String,
+    /// What it is for.
+    pub description: String,
     /// The instance it is plugged into.
     pub instance_id: Option<Uuid>,
     /// Ethernet address.
@@ -195,7 +197,7 @@ pub struct Port {
     pub security_group_ids: Vec<Uuid>,
     /// Its addresses and its groups are enforced.
     pub port_security_enabled: bool,
-    /// Further addresses its machine may use.
+    /// Further addresses its instance may use.
     pub allowed_address_pairs: Vec<AllowedAddressPair>,
     /// Its QoS policy.
     pub qos_policy_id: Option<Uuid>,
@@ -205,8 +207,14 @@ pub struct Port {
     pub labels: LabelMap,
     /// Grows with each change.
     pub generation: i64,
+    /// The generation that its host has carried out: what was asked for up to it is in force.
+    pub observed_generation: i64,
     /// When it was made.
     #[serde(with = "time::serde::rfc3339")]
     #[schema(value_type = String, format = DateTime)]
     pub created_at: OffsetDateTime,
+    /// When what is wanted of it was last changed.
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    pub updated_at: OffsetDateTime,
 }

@@ -2,6 +2,7 @@
 
 mod address_set;
 mod flavor;
+pub mod image;
 mod network;
 mod qos_policy;
 mod security_group;
@@ -22,6 +23,7 @@ use uuid::Uuid;
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(flavor::router())
+        .merge(image::router())
         .merge(ssh_key::router())
         .merge(network::router())
         .merge(subnet::router())

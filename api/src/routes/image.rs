@@ -7,55 +7,19 @@ use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header::EXPECT;
 use axum::http::{HeaderMap, StatusCode};
-use iroko_identity::extract::{ApiJson, ApiPath, ListParams, ListQuery, Tenant};
+use iroko_identity::extract::{ApiPath, Tenant};
 use iroko_identity::guarded;
 use iroko_model::permission::perm;
 use iroko_model::{ImageId, ProjectId};
 use iroko_web::problem::Result;
-use iroko_wire::List;
-use iroko_wire::image::{Image, ImageCreate};
+use iroko_wire::image::Image;
 use utoipa_axum::router::OpenApiRouter;
 
 /// The routes.
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .merge(guarded!(list, create))
-        .merge(guarded!(get, delete))
+        .merge(guarded!(delete))
         .merge(OpenApiRouter::new().merge(guarded!(upload)).layer(DefaultBodyLimit::disable()))
-}
-
-/// Create an image
-///
-/// Its bytes follow by `PUT .../file`; it can be used once its status is `active`.
-#[utoipa::path(post, path = "/v1/projects/{project_id}/images", operation_id = "image_create", tag = "Images",
-    request_body = ImageCreate, responses((status = 201, description = "Made", body = Image)))]
-async fn create(
-    State(app): State<App>,
-    tenant: Tenant<perm::ImageCreate>,
-    ApiJson(body): ApiJson<ImageCreate>,
-) -> Result<(StatusCode, Json<Image>)> {
-    Ok((StatusCode::CREATED, Json(service::create(&app, tenant.project, body).await?)))
-}
-
-/// List images
-///
-/// Oldest first, in pages.
-#[utoipa::path(get, path = "/v1/projects/{project_id}/images", operation_id = "image_list", tag = "Images",
-    params(ListParams),
-    responses((status = 200, description = "A page", body = List<Image>)))]
-async fn list(State(app): State<App>, tenant: Tenant<perm::ImageRead>, query: ListQuery) -> Result<Json<List<Image>>> {
-    Ok(Json(service::list(&app, tenant.project, query).await?))
-}
-
-/// Show an image
-#[utoipa::path(get, path = "/v1/projects/{project_id}/images/{image_id}", operation_id = "image_get", tag = "Images",
-    responses((status = 200, description = "The image", body = Image)))]
-async fn get(
-    State(app): State<App>,
-    tenant: Tenant<perm::ImageRead>,
-    ApiPath(path): ApiPath<(ProjectId, ImageId)>,
-) -> Result<Json<Image>> {
-    Ok(Json(service::get(&app, tenant.project, path.1).await?))
 }
 
 /// Delete an image

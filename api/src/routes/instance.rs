@@ -6,14 +6,14 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderName, StatusCode};
-use iroko_identity::extract::{ApiJson, ApiPath, ListParams, ListQuery, Tenant};
+use iroko_identity::extract::{ApiJson, ApiPath, ListParams, ListQuery, Patch, Tenant};
 use iroko_identity::guarded;
 use iroko_model::instance::Power;
 use iroko_model::permission::perm;
 use iroko_model::{InstanceId, ProjectId};
 use iroko_web::problem::Result;
 use iroko_wire::List;
-use iroko_wire::instance::{ConsoleOutput, Instance, InstanceCreate, InstanceUpdate, UserData};
+use iroko_wire::instance::{ConsoleOutput, Instance, InstanceCreate, InstanceSettings, UserData};
 use utoipa_axum::router::OpenApiRouter;
 
 /// The routes.
@@ -75,16 +75,17 @@ async fn get(
 
 /// Change an instance
 ///
-/// Its policy for a guest that shuts itself down. It holds from the guest's next shutdown on.
+/// A merge patch (RFC 7396): what is absent stays, null takes away what may be absent. `on_guest_shutdown` holds from the
+/// guest's next shutdown on.
 #[utoipa::path(patch, path = "/v1/projects/{project_id}/instances/{instance_id}", operation_id = "instance_update", tag = "Instances",
-    request_body = InstanceUpdate, responses((status = 200, description = "The instance", body = Instance)))]
+    request_body = InstanceSettings, responses((status = 200, description = "The instance", body = Instance)))]
 async fn update(
     State(app): State<App>,
-    tenant: Tenant<perm::InstancePower>,
+    tenant: Tenant<perm::InstanceUpdate>,
     ApiPath(path): ApiPath<(ProjectId, InstanceId)>,
-    ApiJson(body): ApiJson<InstanceUpdate>,
+    patch: Patch,
 ) -> Result<Json<Instance>> {
-    Ok(Json(service::update(&app, &tenant, path.1, body).await?))
+    Ok(Json(service::update(&app, &tenant, path.1, &patch).await?))
 }
 
 /// Delete an instance

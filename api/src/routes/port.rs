@@ -5,14 +5,14 @@ use crate::service::port as service;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use iroko_identity::extract::{ApiJson, ApiPath, ApiQuery, ListParams, ListQuery, Tenant};
+use iroko_identity::extract::{ApiJson, ApiPath, ApiQuery, ListParams, ListQuery, Patch, Tenant};
 use iroko_identity::guarded;
 use iroko_model::permission::perm;
 use iroko_model::{InstanceId, NetworkId, PortId, ProjectId};
 use iroko_store::port::PortFilter;
 use iroko_web::problem::Result;
 use iroko_wire::List;
-use iroko_wire::port::{Port, PortCreate, PortUpdate};
+use iroko_wire::port::{Port, PortCreate, PortSettings};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -79,14 +79,14 @@ async fn get(
 /// Its security groups, the addresses it may use beside its own, and whether either is enforced; acts at once. To switch
 /// port security off needs the permission `port.disable_security`, too.
 #[utoipa::path(patch, path = "/v1/projects/{project_id}/ports/{port_id}", operation_id = "port_update", tag = "Ports",
-    request_body = PortUpdate, responses((status = 200, description = "The port", body = Port)))]
+    request_body = PortSettings, responses((status = 200, description = "The port", body = Port)))]
 async fn update(
     State(app): State<App>,
     tenant: Tenant<perm::PortUpdate>,
     ApiPath(path): ApiPath<(ProjectId, PortId)>,
-    ApiJson(body): ApiJson<PortUpdate>,
+    patch: Patch,
 ) -> Result<Json<Port>> {
-    Ok(Json(service::update(&app, &tenant, path.1, body).await?))
+    Ok(Json(service::update(&app, &tenant, path.1, &patch).await?))
 }
 
 /// Delete a port

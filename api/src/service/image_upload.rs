@@ -12,7 +12,6 @@
 use super::image::row;
 use super::image_store::{Admission, StoreError};
 use crate::App;
-use crate::show::Show;
 use axum::body::{Body, BodyDataStream, HttpBody};
 use futures::StreamExt;
 use iroko_identity::auth::policy;
@@ -103,7 +102,7 @@ async fn take(
     upload: Uuid,
     mut bytes: Bytes,
 ) -> Result<Image> {
-    let id = ImageId::from(record.id);
+    let id = record.common.id;
     let done = match receive(app, actor, project, record, upload, &mut bytes).await {
         Ok(bytes) => finish(app, project, id, upload, bytes).await,
         Err(problem) => Err(problem),
@@ -134,7 +133,7 @@ async fn receive(
         actor,
         asked: Instant::now(),
         project,
-        id: ImageId::from(record.id),
+        id: record.common.id,
         upload,
         format,
         max_bytes: app.config.image.max_gib.saturating_mul(GIB),
@@ -283,7 +282,7 @@ async fn finish(app: &App, project: ProjectId, id: ImageId, upload: Uuid, bytes:
     let row = row.ok_or_else(lost)?;
     app.images.keep(upload, id).await.map_err(|e| Problem::internal(&e))?;
     app.store.commit(tx).await?;
-    Ok(row.show())
+    Ok(crate::resource::image::show(row))
 }
 
 impl From<StoreError> for Problem {

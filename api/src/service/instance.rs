@@ -4,22 +4,25 @@ use crate::App;
 use crate::resource::must_know;
 use crate::service::action;
 use iroko_identity::extract::{InProject, ListQuery};
+use iroko_identity::resource::stored;
 use iroko_identity::service::quota;
 use iroko_model::action::ActionKind;
 use iroko_model::host::Architecture;
 use iroko_model::instance::Power;
-use iroko_model::{InstanceId, NetworkId, Permission, ProjectId};
+use iroko_model::{InstanceId, Naming, NetworkId, Permission, ProjectId};
 use iroko_store::authority::Scope;
 use iroko_store::flavor::Size;
-use iroko_store::instance::{self, NewInstance, NewNic, Parts};
+use iroko_store::instance::{self, Instance as Row, NewInstance, NewNic, Parts};
 use iroko_store::port::{self, PortUse};
 use iroko_store::request::{Noun, check_generation};
 use iroko_store::{Tx, Wake, console};
+use iroko_web::extract::Patch;
 use iroko_web::problem::{Kind, Problem, Result};
 use iroko_wire::List;
 use iroko_wire::instance::{
-    CheckedInstance, ConsoleOutput, Instance, InstanceCreate, InstanceUpdate, InterfaceSource, UserData,
+    CheckedInstance, ConsoleOutput, Instance, InstanceCreate, InstanceSettings, InterfaceSource, UserData,
 };
+use iroko_wire::label_map;
 use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
@@ -46,9 +49,8 @@ pub async fn create(app: &App, tenant: &InProject, request: InstanceCreate) -> R
     let new = NewInstance {
         id: InstanceId::new(),
         project_id: tenant.project,
-        name: &wanted.name,
+        naming: &wanted.naming,
         hostname: &wanted.hostname,
-        labels: &wanted.labels,
         flavor_id: wanted.flavor_id,
         size,
         image_id: wanted.image_id,
@@ -201,17 +203,28 @@ pub async fn set_power(app: &App, tenant: &InProject, id: InstanceId, power: Pow
     acted(app, tenant, id, tx, (found, refusal), kind).await
 }
 
-/// Changes what shall be when its guest shuts itself down.
-pub async fn update(app: &App, tenant: &InProject, id: InstanceId, request: InstanceUpdate) -> Result<Instance> {
-    let policy = request.on_guest_shutdown.map(|word| word.parse()).transpose();
-    let policy = policy.map_err(|invalid| Problem::field("/on_guest_shutdown", invalid))?;
+/// Changes what people wrote on it, and what shall be when its guest shuts itself down.
+pub async fn update(app: &App, tenant: &InProject, id: InstanceId, patch: &Patch) -> Result<Instance> {
     let mut tx = app.store.begin_bound_planned(tenant.project).await?;
     check_generation(&mut tx, Noun::Instance, id.as_uuid()).await?;
-    let found = match policy {
-        Some(policy) => instance::instance_set_on_guest_shutdown(&mut tx, tenant.project, id, policy).await?,
-        None => true,
+    let row = instance::instance_get(&mut tx, tenant.project, id, lease_s(app)).await?;
+    let row = row.ok_or(Problem::new(Kind::NotFound))?;
+    let Some(to) = patch.apply(&settings(&row)?)? else {
+        return changed(app, tenant, id, tx, true, "").await;
     };
+    let policy = to.on_guest_shutdown.parse().map_err(|invalid| Problem::field("/on_guest_shutdown", invalid))?;
+    let naming = Naming { name: to.name, description: to.description, labels: to.labels };
+    let found = instance::instance_update(&mut tx, tenant.project, id, &naming, policy).await?;
     changed(app, tenant, id, tx, found, "it is being deleted").await
+}
+
+fn settings(row: &Row) -> Result<InstanceSettings> {
+    Ok(InstanceSettings {
+        name: stored(row.name.clone().try_into())?,
+        description: stored(row.description.clone().try_into())?,
+        on_guest_shutdown: row.on_guest_shutdown.clone(),
+        labels: stored(label_map(&row.labels).try_into())?,
+    })
 }
 
 /// Wants it rebooted once.

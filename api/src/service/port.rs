@@ -5,17 +5,20 @@ use crate::resource::{must_know, of_port, qos_policy_known as known};
 use crate::show::Show;
 use iroko_identity::auth::policy::forbidden;
 use iroko_identity::extract::InProject;
+use iroko_identity::resource::stored;
 use iroko_identity::service::quota;
-use iroko_model::{Permission, PortId, ProjectId};
+use iroko_model::{Name, Permission, PortId, ProjectId, QosPolicyId};
 use iroko_store::authority::Scope;
-use iroko_store::port::{self, NewPort, PortChange, PortDeletion, PortFilter};
+use iroko_store::port::{self, NewPort, Port as Row, PortChange, PortDeletion, PortFilter};
 use iroko_store::request::{Noun, check_generation};
 use iroko_store::security_group::security_groups_known;
 use iroko_store::subnet::pools_of_networks;
 use iroko_store::{PageQuery, Wake};
+use iroko_web::extract::Patch;
 use iroko_web::problem::{Kind, Problem, Result};
 use iroko_wire::List;
-use iroko_wire::port::{CheckedPort, CheckedPortUpdate, Port, PortCreate, PortUpdate};
+use iroko_wire::label_map;
+use iroko_wire::port::{AllowedAddressPair, CheckedPort, Port, PortCreate, PortSettings};
 
 /// Makes a port with addresses of its network.
 pub async fn create(app: &App, project: ProjectId, request: PortCreate) -> Result<Port> {
@@ -31,8 +34,7 @@ pub async fn create(app: &App, project: ProjectId, request: PortCreate) -> Resul
         id,
         project_id: project,
         network_id: wanted.network_id,
-        name: wanted.name.as_str(),
-        labels: &wanted.labels,
+        naming: &wanted.naming,
         security_group_ids: &groups,
         allowed_address_pairs: &wanted.allowed_address_pairs,
         qos_policy_id: wanted.qos_policy_id,
@@ -57,31 +59,48 @@ pub async fn get(app: &App, project: ProjectId, id: PortId) -> Result<Port> {
 }
 
 /// Changes what a port may send and get, and how much. To let it send what it likes takes a permission of its own.
-pub async fn update(app: &App, tenant: &InProject, id: PortId, request: PortUpdate) -> Result<Port> {
-    let wanted: CheckedPortUpdate = request.try_into()?;
-    if wanted.port_security_enabled == Some(false) && !tenant.held.has(Permission::PortDisableSecurity) {
-        return Err(forbidden(Permission::PortDisableSecurity));
-    }
+pub async fn update(app: &App, tenant: &InProject, id: PortId, patch: &Patch) -> Result<Port> {
     let mut tx = app.store.begin_bound(tenant.project).await?;
     if !port::port_lock(&mut tx, tenant.project, id).await? {
         return Err(Problem::new(Kind::NotFound));
     }
     check_generation(&mut tx, Noun::Port, id.as_uuid()).await?;
-    if let Some(asked) = &wanted.security_group_ids {
-        let known = security_groups_known(&mut tx, tenant.project, asked).await?;
-        must_know("/security_group_ids", asked, &known)?;
+    let was = port::port_get(&mut tx, tenant.project, id).await?.ok_or(Problem::new(Kind::NotFound))?;
+    let is = settings(&was)?;
+    let Some(to) = patch.apply(&is)? else { return Ok(was.show()) };
+    if is.port_security_enabled && !to.port_security_enabled && !tenant.held.has(Permission::PortDisableSecurity) {
+        return Err(forbidden(Permission::PortDisableSecurity));
     }
-    known(&mut tx, tenant.project, wanted.qos_policy_id.flatten()).await?;
+    let (groups, pairs) = to.checked()?;
+    let known_groups = security_groups_known(&mut tx, tenant.project, &groups).await?;
+    must_know("/security_group_ids", &groups, &known_groups)?;
+    known(&mut tx, tenant.project, to.qos_policy_id).await?;
+    let name = to.name.as_ref().map_or("", Name::as_str);
     let change = PortChange {
-        security_group_ids: wanted.security_group_ids.as_deref(),
-        allowed_address_pairs: wanted.allowed_address_pairs.as_deref(),
-        port_security_enabled: wanted.port_security_enabled,
-        qos_policy_id: wanted.qos_policy_id,
+        security_group_ids: (to.security_group_ids != is.security_group_ids).then_some(groups.as_slice()),
+        allowed_address_pairs: (to.allowed_address_pairs != is.allowed_address_pairs).then_some(pairs.as_slice()),
+        port_security_enabled: (to.port_security_enabled != is.port_security_enabled)
+            .then_some(to.port_security_enabled),
+        qos_policy_id: (to.qos_policy_id != is.qos_policy_id).then_some(to.qos_policy_id),
+        written: Some((name, to.description.as_str(), &to.labels)),
     };
     port::port_update(&mut tx, tenant.project, id, &change).await?;
     let row = port::port_get(&mut tx, tenant.project, id).await?;
     app.store.commit(tx).await?;
     row.map(Show::show).ok_or(Problem::new(Kind::NotFound))
+}
+
+fn settings(row: &Row) -> Result<PortSettings> {
+    let name = (!row.name.is_empty()).then(|| row.name.clone());
+    Ok(PortSettings {
+        name: stored(name.map(Name::try_from).transpose())?,
+        description: stored(row.description.clone().try_into())?,
+        security_group_ids: row.security_group_ids.clone(),
+        allowed_address_pairs: row.allowed_address_pairs.0.iter().copied().map(AllowedAddressPair::from).collect(),
+        port_security_enabled: row.port_security_enabled,
+        qos_policy_id: row.qos_policy_id.map(QosPolicyId::from),
+        labels: stored(label_map(&row.labels).try_into())?,
+    })
 }
 
 /// Deletes a port that no instance uses.

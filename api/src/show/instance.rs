@@ -9,7 +9,14 @@ impl Show<Interface> for InterfaceRow {
     fn show(self) -> Interface {
         let row = self;
         let ip_addresses = row.addresses.into_iter().map(|a| a.address.to_string()).collect();
-        Interface { port_id: row.port_id, network_id: row.network_id, mac_address: row.mac, ip_addresses }
+        Interface {
+            port_id: row.port_id,
+            network_id: row.network_id,
+            mac_address: row.mac,
+            ip_addresses,
+            security_group_ids: row.groups,
+            qos_policy_id: row.policy,
+        }
     }
 }
 
@@ -22,6 +29,8 @@ pub fn of(row: Row, to_operator: bool) -> Instance {
         host_id: row.host_id.filter(|_| to_operator),
         id: row.id,
         name: row.name,
+        description: row.description,
+        project_id: row.project_id,
         hostname: row.hostname,
         flavor_id: row.flavor_id,
         vcpus: row.vcpus,
@@ -33,6 +42,8 @@ pub fn of(row: Row, to_operator: bool) -> Instance {
         on_guest_shutdown: row.on_guest_shutdown,
         guest_shutdown_at: row.guest_shutdown_at,
         generation: row.generation,
+        observed_generation: row.observed_generation,
         created_at: row.created_at,
+        updated_at: row.updated_at,
     }
 }

@@ -5,7 +5,6 @@ pub mod audit;
 pub mod connection_log;
 pub mod event;
 pub mod host;
-pub mod image;
 pub mod instance;
 pub mod orphan;
 pub mod port;

@@ -16,6 +16,8 @@ impl Show<Port> for Row {
         };
         Port {
             id: row.id,
+            project_id: row.project_id,
+            description: row.description,
             network_id: row.network_id,
             name: row.name,
             instance_id: row.instance_id,
@@ -30,7 +32,9 @@ impl Show<Port> for Row {
             network_limits: row.limits.0.into(),
             generation: row.generation,
             labels: label_map(&row.labels),
+            observed_generation: row.observed_generation,
             created_at: row.created_at,
+            updated_at: row.updated_at,
         }
     }
 }

@@ -2,12 +2,13 @@
 
 use super::{Change, Create, Delete, Resource};
 use iroko_store::noun::{Noun, Of};
+use iroko_web::openapi::patch::optional;
 use iroko_wire::List;
 use utoipa::openapi::path::{
     HttpMethod, Operation, OperationBuilder, Parameter, ParameterBuilder, ParameterIn, PathItem,
 };
 use utoipa::openapi::request_body::RequestBodyBuilder;
-use utoipa::openapi::schema::{KnownFormat, Object, ObjectBuilder, OneOfBuilder, SchemaFormat, SchemaType, Type};
+use utoipa::openapi::schema::{KnownFormat, Object, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{Content, Paths, Ref, RefOr, Required, ResponseBuilder, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -113,33 +114,14 @@ pub(super) fn change<R: Change>() -> Described {
 
 /// The settings with nothing required: what may stand in a merge patch of them.
 fn patch_of<R: Change>() -> RefOr<Schema> {
-    let RefOr::T(Schema::Object(mut settings)) = R::Settings::schema() else { return R::Settings::schema() };
-    let required = std::mem::take(&mut settings.required);
-    for (_, property) in settings.properties.iter_mut().filter(|(name, _)| !required.contains(name)) {
-        *property = or_null(property.clone());
-    }
-    settings.description = Some(format!("What changes of {}; what is absent stays.", R::WORDS.a));
-    settings.into()
+    let RefOr::T(Schema::Object(settings)) = R::Settings::schema() else { return R::Settings::schema() };
+    optional(&settings, &format!("What changes of {}; what is absent stays.", R::WORDS.a)).into()
 }
 
 pub(super) fn delete<R: Delete>() -> Described {
     let gone = ResponseBuilder::new().description("Deleted").build();
     let operation = operation::<R>("delete", format!("Delete {}", R::WORDS.a), R::DELETE).response("204", gone);
     at(HttpMethod::Delete, path_of::<R>(R::WRITTEN_AT), operation.build(), Vec::new())
-}
-
-/// What null takes away.
-fn or_null(property: RefOr<Schema>) -> RefOr<Schema> {
-    match property {
-        RefOr::T(Schema::Object(mut object)) => {
-            object.schema_type = match object.schema_type {
-                SchemaType::Type(one) => SchemaType::Array(vec![one, Type::Null]),
-                more => more,
-            };
-            object.into()
-        }
-        other => OneOfBuilder::new().item(Object::builder().schema_type(Type::Null)).item(other).into(),
-    }
 }
 
 /// The query of a list.

@@ -210,8 +210,8 @@ pub async fn instance_make(conn: &mut Conn, new: &NewInstance<'_>, nics: &[NewNi
                INSERT INTO instance (id, project_id, name, hostname, labels, flavor_id, vcpus, memory_mib, disk_gib,
                                      image_id, architecture, ssh_keys, user_data, power,
                                      ingress_kbit_s, egress_kbit_s, ingress_packets_s, egress_packets_s,
-                                     user_data_is_base64, on_guest_shutdown)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'running', $25, $26, $27, $28, $30, $31) RETURNING created_at
+                                     user_data_is_base64, on_guest_shutdown, description)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'running', $25, $26, $27, $28, $30, $31, $32) RETURNING created_at
            ), plugged AS (
                INSERT INTO port (id, project_id, network_id, instance_id, nic_index, mac, tap, qos_policy_id)
                SELECT p.id, $2, p.network_id, $1, p.nic_index, p.mac, p.tap, p.policy
@@ -231,9 +231,9 @@ pub async fn instance_make(conn: &mut Conn, new: &NewInstance<'_>, nics: &[NewNi
                       'address', host(address))), '[]') FROM addressed) AS "addressed!: Json<Vec<Addressed>>" FROM made"#,
         new.id.as_uuid(),
         new.project_id.as_uuid(),
-        new.name.as_str(),
+        new.naming.name.as_str(),
         new.hostname.as_str(),
-        serde_json::json!(new.labels),
+        serde_json::json!(new.naming.labels),
         new.flavor_id.as_uuid(),
         new.size.vcpus,
         new.size.memory_mib,
@@ -259,7 +259,8 @@ pub async fn instance_make(conn: &mut Conn, new: &NewInstance<'_>, nics: &[NewNi
         limit_column(new.size.limits.egress_packets_s),
         &columns.policies as &[Option<Uuid>],
         new.user_data_is_base64,
-        new.on_guest_shutdown.as_str()
+        new.on_guest_shutdown.as_str(),
+        new.naming.description.as_str()
     )
     .fetch_one(&mut *conn)
     .await?;
@@ -276,7 +277,10 @@ pub async fn instance_make(conn: &mut Conn, new: &NewInstance<'_>, nics: &[NewNi
             }
         }
         let mac = MacAddress::from_octets(mac.bytes()).to_string();
-        interfaces.push(Interface { port_id: *id, network_id: nic.network_id.as_uuid(), mac, addresses });
+        let (network_id, policy) = (nic.network_id.as_uuid(), nic.qos_policy);
+        let mut groups = nic.security_groups.to_vec();
+        groups.sort_unstable();
+        interfaces.push(Interface { port_id: *id, network_id, mac, addresses, groups, policy });
     }
     Ok(as_made(new, row.created_at, interfaces))
 }
@@ -285,9 +289,10 @@ fn as_made(new: &NewInstance<'_>, created_at: OffsetDateTime, interfaces: Vec<In
     Instance {
         id: new.id.as_uuid(),
         project_id: new.project_id.as_uuid(),
-        name: new.name.as_str().to_owned(),
+        name: new.naming.name.as_str().to_owned(),
+        description: new.naming.description.as_str().to_owned(),
         hostname: new.hostname.as_str().to_owned(),
-        labels: serde_json::json!(new.labels),
+        labels: serde_json::json!(new.naming.labels),
         flavor_id: new.flavor_id.as_uuid(),
         vcpus: new.size.vcpus,
         memory_mib: new.size.memory_mib,
@@ -304,7 +309,9 @@ fn as_made(new: &NewInstance<'_>, created_at: OffsetDateTime, interfaces: Vec<In
         observed_reason: None,
         observed_reboots: 0,
         ran_at: None,
+        observed_generation: 0,
         created_at,
+        updated_at: created_at,
         deleted_at: None,
         on_guest_shutdown: new.on_guest_shutdown.as_str().to_owned(),
         guest_shutdown_at: None,

@@ -4,7 +4,7 @@
 use crate::error::{Error, Result};
 use crate::tx::Conn;
 use iroko_model::port::AddressPair;
-use iroko_model::{PortId, ProjectId, QosPolicyId};
+use iroko_model::{Labels, PortId, ProjectId, QosPolicyId};
 use uuid::Uuid;
 
 /// What changes of a port; what is `None` stays.
@@ -18,6 +18,8 @@ pub struct PortChange<'a> {
     pub port_security_enabled: Option<bool>,
     /// Its policy; `Some(None)`: none any more.
     pub qos_policy_id: Option<Option<QosPolicyId>>,
+    /// Its name, which may be empty, what it is for, and its labels.
+    pub written: Option<(&'a str, &'a str, &'a Labels)>,
 }
 
 /// Keeps a port as it is, and its machine where it is, until the transaction ends. False where the project
@@ -52,7 +54,8 @@ pub async fn port_update(conn: &mut Conn, project_id: ProjectId, id: PortId, cha
         r#"WITH p AS (
                UPDATE port SET generation = generation + 1, port_security_enabled = coalesce($3, port_security_enabled),
                       allowed_address_pairs = coalesce($4, allowed_address_pairs),
-                      qos_policy_id = CASE WHEN $6 THEN $7 ELSE qos_policy_id END
+                      qos_policy_id = CASE WHEN $6 THEN $7 ELSE qos_policy_id END,
+                      name = coalesce($8, name), description = coalesce($9, description), labels = coalesce($10, labels)
                WHERE project_id = $1 AND id = $2 RETURNING id, project_id
            ), old AS (
                SELECT m.security_group_id AS id FROM port_security_group m JOIN p ON m.port_id = p.id
@@ -75,7 +78,10 @@ pub async fn port_update(conn: &mut Conn, project_id: ProjectId, id: PortId, cha
         change.allowed_address_pairs.map(|pairs| serde_json::json!(pairs)),
         change.security_group_ids,
         change.qos_policy_id.is_some(),
-        change.qos_policy_id.flatten().map(|id| id.as_uuid())
+        change.qos_policy_id.flatten().map(|id| id.as_uuid()),
+        change.written.map(|(name, ..)| name),
+        change.written.map(|(_, description, _)| description),
+        change.written.map(|(.., labels)| serde_json::json!(labels))
     )
     .execute(conn)
     .await?;

@@ -3,12 +3,12 @@
 //! Each statement of the hot paths is run in a cloud of 25,000 instances, 100,000 deleted ones, 1,000 hosts and 2,000
 //! networks, and PostgreSQL says which rows it read for it. None scans a table that grows; none reads more than a bound.
 
-use crate::world::{LEASE_S, World, name};
+use crate::world::{LEASE_S, World, name, naming};
 use iroko_agent_wire::{AgentKind, InstanceObservation, PortObservation, Report};
 use iroko_model::host::Architecture;
 use iroko_model::instance::{ObservedState, OnGuestShutdown, Power};
 use iroko_model::port::{PortLimits, PortState};
-use iroko_model::{FlavorId, HostId, Hostname, InstanceId, Labels, NetworkId, PortId, ProjectId};
+use iroko_model::{FlavorId, HostId, Hostname, InstanceId, NetworkId, PortId, ProjectId};
 use iroko_store::desired::{self, Instances, Ports};
 use iroko_store::flavor::Size;
 use iroko_store::instance::{self, NewInstance, NewNic};
@@ -92,7 +92,7 @@ async fn cloud(connect: &PgConnectOptions) -> World {
 }
 
 async fn make(tx: &mut Tx) -> InstanceId {
-    let (new_id, labels, network) = (InstanceId::new(), Labels::default(), NetworkId::from(id(6, 0)));
+    let (new_id, network) = (InstanceId::new(), NetworkId::from(id(6, 0)));
     let flavor = FlavorId::from(id(3, 0));
     let networks = [network.as_uuid()];
     let parts =
@@ -100,9 +100,8 @@ async fn make(tx: &mut Tx) -> InstanceId {
     let new = NewInstance {
         id: new_id,
         project_id: project(),
-        name: &name("vm"),
+        naming: &naming("vm"),
         hostname: &Hostname::from_name(&name("vm")),
-        labels: &labels,
         flavor_id: flavor,
         size: Size { vcpus: 1, memory_mib: 64, disk_gib: 1, limits: PortLimits::default() },
         image_id: id(4, 0).into(),

@@ -212,7 +212,7 @@ async fn store_functions_with_ids_of_others_find_nothing() {
     assert!(!instance::instance_reboot(&mut tx, theirs, id("instance").into()).await.unwrap());
     assert!(iroko_store::console::console_get(&mut tx, id("instance").into()).await.unwrap().is_none());
     assert!(!iroko_store::console::console_want(&mut tx, id("instance").into()).await.unwrap());
-    assert!(image::image_get(&mut tx, theirs, id("image").into()).await.unwrap().is_none());
+    nothing::<image::Image>(&mut tx, theirs, id("image")).await;
     assert!(!image::image_upload_begin(&mut tx, id("image").into(), Uuid::now_v7(), 60.0).await.unwrap());
     nothing::<network::Network>(&mut tx, theirs, id("network")).await;
     nothing::<subnet::Subnet>(&mut tx, theirs, id("subnet")).await;

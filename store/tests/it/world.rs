@@ -99,15 +99,13 @@ impl World {
     /// A port of the network that stands alone.
     pub async fn port(&self, tx: &mut Tx, network_id: NetworkId) -> Result<(PortId, MacAddress, Vec<PortAddress>)> {
         let networks = subnet::pools_of_networks(tx, self.project, &[network_id.as_uuid()]).await?;
-        let labels = Labels::default();
         let id = PortId::new();
         let groups = [self.default_group(tx).await];
         let new = NewPort {
             id,
             project_id: self.project,
             network_id,
-            name: "p",
-            labels: &labels,
+            naming: &naming("p"),
             security_group_ids: &groups,
             allowed_address_pairs: &[],
             qos_policy_id: None,
@@ -125,13 +123,12 @@ impl World {
     }
 
     pub async fn instance_in(&self, tx: &mut Tx, size: Size, networks: &[NetworkId]) -> Result<Instance> {
-        let (id, labels) = (InstanceId::new(), Labels::default());
+        let id = InstanceId::new();
         let new = NewInstance {
             id,
             project_id: self.project,
-            name: &name("vm"),
+            naming: &naming("vm"),
             hostname: &Hostname::from_name(&name("vm")),
-            labels: &labels,
             flavor_id: FlavorId::new(),
             size,
             image_id: self.image,
@@ -245,16 +242,14 @@ pub async fn an_image(world: &World, project_id: ProjectId) -> ImageId {
 }
 
 async fn active_image(tx: &mut Tx, project_id: ProjectId) -> ImageId {
-    let labels = Labels::default();
     let new = NewImage {
         project_id,
-        name: &name("image"),
+        naming: naming("image"),
         architecture: Architecture::X86_64,
         disk_format: DiskFormat::Raw,
         sha256: None,
-        labels: &labels,
     };
-    let id: ImageId = image::image_insert(tx, &new).await.unwrap().id.into();
+    let id = image::image_insert(tx, new).await.unwrap().common.id;
     let upload = Uuid::now_v7();
     assert!(image::image_upload_begin(tx, id, upload, 60.0).await.unwrap());
     let bytes = Uploaded { size_bytes: 512, virtual_size_bytes: 512, sha256: "0".repeat(64) };

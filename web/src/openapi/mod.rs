@@ -1,6 +1,7 @@
 //! The OpenAPI document: generated from the routes, completed by rules that hold for all of them, so
 //! that no handler repeats what every operation can answer.
 
+pub mod patch;
 mod shape;
 
 use crate::layers::context::{Named, Operations};
@@ -33,6 +34,7 @@ pub fn complete_all(document: &mut OpenApi) {
             }
         }
     }
+    patch::patches(document);
     shape::shape(document);
 }
 

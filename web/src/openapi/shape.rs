@@ -43,6 +43,8 @@ fn flatten(components: &mut Components) {
             *schema = RefOr::T(Schema::Object(object));
         }
     }
+    // It stands in all of them now.
+    components.schemas.remove("Common");
 }
 
 fn together(all: &AllOf, known: &std::collections::BTreeMap<String, RefOr<Schema>>) -> Option<Object> {
