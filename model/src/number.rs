@@ -47,7 +47,7 @@ impl<'de, const LEAST: i64, const MOST: i64> Deserialize<'de> for Between<LEAST,
 impl<const LEAST: i64, const MOST: i64> utoipa::PartialSchema for Between<LEAST, MOST> {
     fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
         use utoipa::openapi::schema::{Object, Type};
-        Object::builder().schema_type(Type::Integer).minimum(Some(LEAST)).maximum(Some(MOST)).into()
+        Object::builder().schema_type(Type::Integer).minimum(Some(LEAST)).maximum(Some(MOST)).examples([LEAST]).into()
     }
 }
 

@@ -63,6 +63,14 @@ const NOUNS: &[Noun] = &[
         counts: true,
     },
     Noun {
+        name: "image",
+        path: "images",
+        body: |_, _| json!({"disk_format": "raw"}),
+        unique: false,
+        quota: "images",
+        counts: true,
+    },
+    Noun {
         name: "ssh_key",
         path: "ssh-keys",
         body: |_, _| json!({"public_key": crate::world::KEY}),
