@@ -294,7 +294,7 @@ impl Follower {
         match policy::ask_again(&self.app.identity, &self.actor, Scope::Project(self.project), Permission::EventRead)
             .await
         {
-            Ok(()) => {
+            Ok(_) => {
                 self.asked_at = Instant::now();
                 Ok(None)
             }

@@ -30,6 +30,8 @@ const WORK: &str = "owner admin member";
 const LOOK: &str = "owner admin member reader custom auditor operator";
 /// The same without operators, who are to know no keys.
 const KEYS: &str = "owner admin member reader auditor";
+/// Everybody who has anything there.
+const ANYBODY: &str = LOOK;
 const ALL_BUT_CUSTOM: &str = "owner admin member reader auditor operator";
 /// Who runs people.
 const RUN: &str = "owner admin";
@@ -123,6 +125,9 @@ pub const TABLE: &[Row] = &[
     ("audit_system_list", System, "system_audit.read", "operator auditor", 200),
     ("audit_system_export", System, "system_audit.read", "operator auditor", 200),
     ("event_list", Project, "event.read", KEYS, 400),
+    // No permission is asked but to have any.
+    ("project_permission_list", Project, "", ANYBODY, 200),
+    ("organization_permission_list", Organization, "", ANYBODY, 200),
     ("project_get", Project, "project.read", ALL_BUT_CUSTOM, 200),
     ("project_update", Project, "project.update", "owner admin operator", 422),
     ("project_delete", AboveProject, "project.delete", "owner admin operator", 409),
