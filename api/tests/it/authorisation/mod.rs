@@ -153,7 +153,7 @@ async fn ask(api: &Api, row: &Row, method: &Method, template: &str, ids: &Ids, t
     let request = match (row.0, row.4) {
         ("image_upload", _) => request.body("bytes"),
         // A stream that is allowed would never end.
-        ("event_list", _) => request.header("last-event-id", "?"),
+        ("event_list" | "organization_event_list" | "system_event_list", _) => request.header("last-event-id", "?"),
         // No field of this name: refused, but not before it was asked who calls.
         (_, 422) => request.json(&json!({"no such field": 1})),
         _ => request,

@@ -125,6 +125,8 @@ pub const TABLE: &[Row] = &[
     ("audit_system_list", System, "system_audit.read", "operator auditor", 200),
     ("audit_system_export", System, "system_audit.read", "operator auditor", 200),
     ("event_list", Project, "event.read", KEYS, 400),
+    ("organization_event_list", Organization, "event.read", KEYS, 400),
+    ("system_event_list", System, "system_event.read", "operator auditor", 400),
     // No permission is asked but to have any.
     ("project_permission_list", Project, "", ANYBODY, 200),
     ("organization_permission_list", Organization, "", ANYBODY, 200),
