@@ -76,11 +76,13 @@ pub struct EventConfig {
     pub streams_per_caller: u32,
     /// Most of one project.
     pub streams_per_project: u32,
+    /// Most of one organization, and of the system.
+    pub streams_per_organization: u32,
 }
 
 impl Default for EventConfig {
     fn default() -> Self {
-        Self { streams: 1000, streams_per_caller: 16, streams_per_project: 64 }
+        Self { streams: 1000, streams_per_caller: 16, streams_per_project: 64, streams_per_organization: 64 }
     }
 }
 

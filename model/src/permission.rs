@@ -116,7 +116,8 @@ permissions! {
     IdentityProviderManage = "identity_provider.manage", "Make, change and delete identity providers";
     QuotaRead = "quota.read", "See quotas and their usage";
     QuotaUpdate = "quota.update", "Set quotas of what is below";
-    EventRead = "event.read", "Follow what happens to the resources of a project, its SSH keys too";
+    EventRead = "event.read", "Follow what happens to the resources of a project, its SSH keys too, and in an organization to what one may see there";
+    EventSystem = "system_event.read", "Follow what happens to hosts, flavors and organizations";
     AuditRead = "audit.read", "Read the audit log of an organization or project";
     AuditSystem = "system_audit.read", "Read the audit log of the system";
     HostRead = "host.read", "See hosts, and on which host an instance is";

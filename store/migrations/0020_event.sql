@@ -8,6 +8,7 @@ CREATE TABLE event (
     noun            text NOT NULL,
     object_id       uuid NOT NULL,
     verb            text NOT NULL CHECK (verb IN ('created', 'changed', 'deleted')),
+    -- Whose it is; in neither what is the system's. An organization is its own.
     organization_id uuid,
     project_id      uuid,
     -- By the names of the API's fields; of a change only those that differ; never a secret. Null: derived by the API.
@@ -17,6 +18,9 @@ CREATE TABLE event (
     PRIMARY KEY (revision, seq)
 );
 CREATE INDEX event_by_project ON event (project_id, revision, seq) WHERE project_id IS NOT NULL;
+CREATE INDEX event_by_organization ON event (organization_id, revision, seq) WHERE organization_id IS NOT NULL;
+-- What the stream of the system reads.
+CREATE INDEX event_of_system ON event (revision, seq) WHERE project_id IS NULL AND (organization_id IS NULL OR noun = 'organization');
 CREATE INDEX event_by_age ON event USING brin (created_at);
 
 ALTER TABLE event ENABLE ROW LEVEL SECURITY;
@@ -65,7 +69,12 @@ BEGIN
     INSERT INTO event (noun, object_id, verb, organization_id, project_id, before, after)
     VALUES (TG_ARGV[0], (whole ->> TG_ARGV[1])::uuid,
             CASE WHEN TG_ARGV[3] <> '' THEN TG_ARGV[3] WHEN TG_OP = 'INSERT' THEN 'created' WHEN TG_OP = 'UPDATE' THEN 'changed' ELSE 'deleted' END,
-            (whole ->> 'organization_id')::uuid,
+            CASE TG_ARGV[0] WHEN 'organization' THEN (whole ->> 'id')::uuid
+                 -- Parts of somebody, whose organization they do not name. Null where that somebody goes in the same statement.
+                 WHEN 'group_member' THEN home_of(NULL, (whole ->> 'group_id')::uuid, NULL)
+                 WHEN 'second_factor' THEN home_of((whole ->> 'account_id')::uuid, NULL, NULL)
+                 WHEN 'api_key' THEN home_of(NULL, NULL, (whole ->> 'service_account_id')::uuid)
+                 ELSE (whole ->> 'organization_id')::uuid END,
             CASE TG_ARGV[0] WHEN 'project' THEN (whole ->> 'id')::uuid ELSE (whole ->> 'project_id')::uuid END,
             event_fields(old_row, fields), event_fields(new_row, fields));
     RETURN NULL;

@@ -21,6 +21,16 @@ SELECT noun_register('project', 'project', owner => 'organization', quota => 'pr
     visible => 'id = bound_project() OR organization_id = bound_organization()',
     fields => 'organization_id name description suspended_at~status purging_at~status labels generation');
 
+-- The name of the organization that a project belongs to. A transaction bound to a project sees no organization, and learns
+-- by this the name of its own only.
+CREATE FUNCTION owner_name(of_organization uuid) RETURNS text
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    RETURN (SELECT name FROM organization WHERE id = of_organization
+            AND (num_nonnulls(bound_project(), bound_organization()) = 0 OR id = bound_organization()
+                 OR id = (SELECT organization_id FROM project WHERE id = bound_project())));
+END $$;
+
 CREATE FUNCTION project_is_suspended(of_project uuid) RETURNS boolean
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN

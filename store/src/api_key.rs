@@ -141,6 +141,26 @@ pub async fn api_key_list(
     Ok(Some(Page::cut(rows, query, |row| row.id)))
 }
 
+/// One key of a service account. `None` where the organization has no such service account, or that no such key.
+pub async fn api_key_get(
+    conn: &mut Conn,
+    organization: OrganizationId,
+    service_account: ServiceAccountId,
+    id: ApiKeyId,
+) -> Result<Option<ApiKey>> {
+    Ok(sqlx::query_as!(
+        ApiKey,
+        "SELECT k.id, k.name, k.prefix, k.permissions, k.source_networks, k.created_at, k.expires_at, k.last_used_at
+         FROM api_key k JOIN service_account s ON s.id = k.service_account_id
+         WHERE k.id = $3 AND k.service_account_id = $2 AND s.organization_id = $1",
+        organization.as_uuid(),
+        service_account.as_uuid(),
+        id.as_uuid()
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
 /// Deletes a key: it no longer counts. False where there is none such.
 pub async fn api_key_delete(
     conn: &mut Conn,

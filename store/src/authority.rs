@@ -65,6 +65,16 @@ impl Scope {
         }
     }
 
+    /// The organization, where it is one.
+    pub fn organization_id(self) -> Option<OrganizationId> {
+        if let Self::Organization(id) = self { Some(id) } else { None }
+    }
+
+    /// The project, where it is one.
+    pub fn project_id(self) -> Option<ProjectId> {
+        if let Self::Project(id) = self { Some(id) } else { None }
+    }
+
     /// The project or organization.
     pub fn id(self) -> Option<Uuid> {
         self.organization().or(self.project())

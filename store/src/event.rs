@@ -1,9 +1,10 @@
-//! What happened to a project's things, in order: written by triggers in the transaction that changed
-//! them, read by those who follow a project.
+//! What happened to the things of a project, an organization or the system, in order: written by triggers in the
+//! transaction that changed them, read by those who follow.
 
+use crate::authority::Scope;
 use crate::error::Result;
 use crate::tx::Conn;
-use iroko_model::ProjectId;
+use iroko_model::{OrganizationId, ProjectId};
 use serde_json::Value;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -47,28 +48,76 @@ pub async fn event_tail(conn: &mut Conn, project_id: ProjectId, after: (i64, i64
     .await?)
 }
 
-/// Which projects have events of transactions after a number.
+/// As [`event_tail`], of an organization: its people and its list of projects, but nothing that a project owns.
+pub async fn event_tail_of_organization(
+    conn: &mut Conn,
+    organization_id: OrganizationId,
+    after: (i64, i64),
+    limit: i64,
+) -> Result<Vec<Event>> {
+    Ok(sqlx::query_as!(
+        Event,
+        "SELECT revision, seq, noun, object_id, verb, before, after, created_at FROM event
+         WHERE organization_id = $1 AND (revision, seq) > ($2, $3)
+           AND revision < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+         ORDER BY revision, seq LIMIT $4",
+        organization_id.as_uuid(),
+        after.0,
+        after.1,
+        limit
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// As [`event_tail`], of the system: what is nobody's, and all organizations.
+pub async fn event_tail_of_system(conn: &mut Conn, after: (i64, i64), limit: i64) -> Result<Vec<Event>> {
+    Ok(sqlx::query_as!(
+        Event,
+        "SELECT revision, seq, noun, object_id, verb, before, after, created_at FROM event
+         WHERE project_id IS NULL AND (organization_id IS NULL OR noun = 'organization') AND (revision, seq) > ($1, $2)
+           AND revision < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+         ORDER BY revision, seq LIMIT $3",
+        after.0,
+        after.1,
+        limit
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// Which projects and organizations have events of transactions after a number, and whether the system has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct News {
     /// Ask with it the next time. All transactions up to it have ended.
     pub after: i64,
-    /// The projects.
-    pub projects: Vec<ProjectId>,
+    /// Where. A scope may be named twice.
+    pub scopes: Vec<Scope>,
 }
 
-/// Which projects have events of transactions after number `after`. Those of transactions still running, and all
-/// later ones, are left for the next call.
+/// Who has events of transactions after number `after`. Those of transactions still running, and all later ones, are left
+/// for the next call.
 pub async fn event_news(conn: &mut Conn, after: i64) -> Result<News> {
     let rows = sqlx::query!(
-        r#"SELECT project_id AS "project_id!", max(revision) AS "revision!" FROM event
+        r#"SELECT project_id, organization_id, bool_or(noun = 'organization') AS "names_organization!",
+                  max(revision) AS "revision!" FROM event
            WHERE revision > $1 AND revision < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
-             AND project_id IS NOT NULL GROUP BY project_id"#,
+           GROUP BY project_id, organization_id"#,
         after
     )
     .fetch_all(conn)
     .await?;
     let newest = rows.iter().map(|row| row.revision).max().unwrap_or(after);
-    Ok(News { after: newest, projects: rows.into_iter().map(|row| row.project_id.into()).collect() })
+    let scopes = rows.into_iter().flat_map(|row| {
+        let is_of_system = row.project_id.is_none() && (row.organization_id.is_none() || row.names_organization);
+        let owners = [
+            row.project_id.map(|id| Scope::Project(id.into())),
+            row.organization_id.map(|id| Scope::Organization(id.into())),
+            is_of_system.then_some(Scope::System),
+        ];
+        owners.into_iter().flatten()
+    });
+    Ok(News { after: newest, scopes: scopes.collect() })
 }
 
 /// The place of the newest event, after which a follower begins. One that stands in the database: numbers of

@@ -207,6 +207,17 @@ pub async fn enrolment_token_list(conn: &mut Conn, page: PageQuery) -> Result<Pa
     Ok(Page::cut(rows, page, |row| row.id))
 }
 
+/// One token.
+pub async fn enrolment_token_get(conn: &mut Conn, id: EnrolmentTokenId) -> Result<Option<EnrolmentToken>> {
+    Ok(sqlx::query_as!(
+        EnrolmentToken,
+        "SELECT id, host_name, used_by, created_at, expires_at FROM enrolment_token WHERE id = $1",
+        id.as_uuid()
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
 /// Revokes a token; false where there was none. Hosts that joined with it stay.
 pub async fn enrolment_token_delete(conn: &mut Conn, id: EnrolmentTokenId) -> Result<bool> {
     let done = sqlx::query!("DELETE FROM enrolment_token WHERE id = $1", id.as_uuid()).execute(conn).await?;

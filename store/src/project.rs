@@ -16,6 +16,8 @@ pub struct Project {
     pub id: Uuid,
     /// Owner.
     pub organization_id: Uuid,
+    /// The owner's name.
+    pub organization_name: String,
     /// Its name, unique in the organization.
     pub name: String,
     /// When it was suspended.
@@ -39,8 +41,9 @@ pub async fn project_insert(
 ) -> Result<Project> {
     Ok(sqlx::query_as!(
         Project,
-        "INSERT INTO project (id, organization_id, name, labels) VALUES ($1, $2, $3, $4)
-         RETURNING id, organization_id, name, suspended_at, purging_at, labels, generation, created_at",
+        r#"INSERT INTO project (id, organization_id, name, labels) VALUES ($1, $2, $3, $4)
+           RETURNING id, organization_id, owner_name(organization_id) AS "organization_name!", name, suspended_at, purging_at, labels,
+                     generation, created_at"#,
         ProjectId::new().as_uuid(),
         organization_id.as_uuid(),
         name.as_str(),
@@ -54,7 +57,8 @@ pub async fn project_insert(
 pub async fn project_get(conn: &mut Conn, id: ProjectId) -> Result<Option<Project>> {
     Ok(sqlx::query_as!(
         Project,
-        "SELECT id, organization_id, name, suspended_at, purging_at, labels, generation, created_at FROM project WHERE id = $1",
+        r#"SELECT id, organization_id, owner_name(organization_id) AS "organization_name!", name, suspended_at, purging_at, labels,
+                  generation, created_at FROM project WHERE id = $1"#,
         id.as_uuid()
     )
     .fetch_optional(conn)
@@ -75,7 +79,7 @@ pub async fn project_list_of(
              SELECT organization_id, project_id FROM role_grant($1, $2)
              WHERE NOT is_void AND (role IS NOT NULL OR 'project.read' = ANY (permissions))
          )
-         SELECT p.id, p.organization_id, p.name, p.suspended_at, p.purging_at, p.labels, p.generation, p.created_at
+         SELECT p.id, p.organization_id, o.name AS organization_name, p.name, p.suspended_at, p.purging_at, p.labels, p.generation, p.created_at
          FROM project p JOIN organization o ON o.id = p.organization_id
          WHERE (p.id IN (SELECT project_id FROM seen) OR o.ancestors && ARRAY(SELECT organization_id FROM seen))
            AND ($3::uuid IS NULL OR p.id > $3) AND ($5::text IS NULL OR p.name = $5) AND ($6::jsonb IS NULL OR p.labels @> $6)
@@ -101,10 +105,11 @@ pub async fn project_list(
 ) -> Result<Page<Project>> {
     let rows = sqlx::query_as!(
         Project,
-        "SELECT id, organization_id, name, suspended_at, purging_at, labels, generation, created_at FROM project
-         WHERE organization_id = $1 AND ($2::uuid IS NULL OR id > $2)
-           AND ($4::text IS NULL OR name = $4) AND ($5::jsonb IS NULL OR labels @> $5)
-         ORDER BY id LIMIT $3 + 1",
+        r#"SELECT id, organization_id, owner_name(organization_id) AS "organization_name!", name, suspended_at, purging_at, labels,
+                  generation, created_at FROM project
+           WHERE organization_id = $1 AND ($2::uuid IS NULL OR id > $2)
+             AND ($4::text IS NULL OR name = $4) AND ($5::jsonb IS NULL OR labels @> $5)
+           ORDER BY id LIMIT $3 + 1"#,
         organization_id.as_uuid(),
         page.after,
         page.limit,
@@ -125,8 +130,9 @@ pub async fn project_update(
 ) -> Result<Option<Project>> {
     Ok(sqlx::query_as!(
         Project,
-        "UPDATE project SET name = coalesce($2, name), labels = coalesce($3, labels), generation = generation + 1
-         WHERE id = $1 RETURNING id, organization_id, name, suspended_at, purging_at, labels, generation, created_at",
+        r#"UPDATE project SET name = coalesce($2, name), labels = coalesce($3, labels), generation = generation + 1
+           WHERE id = $1 RETURNING id, organization_id, owner_name(organization_id) AS "organization_name!", name, suspended_at, purging_at,
+                                   labels, generation, created_at"#,
         id.as_uuid(),
         name.map(Name::as_str),
         labels.map(|labels| serde_json::json!(labels))

@@ -223,6 +223,25 @@ pub async fn session_list(
     Ok(Page::cut(rows, query, |row| row.id.as_uuid()))
 }
 
+/// One session of a person. `None` where it is not theirs or has ended.
+pub async fn session_get(
+    conn: &mut Conn,
+    account: UserId,
+    id: SessionId,
+    now: OffsetDateTime,
+) -> Result<Option<Session>> {
+    Ok(sqlx::query_as!(
+        Session,
+        "SELECT id, method, source, user_agent, created_at, used_at, idle_expires_at, expires_at FROM session
+         WHERE id = $2 AND account_id = $1 AND revoked_at IS NULL AND expires_at > $3 AND idle_expires_at > $3",
+        account.as_uuid(),
+        id.as_uuid(),
+        now
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
 /// Removes sessions that ended before `before`, with their tokens. Says how many.
 pub async fn session_purge(conn: &mut Conn, before: OffsetDateTime) -> Result<u64> {
     let done =

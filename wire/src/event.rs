@@ -5,10 +5,10 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// Something happened to a thing of the project. Read the thing to see how it is now.
+/// Something happened to a thing of the project, the organization or the system. Read the thing to see how it is now.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"noun": "instance", "object_id": "0198c0de-0000-7000-8000-000000000008", "verb": "changed",
-    "fields": ["observed_state"], "created_at": "2026-11-23T08:00:00Z"}))]
+    "fields": ["status"], "created_at": "2026-11-23T08:00:00Z"}))]
 pub struct Event {
     /// What kind of thing: `instance`, `network`, `port`, ...
     pub noun: String,

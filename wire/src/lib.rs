@@ -25,6 +25,7 @@ pub mod oidc;
 pub mod organization;
 pub mod orphan;
 pub mod page;
+pub mod permission;
 pub mod port;
 pub mod problem;
 pub mod project;

@@ -60,12 +60,14 @@ impl TryFrom<ProjectUpdate> for (Option<Name>, Option<Labels>) {
 /// A project: the owner of instances, networks, images and keys.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"id": "0198c0de-0000-7000-8000-000000000001", "organization_id": "0198c0de-0000-7000-8000-000000000000",
-    "name": "archives", "status": "active", "labels": {}, "generation": 1, "created_at": "2026-11-23T08:00:00Z"}))]
+    "organization_name": "ministry", "name": "archives", "status": "active", "labels": {}, "generation": 1, "created_at": "2026-11-23T08:00:00Z"}))]
 pub struct Project {
     /// Its id.
     pub id: Uuid,
     /// The organization it belongs to.
     pub organization_id: Uuid,
+    /// The name of that organization.
+    pub organization_name: String,
     /// Its name, unique in the organization.
     pub name: String,
     /// `active`, `suspended` (itself; one above it may be, too) or `purging`.

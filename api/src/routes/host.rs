@@ -21,7 +21,7 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(guarded!(get, update, delete))
         .merge(guarded!(declare_dead))
         .merge(guarded!(token_list, token_create))
-        .merge(guarded!(token_delete))
+        .merge(guarded!(token_get, token_delete))
 }
 
 /// List hosts
@@ -114,6 +114,19 @@ async fn token_list(
     query: ListQuery,
 ) -> Result<Json<List<EnrolmentToken>>> {
     Ok(Json(service::token_list(&app, query).await?))
+}
+
+/// Show an enrolment token
+///
+/// For operators. Without the token itself; it says which agents have used it.
+#[utoipa::path(get, path = "/v1/system/enrolment-tokens/{enrolment_token_id}", operation_id = "enrolment_token_get", tag = "Hosts",
+    responses((status = 200, description = "The token", body = EnrolmentToken)))]
+async fn token_get(
+    State(app): State<App>,
+    _system: System<perm::EnrolmentTokenRead>,
+    ApiPath(id): ApiPath<EnrolmentTokenId>,
+) -> Result<Json<EnrolmentToken>> {
+    Ok(Json(service::token_get(&app, id).await?))
 }
 
 /// Revoke an enrolment token

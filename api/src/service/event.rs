@@ -1,9 +1,10 @@
-//! Following a project: what happened to its things, in order, from any place on.
+//! Following a project, an organization or the system: what happened to its things, in order, from any place on.
 //!
-//! However many streams are open, one task waits for signals and asks once which projects have news; only their
-//! streams then read, a few at a time ([`READERS`]). So streams cost no connection while nothing happens, and never
+//! However many streams are open, one task waits for signals and asks once where there is news; only the streams of
+//! these scopes then read, a few at a time ([`READERS`]). So streams cost no connection while nothing happens, and never
 //! take all of them. A stream lasts only as long as the right of its caller: that is asked again every
-//! [`ASK_AGAIN`].
+//! [`ASK_AGAIN`]. In an organization and on the system the caller is told of what they may see there ([`needed`]); a
+//! project's stream tells all of it, which `event.read` allows.
 
 use crate::App;
 use crate::config::EventConfig;
@@ -11,7 +12,7 @@ use axum::response::sse::Event as Sse;
 use futures::Stream;
 use iroko_identity::auth::policy;
 use iroko_identity::extract::Actor;
-use iroko_model::{Permission, ProjectId};
+use iroko_model::{Permission, Permissions};
 use iroko_store::authority::Scope;
 use iroko_store::event::{self, Event as Row};
 use iroko_store::{Store, Wake};
@@ -55,7 +56,7 @@ struct Inner {
 struct Open {
     all: u32,
     of_caller: HashMap<Uuid, u32>,
-    of_project: HashMap<ProjectId, (u32, watch::Sender<()>)>,
+    of_scope: HashMap<Scope, (u32, watch::Sender<()>)>,
 }
 
 /// A stream's turn; given back when dropped.
@@ -63,7 +64,7 @@ struct Open {
 struct Turn {
     streams: Streams,
     caller: Uuid,
-    project: ProjectId,
+    scope: Scope,
 }
 
 impl Streams {
@@ -76,8 +77,8 @@ impl Streams {
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A turn for a stream, and what says that its project may have news; or which bound is reached.
-    fn take(&self, caller: Uuid, project: ProjectId) -> Result<(Turn, watch::Receiver<()>)> {
+    /// A turn for a stream, and what says that its scope may have news; or which bound is reached.
+    fn take(&self, caller: Uuid, scope: Scope) -> Result<(Turn, watch::Receiver<()>)> {
         let most = self.0.most;
         let refused = |what: &str, most: u32| {
             let text = format!(
@@ -86,15 +87,20 @@ impl Streams {
             Err(Problem::with(Kind::TooManyRequests, text).retry_after(LOOK_AGAIN))
         };
         let mut open = self.open();
-        let (of_caller, of_project) = (
+        let (what, per_scope) = match scope {
+            Scope::Project(_) => ("the project", most.streams_per_project),
+            Scope::Organization(_) => ("the organization", most.streams_per_organization),
+            Scope::System => ("the system", most.streams_per_organization),
+        };
+        let (of_caller, of_scope) = (
             open.of_caller.get(&caller).copied().unwrap_or(0),
-            open.of_project.get(&project).map_or(0, |(count, _)| *count),
+            open.of_scope.get(&scope).map_or(0, |(count, _)| *count),
         );
         if of_caller >= most.streams_per_caller {
             return refused("the caller", most.streams_per_caller);
         }
-        if of_project >= most.streams_per_project {
-            return refused("the project", most.streams_per_project);
+        if of_scope >= per_scope {
+            return refused(what, per_scope);
         }
         if open.all >= most.streams {
             let text = "too many event streams are open; try again later, or ask the lists instead";
@@ -102,28 +108,28 @@ impl Streams {
         }
         open.all += 1;
         *open.of_caller.entry(caller).or_default() += 1;
-        let (count, news) = open.of_project.entry(project).or_insert_with(|| (0, watch::Sender::new(())));
+        let (count, news) = open.of_scope.entry(scope).or_insert_with(|| (0, watch::Sender::new(())));
         *count += 1;
         let news = news.subscribe();
         drop(open);
-        Ok((Turn { streams: self.clone(), caller, project }, news))
+        Ok((Turn { streams: self.clone(), caller, scope }, news))
     }
 
     fn is_idle(&self) -> bool {
         self.open().all == 0
     }
 
-    /// Tells the streams of these projects to look; of all where it is not known which.
-    fn tell(&self, projects: Option<&[ProjectId]>) {
+    /// Tells the streams of these scopes to look; of all where it is not known which.
+    fn tell(&self, scopes: Option<&[Scope]>) {
         let open = self.open();
-        match projects {
-            Some(projects) => {
-                projects
+        match scopes {
+            Some(scopes) => {
+                scopes
                     .iter()
-                    .filter_map(|id| open.of_project.get(id))
+                    .filter_map(|scope| open.of_scope.get(scope))
                     .for_each(|(_, news)| news.send_modify(|()| {}));
             }
-            None => open.of_project.values().for_each(|(_, news)| news.send_modify(|()| {})),
+            None => open.of_scope.values().for_each(|(_, news)| news.send_modify(|()| {})),
         }
     }
 }
@@ -133,7 +139,7 @@ impl Drop for Turn {
         let mut open = self.streams.open();
         open.all = open.all.saturating_sub(1);
         leave(&mut open.of_caller, &self.caller, |count| count);
-        leave(&mut open.of_project, &self.project, |(count, _)| count);
+        leave(&mut open.of_scope, &self.scope, |(count, _)| count);
     }
 }
 
@@ -147,7 +153,7 @@ fn leave<K: Hash + Eq, V>(counts: &mut HashMap<K, V>, key: &K, count: impl Fn(&m
     }
 }
 
-/// Waits for signals, and tells the streams whose projects have news.
+/// Waits for signals, and tells the streams whose scopes have news.
 pub fn spawn(store: Store, streams: Streams, shutdown: CancellationToken) {
     let watch = async move {
         let (mut signals, mut after) = (None, None);
@@ -194,19 +200,32 @@ async fn look(store: &Store, streams: &Streams, after: &mut Option<i64>) -> irok
     let news = event::event_news(&mut tx, from).await?;
     drop(tx);
     *after = Some(news.after);
-    streams.tell(Some(&news.projects));
+    streams.tell(Some(&news.scopes));
     Ok(())
+}
+
+/// Who follows, what, and what they may do there.
+#[derive(Debug)]
+pub struct Asked<'a> {
+    /// Who.
+    pub actor: &'a Actor,
+    /// What is followed.
+    pub scope: Scope,
+    /// The permission that it takes.
+    pub permission: Permission,
+    /// All that the caller may do there.
+    pub held: Permissions,
 }
 
 /// A stream that goes on after `last_event_id`, or begins with what happens from now on; what
 /// happened a moment ago may come too.
 pub async fn follow(
     app: &App,
-    actor: &Actor,
-    project: ProjectId,
+    asked: Asked<'_>,
     last_event_id: Option<&str>,
 ) -> Result<impl Stream<Item = std::result::Result<Sse, Infallible>> + Send + use<>> {
-    let (turn, news) = app.streams.take(actor.subject.id(), project)?;
+    let Asked { actor, scope, permission, held } = asked;
+    let (turn, news) = app.streams.take(actor.subject.id(), scope)?;
     let mut conn = app.store.connection().await?;
     let (after, is_cut) = match last_event_id {
         None => (event::event_now(&mut conn).await?, false),
@@ -220,16 +239,19 @@ pub async fn follow(
     };
     drop(conn);
     let mut first = VecDeque::new();
+    let mut tell = |event| first.push_back(Ready { needs: None, event });
     if is_cut {
-        first.push_back(Sse::default().event("reset").data(
+        tell(Sse::default().event("reset").data(
             "{\"detail\":\"events after the given id are no longer kept; read the lists again, then go on with this stream\"}",
         ));
     }
-    first.push_back(Sse::default().event("begin").id(place_text(after)).data("{}"));
+    tell(Sse::default().event("begin").id(place_text(after)).data("{}"));
     let follower = Follower {
         app: app.clone(),
         actor: actor.clone(),
-        project,
+        scope,
+        permission,
+        held,
         after,
         ready: first,
         news,
@@ -240,12 +262,21 @@ pub async fn follow(
     Ok(futures::stream::unfold(Some(follower), Follower::next))
 }
 
+/// An event to tell, to whoever has what it needs.
+struct Ready {
+    needs: Option<Permission>,
+    event: Sse,
+}
+
 struct Follower {
     app: App,
     actor: Actor,
-    project: ProjectId,
+    scope: Scope,
+    permission: Permission,
+    /// What the caller might do when that was last asked.
+    held: Permissions,
     after: (i64, i64),
-    ready: VecDeque<Sse>,
+    ready: VecDeque<Ready>,
     /// Says that there may be something to read.
     news: watch::Receiver<()>,
     /// There may be something to read.
@@ -271,8 +302,11 @@ impl Follower {
                     }
                 }
             }
-            if let Some(event) = this.ready.pop_front() {
-                return Some((Ok(event), Some(this)));
+            if let Some(Ready { needs, event }) = this.ready.pop_front() {
+                match needs.is_none_or(|needs| this.held.has(needs)) {
+                    true => return Some((Ok(event), Some(this))),
+                    false => continue,
+                }
             }
             if !std::mem::take(&mut this.is_due) {
                 let again = this.asked_at + ASK_AGAIN;
@@ -291,17 +325,19 @@ impl Follower {
 
     /// Asks whether the caller may still follow: what to end with where not, an error where it cannot be said.
     async fn ask(&mut self) -> std::result::Result<Option<Sse>, ()> {
-        match policy::ask_again(&self.app.identity, &self.actor, Scope::Project(self.project), Permission::EventRead)
-            .await
-        {
-            Ok(()) => {
-                self.asked_at = Instant::now();
+        match policy::ask_again(&self.app.identity, &self.actor, self.scope, self.permission).await {
+            Ok(held) => {
+                (self.held, self.asked_at) = (held, Instant::now());
                 Ok(None)
             }
             Err(problem) if problem.kind().is_of_service() => Err(()),
             Err(problem) => {
-                tracing::info!(project = %self.turn.project, caller = %self.turn.caller, "an event stream ends: its caller may not follow any more");
-                let detail = serde_json::json!({"detail": "you may not follow this project any more; log in again, or ask for the permission event.read", "status": problem.kind().row().1});
+                tracing::info!(scope = ?self.scope, caller = %self.turn.caller, "an event stream ends: its caller may not follow any more");
+                let text = format!(
+                    "you may not follow this any more; log in again, or ask for the permission {}",
+                    self.permission
+                );
+                let detail = serde_json::json!({"detail": text, "status": problem.kind().row().1});
                 Ok(Some(Sse::default().event("end").data(detail.to_string())))
             }
         }
@@ -310,22 +346,63 @@ impl Follower {
     async fn look(&mut self) -> iroko_store::Result<()> {
         // Streams take turns: they never hold all connections.
         let Ok(_reader) = self.app.streams.0.readers.acquire().await else { return Ok(()) };
-        let mut tx = self.app.store.begin_bound(self.project).await?;
-        let rows = event::event_tail(&mut tx, self.project, self.after, BATCH).await?;
-        drop(tx);
+        let rows = read(&self.app.store, self.scope, self.after).await?;
         self.is_due = i64::try_from(rows.len()).is_ok_and(|rows| rows >= BATCH);
         for row in rows {
             self.after = (row.revision, row.seq);
-            self.ready.extend(sse(row));
+            self.ready.extend(ready(self.scope, row));
         }
         Ok(())
     }
 }
 
-/// `None` where nothing that a tenant sees has changed.
-fn sse(row: Row) -> Option<Sse> {
+/// The next events of a scope. Those of a tenant are read behind row-level security.
+async fn read(store: &Store, scope: Scope, after: (i64, i64)) -> iroko_store::Result<Vec<Row>> {
+    match scope {
+        Scope::Project(id) => {
+            let mut tx = store.begin_bound(id).await?;
+            event::event_tail(&mut tx, id, after, BATCH).await
+        }
+        Scope::Organization(id) => {
+            let mut tx = store.begin_bound(id).await?;
+            event::event_tail_of_organization(&mut tx, id, after, BATCH).await
+        }
+        Scope::System => {
+            let mut conn = store.connection().await?;
+            event::event_tail_of_system(&mut conn, after, BATCH).await
+        }
+    }
+}
+
+/// `None` where no field has changed, and for what the scope's stream does not tell.
+fn ready(scope: Scope, row: Row) -> Option<Ready> {
     let id = place_text((row.revision, row.seq));
+    let needs = needed(scope, &row.noun)?;
     let shown = crate::show::event::of(row)?;
     let event = Sse::default().id(id).event(format!("{}.{}", shown.noun, shown.verb));
-    event.json_data(&shown).ok()
+    Some(Ready { needs, event: event.json_data(&shown).ok()? })
+}
+
+/// What the caller must have, besides the right to follow, to be told of this noun: what its list asks for. A noun that is not
+/// named here stands in no stream but a project's.
+#[allow(clippy::option_option, reason = "not told, told to all, told to some")]
+fn needed(scope: Scope, noun: &str) -> Option<Option<Permission>> {
+    use Permission as P;
+    match (scope, noun) {
+        (Scope::Project(_), _) => Some(None),
+        // Everybody who has logged in sees them.
+        (Scope::System, "flavor") => Some(None),
+        (Scope::System, "host") => Some(Some(P::HostRead)),
+        (Scope::System, "enrolment_token") => Some(Some(P::EnrolmentTokenRead)),
+        (_, "organization") => Some(Some(P::OrganizationRead)),
+        (_, "role_binding") => Some(Some(P::RoleBindingRead)),
+        (Scope::Organization(_), "project") => Some(Some(P::ProjectRead)),
+        (Scope::Organization(_), "user" | "second_factor") => Some(Some(P::UserRead)),
+        (Scope::Organization(_), "group" | "group_member") => Some(Some(P::GroupRead)),
+        (Scope::Organization(_), "service_account") => Some(Some(P::ServiceAccountRead)),
+        (Scope::Organization(_), "api_key") => Some(Some(P::ApiKeyRead)),
+        (Scope::Organization(_), "role") => Some(Some(P::RoleRead)),
+        (Scope::Organization(_), "identity_provider") => Some(Some(P::IdentityProviderRead)),
+        (Scope::Organization(_) | Scope::System, _) => None,
+    }
 }

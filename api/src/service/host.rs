@@ -113,6 +113,12 @@ pub async fn token_list(app: &App, query: ListQuery) -> Result<List<EnrolmentTok
     Ok(iroko_web::list(host::enrolment_token_list(&mut conn, query.page).await?, Show::show))
 }
 
+/// One token, without its secret.
+pub async fn token_get(app: &App, id: EnrolmentTokenId) -> Result<EnrolmentToken> {
+    let mut conn = app.store.connection().await?;
+    host::enrolment_token_get(&mut conn, id).await?.map(Show::show).ok_or(Problem::new(Kind::NotFound))
+}
+
 /// Revokes a token.
 pub async fn token_delete(app: &App, id: EnrolmentTokenId) -> Result<()> {
     let mut tx = app.store.begin().await?;

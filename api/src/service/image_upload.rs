@@ -238,7 +238,9 @@ impl Gate<'_> {
 
     async fn ask(&mut self) -> Result<()> {
         self.asked = Instant::now();
-        policy::ask_again(&self.app.identity, self.actor, Scope::Project(self.project), Permission::ImageCreate).await
+        policy::ask_again(&self.app.identity, self.actor, Scope::Project(self.project), Permission::ImageCreate)
+            .await
+            .map(drop)
     }
 
     async fn renew(&mut self) -> Result<()> {

@@ -3,15 +3,11 @@
 use iroko_store::event::Event as Row;
 use iroko_wire::event::*;
 
-/// Which host a machine is on is the operator's business.
-const HIDDEN: [&str; 1] = ["host_id"];
-
-/// `None` where nothing that a tenant sees has changed.
+/// `None` for a change of no field. Columns that the API does not show make no events (migration 0030).
 pub fn of(row: Row) -> Option<Event> {
     let changed = row.verb == "changed";
     let keys = row.after.as_ref().filter(|_| changed).and_then(|after| after.as_object());
-    let fields: Vec<String> =
-        keys.into_iter().flatten().map(|(key, _)| key.clone()).filter(|key| !HIDDEN.contains(&key.as_str())).collect();
+    let fields: Vec<String> = keys.into_iter().flatten().map(|(key, _)| key.clone()).collect();
     if changed && fields.is_empty() {
         return None;
     }

@@ -53,6 +53,11 @@ async fn a_key_is_shown_once_and_stops_at_once() {
     let item = listed.must(200)["items"][0].clone();
     assert_eq!((&item["id"], text(&item, "name")), (&made["id"], "deploy"));
     assert!(item["last_used_at"].is_string(), "{item}");
+    let one = format!("/{}", text(&made, "id"));
+    let shown = call(&api, robot, Method::GET, &one, None).await;
+    assert!(!shown.text.contains(key), "{}", shown.text);
+    assert_eq!(shown.must(200), item, "as in the list");
+    call(&api, Uuid::now_v7(), Method::GET, &one, None).await.problem("not-found", 404);
     let kept: Vec<u8> =
         sqlx::query_scalar("SELECT secret_hash FROM api_key").fetch_one(api.store.pool()).await.unwrap();
     assert_eq!(kept.len(), 32);

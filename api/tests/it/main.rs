@@ -25,6 +25,7 @@ mod name;
 mod network;
 mod oidc;
 mod page;
+mod permission;
 mod port;
 mod qos_policy;
 mod quota;

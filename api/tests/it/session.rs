@@ -192,3 +192,27 @@ async fn a_crowd_of_sessions_has_a_bound() {
     let newest = log_in(&api).await;
     assert_eq!((holds(&api, &oldest).await, holds(&api, &newest).await), (401, 200));
 }
+
+#[tokio::test]
+async fn a_session_is_shown_to_whose_it_is() {
+    let (_database, connect) = database().await;
+    let api = Api::start(&connect).await;
+    let (first, second) = (log_in(&api).await, log_in(&api).await);
+    let show = async |of: &Value, token: &str| {
+        let path = format!("/v1/auth/sessions/{}", text(of, "session_id"));
+        api.call(Method::GET, &path, Some(token), None).await
+    };
+    let token = text(&first, "access_token");
+    let shown = show(&second, token).await.must(200);
+    assert_eq!(
+        (&shown["id"], &shown["is_current"], &shown["method"]),
+        (&second["session_id"], &json!(false), &json!("password"))
+    );
+    let listed = api.call(Method::GET, "/v1/auth/sessions", Some(token), None).await.must(200);
+    assert!(listed["items"].as_array().unwrap().contains(&shown), "{listed}");
+    assert_eq!(show(&first, token).await.must(200)["is_current"], true);
+    show(&first, &api.member).await.problem("not-found", 404);
+    let path = format!("/v1/auth/sessions/{}", text(&second, "session_id"));
+    api.call(Method::DELETE, &path, Some(token), None).await.must(204);
+    show(&second, token).await.problem("not-found", 404);
+}

@@ -26,9 +26,25 @@ pub async fn ask(
     Ok(found.held.permissions)
 }
 
-/// Asks anew whether the actor's session or key holds and has the permission: for what goes on after the request was let
-/// in (streams, uploads). What it says is at most as old as the question.
-pub async fn ask_again(app: &Identity, actor: &Actor, scope: Scope, permission: Permission) -> Result<()> {
+/// All the actor may do on the scope, as far as their credential lets them; who has nothing there learns nothing of it.
+pub async fn ask_all(app: &Identity, parts: &Parts, actor: &Actor, scope: Scope) -> Result<Held> {
+    let Authority { standing, held } = of_request(app, parts, actor, scope).await?;
+    stands(standing)?;
+    if held.permissions.union(held.suspended).is_empty() {
+        return Err(Problem::new(Kind::NotFound));
+    }
+    Ok(if actor.is_bound { bound(held) } else { held })
+}
+
+/// What a key that is good in some networks only leaves: all that [`unbound`] does not refuse.
+fn bound(held: Held) -> Held {
+    let giving: Permissions = Permission::ALL.iter().copied().filter(|each| each.gives_authority()).collect();
+    Held { permissions: held.permissions.minus(giving), suspended: held.suspended.minus(giving) }
+}
+
+/// Asks anew whether the actor's session or key holds and has the permission, and what else it has: for what goes on after
+/// the request was let in (streams, uploads). What it says is at most as old as the question.
+pub async fn ask_again(app: &Identity, actor: &Actor, scope: Scope, permission: Permission) -> Result<Permissions> {
     let now = app.credentials.clock.now();
     let mut conn = app.store.connection().await?;
     let found = match actor.credential {
@@ -40,7 +56,9 @@ pub async fn ask_again(app: &Identity, actor: &Actor, scope: Scope, permission: 
     };
     let ended = || Problem::with(Kind::Unauthorized, "the session or key has ended meanwhile; log in again");
     let found = found.ok_or_else(ended)?;
-    judge(&Authority { held: actor.restrict(found.held), ..found }, permission)
+    let held = actor.restrict(found.held);
+    judge(&Authority { held, ..found }, permission)?;
+    Ok(held.permissions)
 }
 
 /// What was found out with the credential a moment ago, where that was about this scope.
@@ -138,6 +156,20 @@ pub fn forbidden(permission: Permission) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_bound_key_is_said_to_hold_is_what_it_is_not_refused() {
+        let owner = Role::Owner.permissions();
+        let left = bound(Held { permissions: owner, suspended: owner });
+        for permission in Permission::ALL {
+            let may = owner.has(*permission) && !permission.gives_authority();
+            assert_eq!(
+                (left.permissions.has(*permission), left.suspended.has(*permission)),
+                (may, may),
+                "{permission}"
+            );
+        }
+    }
 
     #[test]
     fn refusals_tell_no_more_than_the_caller_may_know() {

@@ -14,6 +14,7 @@ use axum::http::request::Parts;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use iroko_model::permission::Named;
+use iroko_model::role::Held;
 use iroko_model::{OrganizationId, Permission, Permissions, ProjectId};
 use iroko_store::authority::Scope;
 use iroko_web::problem::{Kind, Problem};
@@ -113,10 +114,62 @@ where
     }
 }
 
+/// Whoever may do anything at all in the project of the path.
+#[derive(Debug, Clone)]
+pub struct KnowsProject {
+    /// Who.
+    pub actor: Actor,
+    /// All they may do in it, and could if it were not suspended.
+    pub held: Held,
+}
+
+/// Whoever may do anything at all in the organization of the path.
+#[derive(Debug, Clone)]
+pub struct KnowsOrganization {
+    /// Who.
+    pub actor: Actor,
+    /// All they may do in it, and could if it were not suspended.
+    pub held: Held,
+}
+
+macro_rules! knows {
+    ($name:ident, $parameter:literal, $id:ty, $scope:path, $place:literal) => {
+        impl<S: Send + Sync> FromRequestParts<S> for $name
+        where
+            Identity: FromRef<S>,
+        {
+            type Rejection = Problem;
+            async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+                admitted(parts, &Identity::from_ref(state)).await
+            }
+        }
+
+        impl Guard for $name {
+            const ASKS: Asks = Asks { permission: None, place: $place };
+
+            fn actor(&self) -> &Actor {
+                &self.actor
+            }
+
+            async fn admit(parts: &mut Parts, app: &Identity) -> Result<Self, Problem> {
+                let (actor, id) = of_path::<$id>(parts, app, $parameter).await?;
+                let scope = $scope(id);
+                let held = policy::ask_all(app, parts, &actor, scope).await?;
+                about(scope.organization_id(), scope.project_id());
+                rate::charge(app, scope).await?;
+                Ok(Self { actor, held })
+            }
+        }
+    };
+}
+
+knows!(KnowsProject, "project_id", ProjectId, Scope::Project, "project");
+knows!(KnowsOrganization, "organization_id", OrganizationId, Scope::Organization, "organization");
+
 /// What a guard asks.
 #[derive(Debug, Clone, Copy)]
 pub struct Asks {
-    /// This permission, or none but to be logged in.
+    /// This permission, or none: to be logged in, or to have any there.
     pub permission: Option<Permission>,
     /// In the `project` or `organization` of the path, `above` it, or on the `system`.
     pub place: &'static str,

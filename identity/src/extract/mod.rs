@@ -5,8 +5,8 @@ mod guard;
 
 pub use actor::{Actor, Admission};
 pub use guard::{
-    AboveOrganization, AboveProject, Asks, By, Caller, Guard, Guarded, InOrganization, InProject, OnSystem, System,
-    Tenant, Within, gate, guard_of, guarded_by,
+    AboveOrganization, AboveProject, Asks, By, Caller, Guard, Guarded, InOrganization, InProject, KnowsOrganization,
+    KnowsProject, OnSystem, System, Tenant, Within, gate, guard_of, guarded_by,
 };
 pub use iroko_web::extract::*;
 pub use iroko_wire::page::ListParams;

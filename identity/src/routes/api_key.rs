@@ -16,7 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 /// The routes.
 pub fn router() -> OpenApiRouter<Identity> {
-    OpenApiRouter::new().merge(guarded!(list, create)).merge(guarded!(delete))
+    OpenApiRouter::new().merge(guarded!(list, create)).merge(guarded!(get, delete))
 }
 
 /// Create an API key
@@ -46,6 +46,19 @@ async fn list(
     query: ListQuery,
 ) -> Result<Json<List<ApiKey>>> {
     Ok(Json(service::list(&app, within.organization, path.1, query).await?))
+}
+
+/// Show an API key
+///
+/// Without its secret, which was shown when the key was made.
+#[utoipa::path(get, path = "/v1/organizations/{organization_id}/service-accounts/{service_account_id}/api-keys/{api_key_id}", operation_id = "api_key_get", tag = "Service accounts",
+    responses((status = 200, description = "The key", body = ApiKey)))]
+async fn get(
+    State(app): State<Identity>,
+    within: Within<perm::ApiKeyRead>,
+    ApiPath(path): ApiPath<(OrganizationId, ServiceAccountId, ApiKeyId)>,
+) -> Result<Json<ApiKey>> {
+    Ok(Json(service::get(&app, within.organization, path.1, path.2).await?))
 }
 
 /// Delete an API key

@@ -8,6 +8,7 @@ mod group;
 mod identity_provider;
 mod oidc;
 mod organization;
+mod permission;
 mod project;
 mod quota;
 mod role;
@@ -28,6 +29,7 @@ pub fn router() -> OpenApiRouter<Identity> {
         .merge(auth::router())
         .merge(organization::router())
         .merge(project::router())
+        .merge(permission::router())
         .merge(suspension::router())
         .merge(quota::router())
         .merge(user::router())

@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 /// The routes.
 pub fn router() -> OpenApiRouter<Identity> {
     let router = OpenApiRouter::new().routes(routes!(refresh)).routes(routes!(log_out));
-    router.routes(routes!(list, delete_all)).routes(routes!(delete))
+    router.routes(routes!(list, delete_all)).routes(routes!(get, delete))
 }
 
 /// Get the next access token
@@ -51,6 +51,15 @@ async fn log_out(State(app): State<Identity>, actor: Actor) -> Result<StatusCode
     params(ListParams), responses((status = 200, description = "A page", body = List<Session>)))]
 async fn list(State(app): State<Identity>, actor: Actor, query: ListQuery) -> Result<Json<List<Session>>> {
     Ok(Json(service::list(&app, actor.user()?, actor.session().ok(), query).await?))
+}
+
+/// Show one of my sessions
+///
+/// One that has not ended, without its tokens.
+#[utoipa::path(get, path = "/v1/auth/sessions/{session_id}", operation_id = "session_get", tag = "Log-in",
+    responses((status = 200, description = "The session", body = Session)))]
+async fn get(State(app): State<Identity>, actor: Actor, ApiPath(id): ApiPath<SessionId>) -> Result<Json<Session>> {
+    Ok(Json(service::get(&app, actor.user()?, actor.session().ok(), id).await?))
 }
 
 /// End one of my sessions

@@ -72,6 +72,18 @@ pub async fn list(
     Ok(iroko_web::list(page.ok_or(Problem::new(Kind::NotFound))?, Show::show))
 }
 
+/// One key, without its secret.
+pub async fn get(
+    app: &Identity,
+    organization: OrganizationId,
+    service_account: ServiceAccountId,
+    id: ApiKeyId,
+) -> Result<ApiKey> {
+    let mut conn = app.store.connection().await?;
+    let row = api_key::api_key_get(&mut conn, organization, service_account, id).await?;
+    row.map(Show::show).ok_or(Problem::new(Kind::NotFound))
+}
+
 /// Deletes a key. It stops at once.
 pub async fn delete(
     app: &Identity,

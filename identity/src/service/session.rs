@@ -193,6 +193,13 @@ pub async fn list(app: &Identity, user: UserId, current: Option<SessionId>, quer
     Ok(iroko_web::list(page, |row| crate::show::session::of(row, current)))
 }
 
+/// One session of a person.
+pub async fn get(app: &Identity, user: UserId, current: Option<SessionId>, id: SessionId) -> Result<Session> {
+    let mut conn = app.store.connection().await?;
+    let row = session::session_get(&mut conn, user, id, app.credentials.clock.now()).await?;
+    row.map(|row| crate::show::session::of(row, current)).ok_or(Problem::new(Kind::NotFound))
+}
+
 /// Ends a session of a person: its access tokens stop at once.
 pub async fn revoke(app: &Identity, user: UserId, id: SessionId, reason: &str) -> Result<()> {
     let mut conn = app.store.connection().await?;

@@ -4,6 +4,7 @@ pub mod api_key;
 pub mod identity_provider;
 pub mod me;
 pub mod organization;
+pub mod permission;
 pub mod project;
 pub mod quota;
 pub mod role;

@@ -9,7 +9,10 @@ impl Show<Project> for Row {
     fn show(self) -> Project {
         let row = self;
         let labels = label_map(&row.labels);
-        let Row { id, organization_id, name, suspended_at, purging_at, generation, created_at, .. } = row;
-        Project { id, organization_id, name, status: status(suspended_at, purging_at), labels, generation, created_at }
+        let Row {
+            id, organization_id, organization_name, name, suspended_at, purging_at, generation, created_at, ..
+        } = row;
+        let status = status(suspended_at, purging_at);
+        Project { id, organization_id, organization_name, name, status, labels, generation, created_at }
     }
 }

@@ -59,6 +59,10 @@ async fn the_authority_is_checked_before_the_secret_is_said() {
     let tokens = api.system(Method::GET, "enrolment-tokens", None).await.must(200);
     assert_eq!(tokens["items"][0]["used_by"], json!([]));
     enrol(&api, Net, "host-1", &right).await;
+    let one = format!("enrolment-tokens/{}", tokens["items"][0]["id"].as_str().unwrap());
+    let shown = api.system(Method::GET, &one, None).await;
+    assert!(!shown.text.contains(&right), "without its secret: {}", shown.text);
+    assert_eq!(shown.must(200)["used_by"], json!(["net"]));
 }
 
 #[tokio::test]

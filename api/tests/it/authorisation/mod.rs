@@ -83,6 +83,8 @@ fn expected(row: &Row, who: &Somebody, target: Target) -> (u16, Option<&'static 
     let has = roles.split(' ').any(|role| role == who.role);
     let stays = permission.ends_with(".read") || WHILE_SUSPENDED.contains(&permission);
     match reach(who.bound, place, target) {
+        // Whoever has anything is told what, also that all of it is void.
+        Reach::Full | Reach::FromAbove | Reach::Void if permission.is_empty() => (right, None),
         // Everybody here belongs to it, and would lock themselves out.
         Reach::Full if has && row.0 == "organization_suspend" && target == Target::Own => (409, Some("conflict")),
         Reach::None => (404, Some("not-found")),
@@ -124,6 +126,7 @@ fn the_document_tells_what_is_asked() {
         let told = &operation["x-iroko-permission"];
         let told = (told["name"].as_str(), told["scope"].as_str());
         let wanted = match place {
+            _ if permission.is_empty() => (None, None),
             Place::Public | Place::Login => (None, None),
             Place::Project => (Some(*permission), Some("project")),
             Place::Organization => (Some(*permission), Some("organization")),
@@ -150,7 +153,7 @@ async fn ask(api: &Api, row: &Row, method: &Method, template: &str, ids: &Ids, t
     let request = match (row.0, row.4) {
         ("image_upload", _) => request.body("bytes"),
         // A stream that is allowed would never end.
-        ("event_list", _) => request.header("last-event-id", "?"),
+        ("event_list" | "organization_event_list" | "system_event_list", _) => request.header("last-event-id", "?"),
         // No field of this name: refused, but not before it was asked who calls.
         (_, 422) => request.json(&json!({"no such field": 1})),
         _ => request,

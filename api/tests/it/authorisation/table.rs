@@ -30,6 +30,8 @@ const WORK: &str = "owner admin member";
 const LOOK: &str = "owner admin member reader custom auditor operator";
 /// The same without operators, who are to know no keys.
 const KEYS: &str = "owner admin member reader auditor";
+/// Everybody who has anything there.
+const ANYBODY: &str = LOOK;
 const ALL_BUT_CUSTOM: &str = "owner admin member reader auditor operator";
 /// Who runs people.
 const RUN: &str = "owner admin";
@@ -45,6 +47,7 @@ pub const TABLE: &[Row] = &[
     ("token_create", Public, "", "", 422),
     ("token_refresh", Public, "", "", 422),
     ("session_list", Login, "", "", 200),
+    ("session_get", Login, "", "", 404),
     ("session_delete", Login, "", "", 404),
     ("session_delete_all", Login, "", "", 204),
     ("password_change", Login, "", "", 422),
@@ -123,6 +126,11 @@ pub const TABLE: &[Row] = &[
     ("audit_system_list", System, "system_audit.read", "operator auditor", 200),
     ("audit_system_export", System, "system_audit.read", "operator auditor", 200),
     ("event_list", Project, "event.read", KEYS, 400),
+    ("organization_event_list", Organization, "event.read", KEYS, 400),
+    ("system_event_list", System, "system_event.read", "operator auditor", 400),
+    // No permission is asked but to have any.
+    ("project_permission_list", Project, "", ANYBODY, 200),
+    ("organization_permission_list", Organization, "", ANYBODY, 200),
     ("project_get", Project, "project.read", ALL_BUT_CUSTOM, 200),
     ("project_update", Project, "project.update", "owner admin operator", 422),
     ("project_delete", AboveProject, "project.delete", "owner admin operator", 409),
@@ -167,6 +175,7 @@ pub const TABLE: &[Row] = &[
     ("service_account_delete", Organization, "service_account.delete", RUN, 204),
     ("api_key_list", Organization, "api_key.read", PEOPLE, 200),
     ("api_key_create", Organization, "api_key.create", RUN, 422),
+    ("api_key_get", Organization, "api_key.read", PEOPLE, 404),
     ("api_key_delete", Organization, "api_key.delete", RUN, 404),
     ("totp_reset", Organization, "user.credential", "owner", 404),
     ("totp_get", Login, "", "", 200),
@@ -200,6 +209,7 @@ pub const TABLE: &[Row] = &[
     ("system_role_binding_delete", System, "role_binding.delete", "operator", 204),
     ("enrolment_token_list", System, "enrolment_token.read", "operator auditor", 200),
     ("enrolment_token_create", System, "enrolment_token.create", "operator", 422),
+    ("enrolment_token_get", System, "enrolment_token.read", "operator auditor", 404),
     ("enrolment_token_delete", System, "enrolment_token.delete", "operator", 204),
     ("signing_key_list", System, "signing_key.read", "operator auditor", 200),
     ("signing_key_rotate", System, "signing_key.rotate", "operator", 200),
