@@ -31,6 +31,7 @@ pub struct ImageCreate {
     pub sha256: Option<String>,
     /// Labels.
     #[serde(default)]
+    #[schema(value_type = Option<iroko_model::Labels>)]
     pub labels: Option<LabelMap>,
 }
 
@@ -86,10 +87,13 @@ pub struct Image {
     /// Its name; need not be unique.
     pub name: String,
     /// `qcow2` or `raw`.
+    #[schema(pattern = "^(qcow2|raw)$")]
     pub disk_format: String,
     /// `x86_64` or `aarch64`.
+    #[schema(pattern = "^(x86_64|aarch64)$")]
     pub architecture: String,
     /// `queued` (no bytes yet), `uploading` or `active`.
+    #[schema(pattern = "^(queued|uploading|active)$")]
     pub status: String,
     /// Length of the bytes, once active.
     pub size_bytes: Option<i64>,
@@ -98,6 +102,7 @@ pub struct Image {
     /// SHA-256 of the bytes, lower case hexadecimal; before they came: what they must have.
     pub sha256: Option<String>,
     /// Labels.
+    #[schema(value_type = iroko_model::Labels)]
     pub labels: LabelMap,
     /// When the record was made.
     #[serde(with = "time::serde::rfc3339")]
