@@ -61,13 +61,15 @@ if [[ $1 = test ]] && ! command -v cargo-nextest >/dev/null; then
   cargo install --quiet --locked cargo-nextest --version "$NEXTEST"
 fi
 
-# The OpenID provider that the API's tests log in with, as its lock file pins it.
+# The OpenID provider that the API's tests log in with, and what reads the OpenAPI document, as their lock files pin them.
 if [[ $1 = test ]]; then
-  (
-    cd "$(dirname "$(realpath "$0")")/../api/tests/oidc"
-    installed=node_modules/.package-lock.json
-    [[ -e $installed && ! package-lock.json -nt $installed ]] || npm ci --silent --no-audit --no-fund
-  )
+  for place in api/tests/oidc openapi; do
+    (
+      cd "$(dirname "$(realpath "$0")")/../$place"
+      installed=node_modules/.package-lock.json
+      [[ -e $installed && ! package-lock.json -nt $installed ]] || npm ci --silent --no-audit --no-fund
+    )
+  done
 fi
 
 # What fuzzes the API, in an environment of its own.
@@ -78,6 +80,19 @@ if [[ $1 = test ]]; then
       python3 -m venv --clear .venv
       .venv/bin/pip install --quiet --disable-pip-version-check --no-deps --requirement requirements.txt
       touch .venv/installed
+    fi
+  )
+fi
+
+# What generates a client in Python.
+if [[ $1 = test ]]; then
+  (
+    cd "$(dirname "$(realpath "$0")")/.."
+    venv=target/openapi-clients/venv
+    if [[ ! -e $venv/installed || openapi/requirements.txt -nt $venv/installed ]]; then
+      python3 -m venv --clear "$venv"
+      "$venv/bin/pip" install --quiet --disable-pip-version-check --no-deps --requirement openapi/requirements.txt
+      touch "$venv/installed"
     fi
   )
 fi

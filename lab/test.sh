@@ -31,6 +31,7 @@ cargo build --workspace || fatal "it does not compile"
 
 check "formatting" cargo fmt --all --check
 check "licences, sources and duplicates of dependencies" lab/deny.sh
+check "clients can be generated from the document" lab/clients.sh
 check "lints, no conversion that cuts a number among them" cargo clippy --quiet --workspace --all-targets --all-features -- -D warnings
 
 log=target/nextest.log

@@ -58,5 +58,9 @@ impl ToSchema for Cidrs {
 /// The schema of a typed id.
 pub(crate) fn id() -> RefOr<Schema> {
     let uuid = SchemaFormat::KnownFormat(KnownFormat::Uuid);
-    Object::builder().schema_type(Type::String).format(Some(uuid)).examples(["0198c0de-0000-7000-8000-000000000001"]).into()
+    Object::builder()
+        .schema_type(Type::String)
+        .format(Some(uuid))
+        .examples(["0198c0de-0000-7000-8000-000000000001"])
+        .into()
 }

@@ -29,7 +29,7 @@ pub struct ApiKeyCreate {
     pub expires_at: Option<OffsetDateTime>,
     /// Names of permissions: the key allows these only, as far as the roles of its service account do.
     #[serde(default)]
-    #[schema(max_items = 128)]
+    #[schema(value_type = Option<Vec<crate::words::Permission>>, max_items = 128)]
     pub permissions: Option<Vec<String>>,
     /// Networks from which it may be used; none: from anywhere.
     #[serde(default)]
@@ -110,6 +110,7 @@ pub struct ApiKey {
     /// Its first characters.
     pub prefix: String,
     /// It allows these permissions only; absent: what the roles of its service account allow.
+    #[schema(value_type = Option<Vec<crate::words::Permission>>)]
     pub permissions: Option<Vec<String>>,
     /// Networks from which it may be used; none: from anywhere.
     pub source_networks: Vec<String>,

@@ -21,6 +21,7 @@ pub struct AuditParams {
     pub operation: Option<String>,
     /// Only with this outcome: `done`, `refused` or `failed`.
     #[param(example = "refused")]
+    #[param(pattern = "^(done|refused|failed)$")]
     pub outcome: Option<String>,
     /// Only from this time on (RFC 3339).
     #[param(example = "2026-11-23T00:00:00Z")]

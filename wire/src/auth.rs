@@ -24,6 +24,7 @@ pub struct TokenResponse {
     /// Send it as `Authorization: Bearer TOKEN`.
     pub access_token: String,
     /// Always `Bearer`.
+    #[schema(pattern = "^(Bearer)$")]
     pub token_type: String,
     /// Seconds it holds.
     pub expires_in_s: u64,

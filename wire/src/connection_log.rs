@@ -21,7 +21,7 @@ const RATE_DEFAULT: i64 = 10;
 #[schema(example = json!({"verdicts": ["dropped"], "records_per_second": 10, "duration_s": 3600}))]
 pub struct ConnectionLogSet {
     /// What is recorded: `accepted`, `dropped`, or both.
-    #[schema(min_items = 1, max_items = 2)]
+    #[schema(value_type = Vec<crate::words::Verdict>, min_items = 1, max_items = 2)]
     pub verdicts: Vec<String>,
     /// Most records a second, of each verdict and direction; 10 unless given.
     #[serde(default)]
@@ -84,6 +84,7 @@ pub struct ConnectionLog {
     /// The port.
     pub port_id: Uuid,
     /// What is recorded: `accepted`, `dropped`, or both.
+    #[schema(value_type = Vec<crate::words::Verdict>)]
     pub verdicts: Vec<String>,
     /// Most records a second, of each verdict and direction.
     pub records_per_second: i32,
@@ -111,6 +112,7 @@ pub struct RecordParams {
     /// `next_cursor` of the page before; the first page without.
     pub cursor: Option<String>,
     /// Only `accepted` or only `dropped` ones.
+    #[param(pattern = "^(accepted|dropped)$")]
     pub verdict: Option<String>,
 }
 
@@ -127,11 +129,14 @@ pub struct ConnectionRecord {
     #[schema(value_type = String, format = DateTime)]
     pub occurred_at: OffsetDateTime,
     /// `ingress`: to the instance; `egress`: from it.
+    #[schema(pattern = "^(ingress|egress)$")]
     pub direction: String,
     /// `accepted` or `dropped`.
+    #[schema(value_type = crate::words::Verdict)]
     pub verdict: String,
     /// `rule`: a rule allows it; `no_rule`: no rule of the port's groups does; `port_security`: it was sent from an address that
     /// is not the port's, or is what no instance may send.
+    #[schema(value_type = crate::words::VerdictReason)]
     pub reason: String,
     /// The rule that accepted it, as far as it could be told; it may be gone by now.
     #[serde(default, skip_serializing_if = "Option::is_none")]

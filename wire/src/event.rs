@@ -15,6 +15,7 @@ pub struct Event {
     /// Which one.
     pub object_id: Uuid,
     /// `created`, `changed` or `deleted`.
+    #[schema(pattern = "^(created|changed|deleted)$")]
     pub verb: String,
     /// Of a change: which fields.
     pub fields: Vec<String>,

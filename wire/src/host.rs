@@ -83,10 +83,12 @@ pub struct Host {
     /// Its unique name.
     pub name: String,
     /// `enabled`, `disabled` or `dead`.
+    #[schema(pattern = "^(enabled|disabled|dead)$")]
     pub state: String,
     /// Both its agents were heard of within the lease.
     pub reachable: bool,
     /// Processor architecture, once its compute-agent has told.
+    #[schema(pattern = "^(x86_64|aarch64)$")]
     pub architecture: Option<String>,
     /// Underlay address of its VXLAN end, once its net-agent has told.
     pub vtep_ip: Option<String>,
@@ -100,6 +102,7 @@ pub struct Host {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk: Option<HostDisk>,
     /// Labels.
+    #[schema(value_type = iroko_model::Labels)]
     pub labels: LabelMap,
     /// When its compute-agent was last heard of.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]

@@ -18,7 +18,7 @@ const PREFIX_MAX: usize = 64;
 /// Whoever has `value` in `claim` is in the group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({"claim": "groups", "value": "cloud-admins", "group_id": "0198c0de-0000-7000-8000-00000000000b"}))]
+#[schema(as = IdentityProviderRule, example = json!({"claim": "groups", "value": "cloud-admins", "group_id": "0198c0de-0000-7000-8000-00000000000b"}))]
 pub struct Rule {
     /// Name of the claim, or a path by dots: `realm_access.roles`.
     #[schema(max_length = 256)]

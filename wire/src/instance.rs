@@ -300,6 +300,9 @@ pub struct Instance {
     /// Host name told to the guest.
     pub hostname: String,
     /// `pending`, `building`, `running`, `stopping`, `stopped`, `rebooting`, `paused` (held until its host's disk has room), `error`, `deleting`, `deleted` or `unreachable`.
+    #[schema(
+        pattern = "^(pending|building|running|stopping|stopped|rebooting|paused|error|deleting|deleted|unreachable)$"
+    )]
     pub status: String,
     /// Why, where there is something to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -322,12 +325,14 @@ pub struct Instance {
     /// Interfaces, in the order the guest sees them.
     pub interfaces: Vec<Interface>,
     /// When the guest shuts itself down: `stay_off` until it is started, or `start_again`.
+    #[schema(pattern = "^(stay_off|start_again)$")]
     pub on_guest_shutdown: String,
     /// When the guest last shut itself down, where nobody has started or stopped it since.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub guest_shutdown_at: Option<OffsetDateTime>,
     /// Labels.
+    #[schema(value_type = iroko_model::Labels)]
     pub labels: LabelMap,
     /// Grows with each change of what is wanted.
     pub generation: i64,

@@ -43,6 +43,7 @@ pub mod statistics;
 pub mod subnet;
 pub mod totp;
 pub mod user;
+pub mod words;
 
 pub use page::List;
 

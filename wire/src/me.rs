@@ -14,6 +14,7 @@ pub struct Me {
     /// Their id.
     pub id: Uuid,
     /// `user` or `service_account`.
+    #[schema(pattern = "^(user|service_account)$")]
     pub kind: String,
     /// Log-in name, or the name of the service account.
     pub name: String,
@@ -28,6 +29,7 @@ pub struct Me {
 pub struct MyRole {
     /// The built-in role,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<crate::words::BuiltinRole>)]
     pub role: Option<String>,
     /// or the custom one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,5 +43,6 @@ pub struct MyRole {
     /// It counts for nothing while the project or an organization above it is suspended.
     pub suspended: bool,
     /// What it allows, by name.
+    #[schema(value_type = Vec<crate::words::Permission>)]
     pub permissions: Vec<String>,
 }

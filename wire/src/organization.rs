@@ -23,6 +23,7 @@ pub struct OrganizationCreate {
     pub owner: Option<UserCreate>,
     /// Labels.
     #[serde(default)]
+    #[schema(value_type = Option<iroko_model::Labels>)]
     pub labels: Option<LabelMap>,
 }
 
@@ -64,6 +65,7 @@ pub struct OrganizationUpdate {
     pub name: Option<String>,
     /// Labels; they take the place of all there were.
     #[serde(default)]
+    #[schema(value_type = Option<iroko_model::Labels>)]
     pub labels: Option<LabelMap>,
 }
 
@@ -91,8 +93,10 @@ pub struct Organization {
     /// Its name, unique among those with the same parent.
     pub name: String,
     /// `active`, `suspended` (itself; one above it may be, too) or `purging`.
+    #[schema(pattern = "^(active|suspended|purging)$")]
     pub status: String,
     /// Labels.
+    #[schema(value_type = iroko_model::Labels)]
     pub labels: LabelMap,
     /// Grows with each change.
     pub generation: i64,

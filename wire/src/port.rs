@@ -189,6 +189,7 @@ pub struct Port {
     /// IP addresses, IPv4 first.
     pub ip_addresses: Vec<String>,
     /// `pending` (no host yet), `building`, `active` or `error`.
+    #[schema(pattern = "^(pending|building|active|error)$")]
     pub status: String,
     /// Why, where there is something to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -204,6 +205,7 @@ pub struct Port {
     /// How much it may carry: value by value the smaller of its policy's and its instance's limit.
     pub network_limits: NetworkLimits,
     /// Labels.
+    #[schema(value_type = iroko_model::Labels)]
     pub labels: LabelMap,
     /// Grows with each change.
     pub generation: i64,

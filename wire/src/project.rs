@@ -18,6 +18,7 @@ pub struct ProjectCreate {
     pub name: String,
     /// Labels.
     #[serde(default)]
+    #[schema(value_type = Option<iroko_model::Labels>)]
     pub labels: Option<LabelMap>,
 }
 
@@ -43,6 +44,7 @@ pub struct ProjectUpdate {
     pub name: Option<String>,
     /// Labels; they take the place of all there were.
     #[serde(default)]
+    #[schema(value_type = Option<iroko_model::Labels>)]
     pub labels: Option<LabelMap>,
 }
 
@@ -71,8 +73,10 @@ pub struct Project {
     /// Its name, unique in the organization.
     pub name: String,
     /// `active`, `suspended` (itself; one above it may be, too) or `purging`.
+    #[schema(pattern = "^(active|suspended|purging)$")]
     pub status: String,
     /// Labels.
+    #[schema(value_type = iroko_model::Labels)]
     pub labels: LabelMap,
     /// Grows with each change.
     pub generation: i64,

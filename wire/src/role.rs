@@ -17,9 +17,11 @@ pub struct RoleCreate {
     #[schema(min_length = 1, max_length = 128)]
     pub name: String,
     /// What it allows, by name; nothing that its maker may not do.
+    #[schema(value_type = Vec<crate::words::Permission>)]
     pub permissions: Vec<String>,
     /// Labels.
     #[serde(default)]
+    #[schema(value_type = Option<iroko_model::Labels>)]
     pub labels: Option<LabelMap>,
 }
 
@@ -71,9 +73,11 @@ pub struct RoleUpdate {
     pub name: Option<String>,
     /// What it allows, by name; everybody who holds the role has these at once.
     #[serde(default)]
+    #[schema(value_type = Option<Vec<crate::words::Permission>>)]
     pub permissions: Option<Vec<String>>,
     /// Labels; they take the place of all there were.
     #[serde(default)]
+    #[schema(value_type = Option<iroko_model::Labels>)]
     pub labels: Option<LabelMap>,
 }
 
@@ -114,8 +118,10 @@ pub struct CustomRole {
     /// Its name, unique in the organization.
     pub name: String,
     /// What it allows, by name.
+    #[schema(value_type = Vec<crate::words::Permission>)]
     pub permissions: Vec<String>,
     /// Labels.
+    #[schema(value_type = iroko_model::Labels)]
     pub labels: LabelMap,
     /// Grows with each change.
     pub generation: i64,

@@ -21,6 +21,7 @@ pub struct RoleBindingCreate {
     pub service_account_id: Option<Uuid>,
     /// `operator`, `auditor`, `owner`, `admin`, `member` or `reader`,
     #[serde(default)]
+    #[schema(value_type = Option<crate::words::BuiltinRole>)]
     pub role: Option<String>,
     /// or a custom role of the organization or one above it.
     #[serde(default)]
@@ -45,6 +46,7 @@ pub struct RoleBinding {
     pub service_account_id: Option<Uuid>,
     /// The built-in role,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<crate::words::BuiltinRole>)]
     pub role: Option<String>,
     /// or the custom one.
     #[serde(default, skip_serializing_if = "Option::is_none")]

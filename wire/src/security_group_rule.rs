@@ -54,7 +54,7 @@ fn octet(wire: Option<Number>) -> Result<Option<u8>, Invalid> {
 #[schema(example = json!({"direction": "ingress", "ethertype": "ipv4", "protocol": "tcp", "port_first": 80, "port_last": 80,
     "remote_cidr": "0.0.0.0/0", "description": "HTTP"}))]
 pub struct SecurityGroupRuleCreate {
-    /// `ingress`: what the machine gets; `egress`: what it sends.
+    /// `ingress`: what the instance gets; `egress`: what it sends.
     #[schema(pattern = "^(ingress|egress)$")]
     pub direction: String,
     /// `ipv4` or `ipv6`.
@@ -95,6 +95,7 @@ pub struct SecurityGroupRuleCreate {
     pub description: Option<String>,
     /// Labels.
     #[serde(default)]
+    #[schema(value_type = Option<iroko_model::Labels>)]
     pub labels: Option<LabelMap>,
 }
 
@@ -199,8 +200,10 @@ pub struct SecurityGroupRule {
     /// Its group.
     pub security_group_id: Uuid,
     /// `ingress` or `egress`.
+    #[schema(pattern = "^(ingress|egress)$")]
     pub direction: String,
     /// `ipv4` or `ipv6`.
+    #[schema(pattern = "^(ipv4|ipv6)$")]
     pub ethertype: String,
     /// The protocol, by name where it has one here, else by number; absent: any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -229,6 +232,7 @@ pub struct SecurityGroupRule {
     /// What it is for.
     pub description: String,
     /// Labels.
+    #[schema(value_type = iroko_model::Labels)]
     pub labels: LabelMap,
     /// When it was made.
     #[serde(with = "time::serde::rfc3339")]

@@ -36,6 +36,7 @@ pub struct Session {
     /// It is the one of this request.
     pub is_current: bool,
     /// How the person proved who they are: `password` or `oidc`.
+    #[schema(pattern = "^(password|oidc)$")]
     pub method: String,
     /// Address it was begun from.
     pub source: String,

@@ -12,6 +12,7 @@ pub struct SigningKey {
     /// Its name, as in tokens and in the JWK set.
     pub kid: String,
     /// `next`: published, signs nothing yet; `active`: signs; `retired`: tokens it signed still hold.
+    #[schema(pattern = "^(next|active|retired)$")]
     pub state: String,
     /// When it was made.
     #[serde(with = "time::serde::rfc3339")]

@@ -60,6 +60,7 @@ pub struct RecoveryCodes {
 #[schema(example = json!({"status": "enabled", "confirmed_at": "2026-11-23T08:00:00Z", "recovery_codes_left": 10}))]
 pub struct TotpStatus {
     /// `disabled`, `pending` (no code was right yet) or `enabled` (log-ins need a code).
+    #[schema(pattern = "^(disabled|pending|enabled)$")]
     pub status: String,
     /// Since when log-ins need a code.
     #[serde(with = "time::serde::rfc3339::option")]

@@ -21,6 +21,7 @@ pub struct UserCreate {
     pub password: String,
     /// Labels.
     #[serde(default)]
+    #[schema(value_type = Option<iroko_model::Labels>)]
     pub labels: Option<LabelMap>,
 }
 
@@ -71,6 +72,7 @@ pub struct UserUpdate {
     pub disabled: Option<bool>,
     /// Labels; they take the place of all there were.
     #[serde(default)]
+    #[schema(value_type = Option<iroko_model::Labels>)]
     pub labels: Option<LabelMap>,
 }
 
@@ -88,6 +90,7 @@ pub struct User {
     /// They cannot log in.
     pub disabled: bool,
     /// Labels.
+    #[schema(value_type = iroko_model::Labels)]
     pub labels: LabelMap,
     /// Grows with each change.
     pub generation: i64,

@@ -11,6 +11,7 @@ use iroko_identity::guarded;
 use iroko_model::instance::Power;
 use iroko_model::permission::perm;
 use iroko_model::{InstanceId, ProjectId};
+use iroko_web::openapi::IfMatch;
 use iroko_web::problem::Result;
 use iroko_wire::List;
 use iroko_wire::instance::{ConsoleOutput, Instance, InstanceCreate, InstanceSettings, UserData};
@@ -78,6 +79,7 @@ async fn get(
 /// A merge patch (RFC 7396): what is absent stays, null takes away what may be absent. `on_guest_shutdown` holds from the
 /// guest's next shutdown on.
 #[utoipa::path(patch, path = "/v1/projects/{project_id}/instances/{instance_id}", operation_id = "instance_update", tag = "Instances",
+    params(IfMatch),
     request_body = InstanceSettings, responses((status = 200, description = "The instance", body = Instance)))]
 async fn update(
     State(app): State<App>,
@@ -92,6 +94,7 @@ async fn update(
 ///
 /// Answers at once; its disk is destroyed and its addresses are free once its status is `deleted`. Asking again is no error.
 #[utoipa::path(delete, path = "/v1/projects/{project_id}/instances/{instance_id}", operation_id = "instance_delete", tag = "Instances",
+    params(IfMatch),
     responses((status = 202, description = "Being deleted")))]
 async fn delete(
     State(app): State<App>,
@@ -106,6 +109,7 @@ async fn delete(
 ///
 /// Wants it running. Starting one that runs changes nothing; one that failed to start is tried again.
 #[utoipa::path(post, path = "/v1/projects/{project_id}/instances/{instance_id}/start", operation_id = "instance_start", tag = "Instances",
+    params(IfMatch),
     responses((status = 202, description = "Asked for", body = Instance)))]
 async fn start(
     State(app): State<App>,
@@ -119,6 +123,7 @@ async fn start(
 ///
 /// The guest is asked to shut down, and after a bounded time switched off.
 #[utoipa::path(post, path = "/v1/projects/{project_id}/instances/{instance_id}/stop", operation_id = "instance_stop", tag = "Instances",
+    params(IfMatch),
     responses((status = 202, description = "Asked for", body = Instance)))]
 async fn stop(
     State(app): State<App>,
@@ -132,6 +137,7 @@ async fn stop(
 ///
 /// The guest is asked to restart, and after a bounded time switched off and on.
 #[utoipa::path(post, path = "/v1/projects/{project_id}/instances/{instance_id}/reboot", operation_id = "instance_reboot", tag = "Instances",
+    params(IfMatch),
     responses((status = 202, description = "Asked for", body = Instance)))]
 async fn reboot(
     State(app): State<App>,

@@ -10,6 +10,7 @@ use iroko_identity::guarded;
 use iroko_model::permission::perm;
 use iroko_model::{InstanceId, NetworkId, PortId, ProjectId};
 use iroko_store::port::PortFilter;
+use iroko_web::openapi::IfMatch;
 use iroko_web::problem::Result;
 use iroko_wire::List;
 use iroko_wire::port::{Port, PortCreate, PortSettings};
@@ -79,6 +80,7 @@ async fn get(
 /// Its security groups, the addresses it may use beside its own, and whether either is enforced; acts at once. To switch
 /// port security off needs the permission `port.disable_security`, too.
 #[utoipa::path(patch, path = "/v1/projects/{project_id}/ports/{port_id}", operation_id = "port_update", tag = "Ports",
+    params(IfMatch),
     request_body = PortSettings, responses((status = 200, description = "The port", body = Port)))]
 async fn update(
     State(app): State<App>,
@@ -93,6 +95,7 @@ async fn update(
 ///
 /// No instance may use it.
 #[utoipa::path(delete, path = "/v1/projects/{project_id}/ports/{port_id}", operation_id = "port_delete", tag = "Ports",
+    params(IfMatch),
     responses((status = 204, description = "Deleted")))]
 async fn delete(
     State(app): State<App>,

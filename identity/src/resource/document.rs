@@ -2,6 +2,7 @@
 
 use super::{Change, Create, Delete, Resource};
 use iroko_store::noun::{Noun, Of};
+use iroko_web::openapi::IfMatch;
 use iroko_web::openapi::patch::optional;
 use iroko_wire::List;
 use utoipa::openapi::path::{
@@ -10,7 +11,7 @@ use utoipa::openapi::path::{
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{KnownFormat, Object, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{Content, Paths, Ref, RefOr, Required, ResponseBuilder, Schema};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 /// Schemas and paths of an operation.
 pub(super) type Described = (Vec<(String, RefOr<Schema>)>, Paths);
@@ -108,6 +109,7 @@ pub(super) fn change<R: Change>() -> Described {
         format!("{} A merge patch (RFC 7396): what is absent stays, null takes away what may be absent.", R::CHANGE);
     let operation = operation::<R>("update", format!("Change {}", R::WORDS.a), about.trim())
         .request_body(Some(body))
+        .parameters(compared())
         .response("200", answer(shown, format!("The {}", R::WORDS.one())));
     at(HttpMethod::Patch, path_of::<R>(R::WRITTEN_AT), operation.build(), schemas)
 }
@@ -120,8 +122,15 @@ fn patch_of<R: Change>() -> RefOr<Schema> {
 
 pub(super) fn delete<R: Delete>() -> Described {
     let gone = ResponseBuilder::new().description("Deleted").build();
-    let operation = operation::<R>("delete", format!("Delete {}", R::WORDS.a), R::DELETE).response("204", gone);
+    let operation = operation::<R>("delete", format!("Delete {}", R::WORDS.a), R::DELETE)
+        .parameters(compared())
+        .response("204", gone);
     at(HttpMethod::Delete, path_of::<R>(R::WRITTEN_AT), operation.build(), Vec::new())
+}
+
+/// `If-Match`: the rows of nouns are locked and compared before they change.
+fn compared() -> Option<Vec<Parameter>> {
+    Some(IfMatch::into_params(|| None))
 }
 
 /// The query of a list.

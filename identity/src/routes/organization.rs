@@ -8,6 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use iroko_model::permission::perm;
+use iroko_web::openapi::IfMatch;
 use iroko_web::problem::Result;
 use iroko_wire::Deletion;
 use iroko_wire::List;
@@ -55,6 +56,7 @@ async fn get(State(app): State<Identity>, within: Within<perm::OrganizationRead>
 
 /// Change an organization
 #[utoipa::path(patch, path = "/v1/organizations/{organization_id}", operation_id = "organization_update", tag = "Organizations",
+    params(IfMatch),
     request_body = OrganizationUpdate,
     responses((status = 200, description = "The organization", body = Organization)))]
 async fn update(
@@ -70,7 +72,7 @@ async fn update(
 /// Nothing may be left in it, unless `purge` is set: then everything in it is deleted first, machines and all, and
 /// its status is `purging` until it is gone. That cannot be taken back. Asks for the permission in the organization above, or on the system.
 #[utoipa::path(delete, path = "/v1/organizations/{organization_id}", operation_id = "organization_delete", tag = "Organizations",
-    params(Deletion),
+    params(Deletion, IfMatch),
     responses((status = 204, description = "Deleted"), (status = 202, description = "Being purged")))]
 async fn delete(
     State(app): State<Identity>,

@@ -8,6 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use iroko_model::permission::perm;
+use iroko_web::openapi::IfMatch;
 use iroko_web::problem::Result;
 use iroko_wire::Deletion;
 use iroko_wire::List;
@@ -64,6 +65,7 @@ async fn get(State(app): State<Identity>, tenant: Tenant<perm::ProjectRead>) -> 
 
 /// Change a project
 #[utoipa::path(patch, path = "/v1/projects/{project_id}", operation_id = "project_update", tag = "Projects",
+    params(IfMatch),
     request_body = ProjectUpdate,
     responses((status = 200, description = "The project", body = Project)))]
 async fn update(
@@ -79,7 +81,7 @@ async fn update(
 /// Nothing may be left in it, unless `purge` is set: then everything in it is deleted first, machines and all, and
 /// its status is `purging` until it is gone. That cannot be taken back. Asks for the permission in the project's organization.
 #[utoipa::path(delete, path = "/v1/projects/{project_id}", operation_id = "project_delete", tag = "Projects",
-    params(Deletion),
+    params(Deletion, IfMatch),
     responses((status = 204, description = "Deleted"), (status = 202, description = "Being purged")))]
 async fn delete(
     State(app): State<Identity>,

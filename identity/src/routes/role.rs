@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use iroko_model::permission::perm;
 use iroko_model::{CustomRoleId, OrganizationId};
+use iroko_web::openapi::IfMatch;
 use iroko_web::problem::Result;
 use iroko_wire::List;
 use iroko_wire::role::{CustomRole, RoleCreate, RoleUpdate};
@@ -62,6 +63,7 @@ async fn get(
 ///
 /// Everybody who has it may do at once what it then allows.
 #[utoipa::path(patch, path = "/v1/organizations/{organization_id}/roles/{role_id}", operation_id = "role_update", tag = "Roles",
+    params(IfMatch),
     request_body = RoleUpdate,
     responses((status = 200, description = "The role", body = CustomRole)))]
 async fn update(
@@ -77,6 +79,7 @@ async fn update(
 ///
 /// Nobody may have it any more.
 #[utoipa::path(delete, path = "/v1/organizations/{organization_id}/roles/{role_id}", operation_id = "role_delete", tag = "Roles",
+    params(IfMatch),
     responses((status = 204, description = "Deleted")))]
 async fn delete(
     State(app): State<Identity>,

@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use iroko_model::permission::perm;
 use iroko_model::{OrganizationId, UserId};
+use iroko_web::openapi::IfMatch;
 use iroko_web::problem::Result;
 use iroko_wire::List;
 use iroko_wire::user::{User, UserCreate, UserUpdate};
@@ -62,6 +63,7 @@ async fn get(
 ///
 /// Disabling acts at once, on tokens too. An organization keeps its last owner.
 #[utoipa::path(patch, path = "/v1/organizations/{organization_id}/users/{user_id}", operation_id = "user_update", tag = "Users",
+    params(IfMatch),
     request_body = UserUpdate,
     responses((status = 200, description = "The user", body = User)))]
 async fn update(
@@ -77,6 +79,7 @@ async fn update(
 ///
 /// With all their roles. An organization keeps its last owner. To keep the name from others, disable them instead.
 #[utoipa::path(delete, path = "/v1/organizations/{organization_id}/users/{user_id}", operation_id = "user_delete", tag = "Users",
+    params(IfMatch),
     responses((status = 204, description = "Deleted")))]
 async fn delete(
     State(app): State<Identity>,

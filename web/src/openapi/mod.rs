@@ -1,8 +1,11 @@
 //! The OpenAPI document: generated from the routes, completed by rules that hold for all of them, so
 //! that no handler repeats what every operation can answer.
 
+mod compare;
 pub mod patch;
 mod shape;
+
+pub use compare::IfMatch;
 
 use crate::layers::context::{Named, Operations};
 use crate::problem::{Kind, ProblemBody};
@@ -135,15 +138,17 @@ enum Nature {
 fn complete(path: &str, operation: &mut Operation, nature: Nature) {
     let writes = matches!(nature, Nature::Asks | Nature::Writes);
     let takes_key = nature == Nature::Asks && path.starts_with("/v1/") && !path.starts_with("/v1/auth/");
-    let compares = nature != Nature::Reads && path.starts_with("/v1/");
-    describe_headers(operation, takes_key, compares);
+    let compares = compare::shows(operation);
+    // An operation that does not compare refuses `If-Match`.
+    let refuses = nature != Nature::Reads && path.starts_with("/v1/");
+    describe_key(operation, takes_key);
     let is_public = operation.security.as_ref().is_some_and(|s| s.iter().all(|r| *r == Default::default()));
     let has_query =
         operation.parameters.iter().flatten().any(|p| matches!(p, RefOr::T(p) if p.parameter_in == ParameterIn::Query));
     let has_body = operation.request_body.is_some();
     let is_project = path.contains("{project_id}") || path.contains("{organization_id}");
     let kinds = [
-        (has_query || has_body || compares, Kind::BadRequest),
+        (has_query || has_body || refuses, Kind::BadRequest),
         (!is_public || path.starts_with("/v1/auth/"), Kind::Unauthorized),
         (!is_public || path.starts_with("/v1/auth/"), Kind::Forbidden),
         (!is_public || path.contains('{'), Kind::NotFound),
@@ -153,7 +158,8 @@ fn complete(path: &str, operation: &mut Operation, nature: Nature) {
         ),
         (has_body, Kind::TooLarge),
         (has_body, Kind::UnsupportedMediaType),
-        (has_body || has_query || takes_key, Kind::Invalid),
+        // No operation has a query parameter that it does not name.
+        (true, Kind::Invalid),
         (path.starts_with("/v1/"), Kind::TooManyRequests),
         (compares, Kind::PreconditionFailed),
         (true, Kind::Internal),
@@ -166,6 +172,7 @@ fn complete(path: &str, operation: &mut Operation, nature: Nature) {
         let mut content = Content::new(Some(RefOr::Ref(schema)));
         content.example = Some(serde_json::json!({
             "type": format!("/problems/{slug}"), "title": title, "status": status,
+            "rule": slug.replace('-', "_"), "retryable": kind.is_retryable(),
             "request_id": "0198c0de-0000-7000-8000-000000000001"
         }));
         let response = ResponseBuilder::new().description(title).content("application/problem+json", content).build();
@@ -173,20 +180,17 @@ fn complete(path: &str, operation: &mut Operation, nature: Nature) {
     }
 }
 
-/// The header fields that the layers read.
-fn describe_headers(operation: &mut Operation, takes_key: bool, compares: bool) {
-    let field = |name: &str, description: &str| {
-        let text = Object::builder().schema_type(Type::String).build();
-        let field = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header).required(Required::False);
-        field.description(Some(description)).schema(Some(text)).build()
-    };
-    let parameters = operation.parameters.get_or_insert_default();
+/// The header field by which a request is carried out once.
+fn describe_key(operation: &mut Operation, takes_key: bool) {
     if takes_key {
         let about = "Names this request: sent again with the same key it is not carried out again, and gives the first answer. Kept for a day.";
-        parameters.push(RefOr::T(field("Idempotency-Key", about)));
+        operation.parameters.get_or_insert_default().push(RefOr::T(header("Idempotency-Key", about)));
     }
-    if compares {
-        let about = "`ETag` of the resource as the caller has seen it; if it was changed since, nothing happens (412). Operations that do not compare answer 400.";
-        parameters.push(RefOr::T(field("If-Match", about)));
-    }
+}
+
+/// A header field that a request may have.
+fn header(name: &str, about: &str) -> Parameter {
+    let text = Object::builder().schema_type(Type::String).build();
+    let field = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header).required(Required::False);
+    field.description(Some(about)).schema(Some(text)).build()
 }

@@ -10,6 +10,7 @@
 //! suspended project: member, reader, somebody with a custom role, and a service account that is a member. A key
 //! of another service account, an owner of A, is restricted to what the custom role has.
 
+mod compare;
 pub mod ground;
 mod table;
 
