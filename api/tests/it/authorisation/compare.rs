@@ -45,7 +45,9 @@ async fn the_document_shows_what_compares() {
         let answer = ask(&api, row, (method, template), &fresh, &who.token).await;
         let what = format!("{} as {}: {} {}", row.0, who.name, answer.status, answer.text);
         if shows(operation) {
-            assert_eq!(answer.status, 412, "{what}");
+            // That others refer to a group is said first; its own test deletes one with a stale tag.
+            let is_used = row.0 == "security_group_delete" && answer.status == 409;
+            assert!(is_used || answer.status == 412, "{what}");
             compared += 1;
         } else {
             assert!(answer.status >= 400 && answer.status != 412, "{what}");
