@@ -27,7 +27,8 @@ texts! {
     Name: text(1, crate::name::NAME_MAX_CHARS, "A name: characters of any script that people can read, no space at the ends.")
         .examples(["web-1"]);
     Description: text(0, crate::naming::DESCRIPTION_MAX_CHARS, "One line of text; may be empty.").examples(["the web servers"]);
-    PublicKey: text(1, crate::ssh_key::SSH_KEY_MAX_OCTETS, "A line of `authorized_keys` without options.");
+    PublicKey: text(1, crate::ssh_key::SSH_KEY_MAX_OCTETS, "A line of `authorized_keys` without options.")
+        .examples(["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl ama@lome"]);
     Cidr: text(3, 49, "A range of addresses of either family; the host bits are zero.").examples(["198.51.100.0/24"]);
     Username: text(1, crate::name::USERNAME_MAX_CHARS, "A log-in name.").pattern(Some("^[a-z0-9._@+-]+$")).examples(["ama"]);
     Labels: Object::builder()
