@@ -66,6 +66,8 @@ pub async fn change<R: Change>(store: &Store, by: &R::By, within: &Within, id: I
 /// Deletes one.
 pub async fn delete<R: Delete>(store: &Store, by: &R::By, within: &Within, id: Id<R>) -> Result<()> {
     let mut tx = begin(store, within).await?;
+    // Before anything else is said: who has seen another state decides anew.
+    noun::compare::<R::Row>(&mut tx, within, id).await?;
     if let Some(problem) = R::used(&mut tx, by, within, id).await? {
         return Err(problem);
     }

@@ -80,11 +80,17 @@ pub async fn lock<N: Noun>(conn: &mut Conn, within: &Within, id: N::Id) -> Resul
     Ok(row)
 }
 
+/// Compares what the caller has seen (`If-Match`), where they said it and nobody has compared yet: [`lock`] then, else nothing.
+pub async fn compare<N: Noun>(conn: &mut Conn, within: &Within, id: N::Id) -> Result<()> {
+    if request::compares() {
+        lock::<N>(conn, within, id).await?;
+    }
+    Ok(())
+}
+
 /// Deletes a row; false where there was none. [`Error::InUse`] where others refer to it, [`Error::Changed`] as in [`lock`].
 pub async fn delete<N: Noun>(conn: &mut Conn, within: &Within, id: N::Id) -> Result<bool> {
-    if request::compares() && lock::<N>(&mut *conn, within, id).await?.is_none() {
-        return Ok(false);
-    }
+    compare::<N>(&mut *conn, within, id).await?;
     let mut statement = Statement::default();
     let number = statement.bind::<Uuid>(id.into())?;
     statement.text = format!("DELETE FROM {} n WHERE n.id = {number}", N::TABLE);

@@ -11,7 +11,7 @@ type Schemas = BTreeMap<String, RefOr<Schema>>;
 /// Gives all schemas their shape.
 ///
 /// - What all nouns show stands in each of them, in place of `allOf`.
-/// - A number with bounds stands where it is used: a name such as `From1To10` says nothing in a client.
+/// - A number with bounds and an id stand where they are used: a name such as `From1To10` says nothing in a client.
 /// - A page of a list refers to its items.
 /// - A page of a list of `X` is named `XList`.
 /// - A text that is one of several words is an enumeration.
@@ -116,14 +116,18 @@ fn together(all: &AllOf, known: &Schemas) -> Option<Object> {
     Some(object)
 }
 
-/// Puts numbers in place of the references to them.
+/// Puts numbers and ids in place of the references to them.
 fn numbers(components: &mut Components) {
-    let is_number = |schema: &RefOr<Schema>| matches!(schema, RefOr::T(Schema::Object(object)) if object.schema_type == Type::Integer.into());
-    let mut numbers = components.schemas.clone();
-    numbers.retain(|_, schema| is_number(schema));
+    let uuid = Some(SchemaFormat::KnownFormat(KnownFormat::Uuid));
+    let is_plain = |schema: &RefOr<Schema>| match schema {
+        RefOr::T(Schema::Object(object)) => object.schema_type == Type::Integer.into() || object.format == uuid,
+        _ => false,
+    };
+    let mut plain = components.schemas.clone();
+    plain.retain(|_, schema| is_plain(schema));
     for schema in components.schemas.values_mut() {
         let RefOr::T(Schema::Object(object)) = schema else { continue };
-        object.properties.values_mut().for_each(|property| place(property, &numbers));
+        object.properties.values_mut().for_each(|property| place(property, &plain));
     }
 }
 
