@@ -68,20 +68,35 @@ fn is_known(invalid: &Invalid) -> bool {
 /// format, which knows the place. `pass` must read the same each time.
 ///
 /// # Errors
-/// The error of the last pass. Where it is none of a rule, `note` has not been called for it.
-pub fn gather<T, E>(mut pass: impl FnMut() -> Result<T, E>, mut note: impl FnMut(&E, Invalid)) -> Result<T, Option<E>> {
+/// See [`Unread`].
+pub fn gather<T, E>(
+    mut pass: impl FnMut() -> Result<T, E>,
+    mut note: impl FnMut(&E, Invalid),
+) -> Result<T, Unread<T, E>> {
     for known in 0..FAULTS_MAX {
         READING.set(Some(Reading { known, ..Reading::default() }));
         let outcome = pass();
         let fault = READING.take().and_then(|reading| reading.fault);
         match (outcome, fault) {
             (Ok(value), _) if known == 0 => return Ok(value),
-            (Ok(_), _) => return Err(None),
+            (Ok(value), _) => return Err(Unread::Faulty(value)),
             (Err(error), Some(invalid)) => note(&error, invalid),
-            (Err(error), None) => return Err(Some(error)),
+            (Err(error), None) => return Err(Unread::Form(error)),
         }
     }
-    Err(None)
+    Err(Unread::TooMany)
+}
+
+/// Why a value could not be read.
+#[derive(Debug)]
+pub enum Unread<T, E> {
+    /// All its faults were noted; others stand in for the faulty values, so that what concerns the whole can be looked at,
+    /// and nothing else.
+    Faulty(T),
+    /// More faults than anybody reads were noted.
+    TooMany,
+    /// Its form is wrong, which was not noted.
+    Form(E),
 }
 
 #[cfg(test)]
@@ -101,7 +116,7 @@ mod tests {
         number: u8,
     }
 
-    fn faults(text: &str) -> (Vec<&'static str>, Result<Sample, Option<String>>) {
+    fn faults(text: &str) -> (Vec<&'static str>, Result<Sample, Unread<Sample, String>>) {
         let mut rules = Vec::new();
         let pass = || serde_json::from_str::<Sample>(text).map_err(|error| error.to_string());
         let read = gather(pass, |_, invalid| rules.push(invalid.rule));
@@ -112,9 +127,9 @@ mod tests {
     fn all_faults_are_gathered() {
         let (rules, read) = faults(r#"{"name": "", "labels": {"a b": "x"}, "more": ["ok", " pad", "x"]}"#);
         assert_eq!(rules, ["name_empty", "label_key_form", "name_padded"]);
-        assert_eq!(read.unwrap_err(), None);
+        assert!(matches!(read, Err(Unread::Faulty(_))));
         let (rules, read) = faults(r#"{"name": "", "number": "x"}"#);
-        assert_eq!((rules, read.unwrap_err().is_some()), (vec!["name_empty"], true), "a fault of the form ends it");
+        assert!(rules == ["name_empty"] && matches!(read, Err(Unread::Form(_))), "a fault of the form ends it");
         let (rules, read) = faults(r#"{"name": "web", "more": ["x"], "number": 7}"#);
         let read = read.unwrap();
         assert!(rules.is_empty() && read.labels == Labels::default());
@@ -126,7 +141,7 @@ mod tests {
         assert!(serde_json::from_str::<Name>("\"\"").unwrap_err().to_string().contains("at least one character"));
         let many = Value::from(vec![""; 1000]).to_string();
         let (rules, read) = faults(&format!(r#"{{"name": "web", "more": {many}}}"#));
-        assert_eq!((rules.len(), read.is_err()), (FAULTS_MAX, true));
+        assert!(rules.len() == FAULTS_MAX && matches!(read, Err(Unread::TooMany)));
         assert!(serde_json::from_str::<Name>("\"\"").is_err(), "nothing is left behind");
     }
 }

@@ -1,6 +1,7 @@
 //! Address sets.
 
 use crate::common::Common;
+use crate::fault::Checked;
 use iroko_model::cidr::Cidrs;
 use iroko_model::{Description, Labels, Name, ProjectId};
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,8 @@ pub struct AddressSetCreate {
     #[serde(default)]
     pub labels: Labels,
 }
+
+impl Checked for AddressSetCreate {}
 
 /// A named list of ranges that rules refer to.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]

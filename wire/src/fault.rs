@@ -37,6 +37,11 @@ impl Faults {
         checked.map_err(|invalid| self.note(pointer, invalid)).ok()
     }
 
+    /// Adds those of a part.
+    pub fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
     /// Notes a fault.
     pub fn note(&mut self, pointer: &str, invalid: Invalid) {
         self.0.push(FieldError { pointer: pointer.into(), rule: invalid.rule.into(), detail: invalid.message });
@@ -53,5 +58,14 @@ impl Faults {
             Some(value) if self.0.is_empty() => Ok(value),
             _ => Err(self),
         }
+    }
+}
+
+/// A request whose fields are checked while it is read.
+pub trait Checked {
+    /// Notes what is at fault with several fields together. A field that is at fault by itself is another value here, and
+    /// its fault is known.
+    fn check(&self, faults: &mut Faults) {
+        let _ = faults;
     }
 }

@@ -1,6 +1,7 @@
 //! Flavors, and how much interfaces may carry.
 
 use crate::common::Common;
+use crate::fault::Checked;
 use iroko_model::port::PortLimits;
 use iroko_model::{Between, Description, Labels, Name};
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,8 @@ pub struct FlavorCreate {
     pub labels: Labels,
 }
 
+impl Checked for FlavorCreate {}
+
 /// What may change of a flavor. Its size never does: instances have copied it.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -45,6 +48,8 @@ pub struct FlavorSettings {
     #[serde(default)]
     pub labels: Labels,
 }
+
+impl Checked for FlavorSettings {}
 
 /// A limit of an interface; what is left out is not limited.
 pub type Limit = Between<1, 100_000_000>;

@@ -1,6 +1,7 @@
 //! Groups.
 
 use crate::common::Common;
+use crate::fault::Checked;
 use iroko_model::{Description, Labels, Name, OrganizationId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -19,6 +20,8 @@ pub struct GroupCreate {
     #[serde(default)]
     pub labels: Labels,
 }
+
+impl Checked for GroupCreate {}
 
 /// A group of users. Roles given to it are those of its members.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]

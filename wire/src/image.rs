@@ -1,7 +1,7 @@
 //! Images.
 
 use crate::common::Common;
-use crate::fault::Faults;
+use crate::fault::{Checked, Faults};
 use iroko_model::host::Architecture;
 use iroko_model::image::DiskFormat;
 use iroko_model::{Description, Invalid, Labels, Name, ProjectId};
@@ -32,6 +32,14 @@ pub struct ImageCreate {
     /// Labels.
     #[serde(default)]
     pub labels: Labels,
+}
+
+impl Checked for ImageCreate {
+    fn check(&self, faults: &mut Faults) {
+        if let Some(more) = self.checked().err() {
+            faults.extend(more);
+        }
+    }
 }
 
 fn x86_64() -> String {
@@ -74,6 +82,8 @@ pub struct ImageSettings {
     #[serde(default)]
     pub labels: Labels,
 }
+
+impl Checked for ImageSettings {}
 
 /// A disk image that instances start from.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]

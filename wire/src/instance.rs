@@ -1,7 +1,7 @@
 //! Instances.
 
 use crate::LabelMap;
-use crate::fault::Faults;
+use crate::fault::{Checked, Faults};
 use crate::flavor::NetworkLimits;
 use crate::security_group::group_ids;
 use iroko_model::instance::OnGuestShutdown;
@@ -20,7 +20,7 @@ pub const INTERFACES_MAX: usize = 8;
 pub const SSH_KEYS_MAX: usize = 32;
 
 /// Asks for an instance.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"name": "web-1", "flavor_id": "0198c0de-0000-7000-8000-000000000002",
     "image_id": "0198c0de-0000-7000-8000-000000000004",
@@ -61,6 +61,14 @@ pub struct InstanceCreate {
     pub labels: Labels,
 }
 
+impl Checked for InstanceCreate {
+    fn check(&self, faults: &mut Faults) {
+        if let Some(more) = CheckedInstance::try_from(self.clone()).err() {
+            faults.extend(more);
+        }
+    }
+}
+
 /// What may change of an instance.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -80,12 +88,25 @@ pub struct InstanceSettings {
     pub labels: Labels,
 }
 
+impl Checked for InstanceSettings {
+    fn check(&self, faults: &mut Faults) {
+        if let Some(more) = self
+            .on_guest_shutdown
+            .parse::<OnGuestShutdown>()
+            .err()
+            .map(|fault| Faults::one("/on_guest_shutdown", fault))
+        {
+            faults.extend(more);
+        }
+    }
+}
+
 fn stay_off() -> String {
     OnGuestShutdown::default().as_str().to_owned()
 }
 
 /// An interface asked for: either a network, or a port that stands alone.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InterfaceCreate {
     /// A network; a port with addresses of it is made and goes with the instance.

@@ -1,6 +1,7 @@
 //! Networks.
 
 use crate::common::Common;
+use crate::fault::Checked;
 use iroko_model::{Description, Labels, Name, ProjectId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -19,6 +20,8 @@ pub struct NetworkCreate {
     #[serde(default)]
     pub labels: Labels,
 }
+
+impl Checked for NetworkCreate {}
 
 /// A network: one layer-2 segment of its own, on all hosts.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]

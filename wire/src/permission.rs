@@ -8,7 +8,9 @@ use utoipa::ToSchema;
 #[schema(example = json!({"permissions": ["instance.read", "instance.power"], "suspended": []}))]
 pub struct Permissions {
     /// The names of the permissions, as `x-iroko-permission` of each operation names them.
+    #[schema(value_type = Vec<crate::words::Permission>)]
     pub permissions: Vec<String>,
     /// Those that the caller has again once the project, and every organization above it, is resumed.
+    #[schema(value_type = Vec<crate::words::Permission>)]
     pub suspended: Vec<String>,
 }

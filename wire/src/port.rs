@@ -1,6 +1,6 @@
 //! Ports.
 
-use crate::fault::Faults;
+use crate::fault::{Checked, Faults};
 use crate::flavor::NetworkLimits;
 use crate::security_group::group_ids;
 use crate::{LabelMap, range};
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 /// Asks for a port that stands alone: its addresses are kept until it is deleted, and an instance
 /// can be made with it.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"network_id": "0198c0de-0000-7000-8000-000000000005", "name": "database"}))]
 pub struct PortCreate {
@@ -38,6 +38,14 @@ pub struct PortCreate {
     /// Labels.
     #[serde(default)]
     pub labels: Labels,
+}
+
+impl Checked for PortCreate {
+    fn check(&self, faults: &mut Faults) {
+        if let Some(more) = CheckedPort::try_from(self.clone()).err() {
+            faults.extend(more);
+        }
+    }
 }
 
 /// A checked request.
@@ -144,6 +152,14 @@ pub struct PortSettings {
     /// Labels.
     #[serde(default)]
     pub labels: Labels,
+}
+
+impl Checked for PortSettings {
+    fn check(&self, faults: &mut Faults) {
+        if let Some(more) = self.checked().err() {
+            faults.extend(more);
+        }
+    }
 }
 
 const fn yes() -> bool {

@@ -1,6 +1,7 @@
 //! QoS policies.
 
 use crate::common::Common;
+use crate::fault::Checked;
 use crate::flavor::NetworkLimits;
 use iroko_model::{Description, Labels, Name, ProjectId};
 use serde::{Deserialize, Serialize};
@@ -22,6 +23,8 @@ pub struct QosPolicyCreate {
     #[serde(default)]
     pub labels: Labels,
 }
+
+impl Checked for QosPolicyCreate {}
 
 /// How much ports may carry, under a name.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]

@@ -1,6 +1,7 @@
 //! Security groups.
 
 use crate::common::Common;
+use crate::fault::Checked;
 use iroko_model::{Description, Invalid, Labels, Name, ProjectId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -27,6 +28,8 @@ pub struct SecurityGroupCreate {
     #[serde(default)]
     pub labels: Labels,
 }
+
+impl Checked for SecurityGroupCreate {}
 
 const fn yes() -> bool {
     true

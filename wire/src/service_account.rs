@@ -1,6 +1,7 @@
 //! Service accounts.
 
 use crate::common::Common;
+use crate::fault::Checked;
 use iroko_model::{Description, Labels, Name, OrganizationId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -20,6 +21,8 @@ pub struct ServiceAccountCreate {
     pub labels: Labels,
 }
 
+impl Checked for ServiceAccountCreate {}
+
 /// What may change of a service account.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -37,6 +40,8 @@ pub struct ServiceAccountSettings {
     #[serde(default)]
     pub labels: Labels,
 }
+
+impl Checked for ServiceAccountSettings {}
 
 /// A program that acts for an organization, by API keys.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]

@@ -1,6 +1,7 @@
 //! SSH keys.
 
 use crate::common::Common;
+use crate::fault::Checked;
 use iroko_model::ssh_key::PublicKey;
 use iroko_model::{Description, Labels, Name, ProjectId};
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,8 @@ pub struct SshKeyCreate {
     pub labels: Labels,
 }
 
+impl Checked for SshKeyCreate {}
+
 /// What may change of an SSH key's record.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -37,6 +40,8 @@ pub struct SshKeySettings {
     #[serde(default)]
     pub labels: Labels,
 }
+
+impl Checked for SshKeySettings {}
 
 /// A public SSH key. An instance copies the keys that it is made with.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]

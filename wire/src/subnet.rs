@@ -1,7 +1,7 @@
 //! Subnets.
 
 use crate::common::Common;
-use crate::fault::Faults;
+use crate::fault::{Checked, Faults};
 use crate::range;
 use iroko_model::subnet::SubnetPlan;
 use iroko_model::{Description, Invalid, Labels, Name, NetworkId, ProjectId};
@@ -34,6 +34,14 @@ pub struct SubnetCreate {
     /// Labels.
     #[serde(default)]
     pub labels: Labels,
+}
+
+impl Checked for SubnetCreate {
+    fn check(&self, faults: &mut Faults) {
+        if let Some(more) = self.plan().err() {
+            faults.extend(more);
+        }
+    }
 }
 
 impl SubnetCreate {
@@ -69,6 +77,8 @@ pub struct SubnetSettings {
     #[serde(default)]
     pub labels: Labels,
 }
+
+impl Checked for SubnetSettings {}
 
 impl SubnetSettings {
     /// The plan of a subnet with this range and gateway, and these servers.

@@ -11,6 +11,7 @@ use iroko_identity::extract::{ApiPath, Tenant};
 use iroko_identity::guarded;
 use iroko_model::permission::perm;
 use iroko_model::{ImageId, ProjectId};
+use iroko_web::openapi::IfMatch;
 use iroko_web::problem::Result;
 use iroko_wire::image::Image;
 use utoipa_axum::router::OpenApiRouter;
@@ -26,6 +27,7 @@ pub fn router() -> OpenApiRouter<App> {
 ///
 /// No instance may start from it.
 #[utoipa::path(delete, path = "/v1/projects/{project_id}/images/{image_id}", operation_id = "image_delete", tag = "Images",
+    params(IfMatch),
     responses((status = 204, description = "Deleted")))]
 async fn delete(
     State(app): State<App>,

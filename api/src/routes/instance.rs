@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderName, StatusCode};
-use iroko_identity::extract::{ApiJson, ApiPath, ListParams, ListQuery, Patch, Tenant};
+use iroko_identity::extract::{ApiPath, CheckedJson, ListParams, ListQuery, Patch, Tenant};
 use iroko_identity::guarded;
 use iroko_model::instance::Power;
 use iroko_model::permission::perm;
@@ -44,7 +44,7 @@ fn asked((place, instance): (String, Instance)) -> Asked {
 async fn create(
     State(app): State<App>,
     tenant: Tenant<perm::InstanceCreate>,
-    ApiJson(body): ApiJson<InstanceCreate>,
+    CheckedJson(body): CheckedJson<InstanceCreate>,
 ) -> Result<(StatusCode, Json<Instance>)> {
     Ok((StatusCode::CREATED, Json(service::create(&app, &tenant, body).await?)))
 }

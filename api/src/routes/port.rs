@@ -5,7 +5,7 @@ use crate::service::port as service;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use iroko_identity::extract::{ApiJson, ApiPath, ApiQuery, ListParams, ListQuery, Patch, Tenant};
+use iroko_identity::extract::{ApiPath, ApiQuery, CheckedJson, ListParams, ListQuery, Patch, Tenant};
 use iroko_identity::guarded;
 use iroko_model::permission::perm;
 use iroko_model::{InstanceId, NetworkId, PortId, ProjectId};
@@ -43,7 +43,7 @@ struct OfWhat {
 async fn create(
     State(app): State<App>,
     tenant: Tenant<perm::PortCreate>,
-    ApiJson(body): ApiJson<PortCreate>,
+    CheckedJson(body): CheckedJson<PortCreate>,
 ) -> Result<(StatusCode, Json<Port>)> {
     Ok((StatusCode::CREATED, Json(service::create(&app, tenant.project, body).await?)))
 }

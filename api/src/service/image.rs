@@ -5,6 +5,7 @@ use crate::App;
 use iroko_model::{ImageId, ProjectId};
 use iroko_store::Wake;
 use iroko_store::image::{self, Image as Row, ImageDeletion};
+use iroko_store::noun::{self, Within};
 use iroko_web::problem::{Kind, Problem, Result};
 
 /// One image of the project.
@@ -16,6 +17,7 @@ pub(super) async fn row(app: &App, project: ProjectId, id: ImageId) -> Result<Ro
 /// Deletes an image that no instance starts from.
 pub async fn delete(app: &App, project: ProjectId, id: ImageId) -> Result<()> {
     let mut tx = app.store.begin_bound(project).await?;
+    noun::compare::<Row>(&mut tx, &Within::project(project), id).await?;
     match image::image_delete(&mut tx, project, id).await? {
         ImageDeletion::Deleted => {}
         ImageDeletion::NotFound => return Err(Problem::new(Kind::NotFound)),

@@ -22,6 +22,7 @@ use iroko_model::{Naming, OrganizationId, ProjectId};
 use iroko_store::noun::{self, Common, Noun, Within};
 use iroko_store::{Error, Tx};
 use iroko_web::problem::{Kind, Problem, Result};
+use iroko_wire::fault::Checked;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
@@ -73,7 +74,7 @@ pub trait Resource: Send + Sync + 'static {
 /// A noun that people make.
 pub trait Create: Resource {
     /// What is asked for.
-    type Request: DeserializeOwned + ToSchema + Send + 'static;
+    type Request: DeserializeOwned + Checked + ToSchema + Send + 'static;
     /// Who may make one.
     type By: Guard + Place;
     /// The piece of the state that making one needs besides the transaction; [`iroko_store::Store`] where none.
@@ -95,7 +96,7 @@ pub trait Create: Resource {
 /// A noun that people change.
 pub trait Change: Resource {
     /// What may change, as a whole.
-    type Settings: Serialize + DeserializeOwned + ToSchema + Send + 'static;
+    type Settings: Serialize + DeserializeOwned + Checked + ToSchema + Send + 'static;
     /// Who may change one.
     type By: Guard + Place;
     /// Name of the merge patch in the document: `QosPolicyUpdate`.

@@ -11,7 +11,7 @@ use axum::http::request::Parts;
 use axum::routing::{self, MethodRouter};
 use iroko_store::Store;
 use iroko_store::noun::{Noun, Sort, Within};
-use iroko_web::extract::{ApiJson, Patch};
+use iroko_web::extract::{CheckedJson, Patch};
 use iroko_web::problem::{Problem, Result};
 use iroko_wire::List;
 use iroko_wire::page::{Place as After, cursor};
@@ -154,7 +154,7 @@ async fn create<R: Create>(
     By(guard): By<<R as Create>::By>,
     State(needs): State<R::Needs>,
     below: Below<R>,
-    ApiJson(body): ApiJson<R::Request>,
+    CheckedJson(body): CheckedJson<R::Request>,
 ) -> Result<(StatusCode, Json<R::Shown>)> {
     let row = service::create::<R>(&store, &below.within(&guard), guard.scope(), &needs, body).await?;
     Ok((StatusCode::CREATED, Json(R::show(row, &guard))))

@@ -97,9 +97,9 @@ pub async fn delete(app: &Identity, actor: &Actor, id: OrganizationId, purge: bo
         suspension::purge(app, actor, scope).await?;
         return Ok(StatusCode::ACCEPTED);
     }
-    suspension::not_empty(app, scope).await?;
     let mut tx = app.store.begin_bound(id).await?;
     check_generation(&mut tx, Noun::Organization, id.as_uuid()).await?;
+    suspension::not_empty(app, scope).await?;
     match organization::organization_delete(&mut tx, id).await {
         Ok(true) => app.store.commit(tx).await?,
         Ok(false) => return Err(Problem::new(Kind::NotFound)),

@@ -70,9 +70,9 @@ pub async fn delete(app: &Identity, actor: &Actor, id: ProjectId, purge: bool) -
         suspension::purge(app, actor, scope).await?;
         return Ok(StatusCode::ACCEPTED);
     }
-    suspension::not_empty(app, scope).await?;
     let mut tx = app.store.begin_bound(id).await?;
     check_generation(&mut tx, Noun::Project, id.as_uuid()).await?;
+    suspension::not_empty(app, scope).await?;
     match project::project_delete(&mut tx, id).await {
         Ok(true) => app.store.commit(tx).await?,
         Ok(false) => return Err(Problem::new(Kind::NotFound)),

@@ -1,11 +1,12 @@
 //! JSON bodies. A body that does not fit names the field, as a JSON pointer.
 
 use super::words;
-use crate::problem::{FieldError, Kind, Problem};
+use crate::problem::{Faults, FieldError, Kind, Problem};
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::header::CONTENT_TYPE;
-use iroko_model::{Invalid, checked};
+use iroko_model::checked::{self, Unread};
+use iroko_wire::fault::Checked;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_path_to_error::{Path, Segment};
@@ -21,6 +22,19 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for ApiJson<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let bytes = json_bytes(request, state, &["application/json"]).await?;
         parse(&bytes).map(Self)
+    }
+}
+
+/// A body of type `T` that is looked at as a whole, too: all its faults are told at once.
+#[derive(Debug)]
+pub struct CheckedJson<T>(pub T);
+
+impl<T: DeserializeOwned + Checked, S: Send + Sync> FromRequest<S> for CheckedJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let bytes = json_bytes(request, state, &["application/json"]).await?;
+        parse_with(&bytes, T::check).map(Self)
     }
 }
 
@@ -40,6 +54,10 @@ pub(super) async fn json_bytes<S: Send + Sync>(request: Request, state: &S, medi
 
 /// Reads a body, with all its faults.
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    parse_with(bytes, |_: &T, _| {})
+}
+
+fn parse_with<T: DeserializeOwned>(bytes: &[u8], whole: impl FnOnce(&T, &mut Faults)) -> Result<T, Problem> {
     // Of a key that stands twice parsers take the first or the last: what was meant cannot be known.
     let mut once = serde_json::Deserializer::from_slice(bytes);
     if let Err(error) = serde_path_to_error::deserialize::<_, Once>(&mut once)
@@ -47,35 +65,47 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     {
         return Err(Problem::fields(vec![at_field(error.path(), &error.inner().to_string())]));
     }
-    read(|| {
+    let mut is_whole = true;
+    let pass = || {
         let mut reader = serde_json::Deserializer::from_slice(bytes);
         let value = serde_path_to_error::deserialize(&mut reader)?;
-        Ok((value, reader.end().is_ok()))
-    })
-    .and_then(|(value, is_whole)| match is_whole {
-        true => Ok(value),
+        is_whole = reader.end().is_ok();
+        Ok(value)
+    };
+    let read = read(pass, whole);
+    match is_whole {
+        true => read,
         false => Err(Problem::with(Kind::BadRequest, "the body is more than one JSON value")),
-    })
+    }
 }
 
 type JsonError = serde_path_to_error::Error<serde_json::Error>;
 
-/// Reads again and again until all faults are known.
-pub(super) fn read<T>(pass: impl FnMut() -> Result<T, JsonError>) -> Result<T, Problem> {
-    let mut faults = Vec::new();
-    let fault = |error: &JsonError, invalid: Invalid| {
-        let Invalid { rule, message } = invalid;
-        faults.push(FieldError { pointer: pointer(error.path()), rule: rule.into(), detail: message });
-    };
-    match checked::gather(pass, fault) {
-        Ok(value) => return Ok(value),
-        Err(None) => {}
-        Err(Some(error)) if error.inner().is_data() => {
-            faults.push(at_field(error.path(), &error.inner().to_string()));
+/// Reads again and again until all faults are known, then looks at the whole.
+pub(super) fn read<T>(
+    pass: impl FnMut() -> Result<T, JsonError>,
+    whole: impl FnOnce(&T, &mut Faults),
+) -> Result<T, Problem> {
+    let mut faults = Faults::default();
+    let unread = match checked::gather(pass, |error, invalid| faults.note(&pointer(error.path()), invalid)) {
+        Ok(value) => {
+            whole(&value, &mut faults);
+            faults.finish()?;
+            return Ok(value);
         }
-        Err(Some(error)) => return Err(unreadable(error.inner())),
+        Err(unread) => unread,
+    };
+    match unread {
+        Unread::Faulty(value) => whole(&value, &mut faults),
+        Unread::TooMany => {}
+        Unread::Form(error) if error.inner().is_data() => {
+            let mut all = faults.into_errors();
+            all.push(at_field(error.path(), &error.inner().to_string()));
+            return Err(Problem::fields(all));
+        }
+        Unread::Form(error) => return Err(unreadable(error.inner())),
     }
-    Err(Problem::fields(faults))
+    Err(faults.into())
 }
 
 fn unreadable(error: &serde_json::Error) -> Problem {

@@ -8,7 +8,7 @@ mod query;
 mod source;
 mod words;
 
-pub use body::ApiJson;
+pub use body::{ApiJson, CheckedJson};
 pub use page::ListQuery;
 pub use patch::Patch;
 pub use path::ApiPath;

@@ -3,6 +3,7 @@
 use super::body::{self, json_bytes};
 use crate::problem::{Kind, Problem};
 use axum::extract::{FromRequest, Request};
+use iroko_wire::fault::Checked;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -24,14 +25,14 @@ impl Patch {
     ///
     /// # Errors
     /// The fields of the result that are at fault, as of a body.
-    pub fn apply<T: Serialize + DeserializeOwned>(&self, settings: &T) -> Result<Option<T>, Problem> {
+    pub fn apply<T: Serialize + DeserializeOwned + Checked>(&self, settings: &T) -> Result<Option<T>, Problem> {
         let before = serde_json::to_value(settings).map_err(|error| Problem::internal(&error))?;
         let mut after = before.clone();
         merge(&mut after, &Value::Object(self.0.clone()));
         if after == before {
             return Ok(None);
         }
-        body::read(|| serde_path_to_error::deserialize(after.clone())).map(Some)
+        body::read(|| serde_path_to_error::deserialize(after.clone()), T::check).map(Some)
     }
 }
 
@@ -104,6 +105,8 @@ mod tests {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         size: Option<u8>,
     }
+
+    impl Checked for Settings {}
 
     #[test]
     fn what_comes_out_is_checked_as_a_whole() {
