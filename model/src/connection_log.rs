@@ -44,7 +44,7 @@ words! {
     Rule = "rule",
     /// No rule of the port's groups allows it.
     NoRule = "no_rule",
-    /// It was sent from an address that is not the port's, or is something that no machine may send.
+    /// It was sent from an address that is not the port's, or is something that no instance may send.
     PortSecurity = "port_security",
 }
 

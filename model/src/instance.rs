@@ -20,11 +20,11 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Power {
-    /// The machine exists and runs.
+    /// The instance exists and runs.
     Running,
-    /// The machine exists and is off.
+    /// The instance exists and is off.
     Stopped,
-    /// The machine, its disk and its ports are gone.
+    /// The instance, its disk and its ports are gone.
     Deleted,
 }
 
@@ -169,7 +169,7 @@ pub enum Status {
     Deleting,
     /// It is gone; the record stays for the bill.
     Deleted,
-    /// Its host has not been heard of for longer than its lease; the machine may well run.
+    /// Its host has not been heard of for longer than its lease; the instance may well run.
     Unreachable,
 }
 

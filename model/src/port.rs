@@ -21,7 +21,7 @@ const WIDEST_V4: u8 = 16;
 const WIDEST_V6: u8 = 48;
 
 impl AddressPair {
-    /// Refuses what no machine can send from, and ranges that are too wide.
+    /// Refuses what no instance can send from, and ranges that are too wide.
     pub fn new(mac: Option<MacAddress>, cidr: IpNetwork) -> Result<Self, Invalid> {
         if mac.is_some_and(|mac| mac.octets()[0] & 1 == 1 || mac.octets() == [0; 6]) {
             let message = "a machine has a unicast MAC address: the first octet is even, and not all are zero";
@@ -45,16 +45,16 @@ impl AddressPair {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PortLimits {
-    /// Towards the machine, in kbit/s.
+    /// Towards the instance, in kbit/s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ingress_kbit_s: Option<u32>,
-    /// From the machine, in kbit/s.
+    /// From the instance, in kbit/s.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub egress_kbit_s: Option<u32>,
-    /// Towards the machine, in packets a second.
+    /// Towards the instance, in packets a second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ingress_packets_s: Option<u32>,
-    /// From the machine, in packets a second.
+    /// From the instance, in packets a second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub egress_packets_s: Option<u32>,
 }

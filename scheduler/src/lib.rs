@@ -1,4 +1,4 @@
-//! The scheduler: gives machines that wait a host, takes back what a host could not build, and
+//! The scheduler: gives instances that wait a host, takes back what a host could not build, and
 //! cleans the outbox. It keeps nothing: any number of schedulers may run, and any may be killed
 //! between any two lines.
 

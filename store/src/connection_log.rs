@@ -130,7 +130,7 @@ pub struct ConnectionRecord {
     pub id: Uuid,
     /// When, by the host's clock.
     pub occurred_at: OffsetDateTime,
-    /// As seen from the machine.
+    /// As seen from the instance.
     pub direction: String,
     /// What became of it.
     pub verdict: String,

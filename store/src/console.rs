@@ -16,7 +16,7 @@ pub struct Console {
     pub updated_at: Option<OffsetDateTime>,
 }
 
-/// Asks the machine's host for its log. False where it has no host.
+/// Asks the instance's host for its log. False where it has no host.
 pub async fn console_want(conn: &mut Conn, id: InstanceId) -> Result<bool> {
     let done = sqlx::query!(
         "INSERT INTO change (kind, object_id, host_id) SELECT 'console', instance_id, host_id FROM instance_host
@@ -35,7 +35,7 @@ pub async fn console_get(conn: &mut Conn, id: InstanceId) -> Result<Option<Conso
         .await?)
 }
 
-/// Stores tails, of machines of this host only.
+/// Stores tails, of instances of this host only.
 pub async fn console_store(conn: &mut Conn, host_id: HostId, logs: &[ConsoleLog]) -> Result<()> {
     let ids: Vec<Uuid> = logs.iter().map(|log| log.id.as_uuid()).collect();
     // PostgreSQL's text cannot hold NUL.

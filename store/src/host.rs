@@ -42,7 +42,7 @@ pub struct Host {
     pub disk_free_mib: Option<i64>,
     /// It is full: guests may be held, and nothing is built.
     pub disk_is_full: bool,
-    /// Machines on it.
+    /// Instances on it.
     pub instances: i64,
     /// Virtual processors given away.
     pub vcpus_used: i64,
@@ -137,8 +137,8 @@ pub(crate) async fn disks_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Result<(
     Ok(())
 }
 
-/// Forgets a host without machines, else [`crate::Error::InUse`]; false where there was none. Its
-/// certificates stop working at once. Machines that their owners wanted deleted are in nobody's way where the host is off
+/// Forgets a host without instances, else [`crate::Error::InUse`]; false where there was none. Its
+/// certificates stop working at once. Instances that their owners wanted deleted are in nobody's way where the host is off
 /// and was not heard of for `lease_s` seconds: they are gone with it.
 pub async fn host_delete(conn: &mut Conn, id: HostId, lease_s: f64) -> Result<bool> {
     let deleting = sqlx::query_scalar!(

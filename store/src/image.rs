@@ -181,12 +181,12 @@ pub enum ImageDeletion {
     Deleted,
     /// There was none.
     NotFound,
-    /// Machines still start from it.
+    /// Instances still start from it.
     InUse,
 }
 
-/// Deletes an image that no machine starts from. Needs a transaction: the row is locked first, so
-/// that a machine made at the same moment either is seen or finds no image.
+/// Deletes an image that no instance starts from. Needs a transaction: the row is locked first, so
+/// that an instance made at the same moment either is seen or finds no image.
 pub async fn image_delete(conn: &mut Conn, project_id: ProjectId, id: ImageId) -> Result<ImageDeletion> {
     let locked = sqlx::query!(
         "SELECT id FROM image WHERE project_id = $1 AND id = $2 FOR UPDATE",
@@ -213,7 +213,7 @@ pub async fn image_ids(conn: &mut Conn) -> Result<Vec<Uuid>> {
     Ok(sqlx::query_scalar!("SELECT id FROM image").fetch_all(conn).await?)
 }
 
-/// True where a machine on the host starts from the image: only then may the host read it.
+/// True where an instance on the host starts from the image: only then may the host read it.
 pub async fn image_is_used_on(conn: &mut Conn, id: ImageId, host_id: HostId) -> Result<bool> {
     Ok(sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT FROM instance_host w JOIN instance i ON i.id = w.instance_id

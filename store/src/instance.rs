@@ -233,8 +233,8 @@ pub async fn instance_history_keep(conn: &mut Conn) -> Result<u64> {
     Ok(u64::try_from(made.fetch_one(conn).await?).unwrap_or_default())
 }
 
-/// The user data a machine was made with, and whether it is base64. `None` where the project has no such
-/// machine, or it is deleted.
+/// The user data an instance was made with, and whether it is base64. `None` where the project has no such
+/// instance, or it is deleted.
 pub async fn instance_user_data(
     conn: &mut Conn,
     project_id: ProjectId,
@@ -248,7 +248,7 @@ pub async fn instance_user_data(
     Ok(found.fetch_optional(conn).await?.map(|row| (row.user_data, row.user_data_is_base64)))
 }
 
-/// A page of the project's machines that are not deleted.
+/// A page of the project's instances that are not deleted.
 pub async fn instance_list(
     conn: &mut Conn,
     project_id: ProjectId,
@@ -302,9 +302,9 @@ pub async fn instance_exists(conn: &mut Conn, project_id: ProjectId, id: Instanc
 }
 
 /// Changes the wanted power state to `running` or `stopped` and tells the host. Asking for what is
-/// already wanted changes nothing, except that a machine that failed to start is tried again, and
+/// already wanted changes nothing, except that an instance that failed to start is tried again, and
 /// one that was given up as if no host had failed it yet.
-/// False where the project has no such machine, it is being deleted, or it was lost with its host.
+/// False where the project has no such instance, it is being deleted, or it was lost with its host.
 pub async fn instance_set_power(conn: &mut Conn, project_id: ProjectId, id: InstanceId, power: Power) -> Result<bool> {
     let found = sqlx::query_scalar!(
         r#"WITH known AS (
@@ -359,7 +359,7 @@ pub async fn instance_update(
     Ok(found)
 }
 
-/// Asks for one more reboot of a machine that is wanted to run. False where there is none such.
+/// Asks for one more reboot of an instance that is wanted to run. False where there is none such.
 pub async fn instance_reboot(conn: &mut Conn, project_id: ProjectId, id: InstanceId) -> Result<bool> {
     let found = sqlx::query_scalar!(
         r#"WITH changed AS (
@@ -377,8 +377,8 @@ pub async fn instance_reboot(conn: &mut Conn, project_id: ProjectId, id: Instanc
     Ok(found)
 }
 
-/// Asks for a machine's removal. One without a host is gone at once; asking again is no error.
-/// False where the project has no such machine.
+/// Asks for an instance's removal. One without a host is gone at once; asking again is no error.
+/// False where the project has no such instance.
 pub async fn instance_delete(conn: &mut Conn, project_id: ProjectId, id: InstanceId) -> Result<bool> {
     let row = sqlx::query!(
         r#"WITH known AS (

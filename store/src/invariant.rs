@@ -109,7 +109,7 @@ struct Seen {
     hosts: Vec<HostRow>,
 }
 
-/// Everything that is wrong, in words; empty where all is well. Must be asked at rest: a machine that is just being
+/// Everything that is wrong, in words; empty where all is well. Must be asked at rest: an instance that is just being
 /// made is a violation too.
 pub async fn violations(conn: &mut Conn, hosts: &[HostTraces]) -> Result<Vec<String>> {
     let seen = read(conn).await?;
@@ -173,7 +173,7 @@ async fn read(conn: &mut Conn) -> Result<Seen> {
     Ok(Seen { instances, ports, addresses, hosts })
 }
 
-/// Each machine is as wanted or says why not: nobody has forgotten it half-way.
+/// Each instance is as wanted or says why not: nobody has forgotten it half-way.
 fn every_machine_has_come_to_rest(seen: &Seen, found: &mut Vec<String>) {
     for row in &seen.instances {
         let rests = match (row.power.as_str(), row.host_id, row.observed_state.as_deref()) {
@@ -189,7 +189,7 @@ fn every_machine_has_come_to_rest(seen: &Seen, found: &mut Vec<String>) {
     }
 }
 
-/// Each port of a machine with a host is reported ready, at its own generation.
+/// Each port of an instance with a host is reported ready, at its own generation.
 fn every_bound_port_is_plugged(seen: &Seen, found: &mut Vec<String>) {
     let is_ready =
         |row: &PortRow| row.observed_state.as_deref() == Some("ready") && row.observed_generation == row.generation;
@@ -234,7 +234,7 @@ fn addresses_are_of_their_pool(seen: &Seen, found: &mut Vec<String>) {
     }
 }
 
-/// The sizes of a host's machines add up to what it offers, or less.
+/// The sizes of a host's instances add up to what it offers, or less.
 fn no_host_gives_more_than_it_has(seen: &Seen, found: &mut Vec<String>) {
     for row in &seen.hosts {
         if row.vcpus_used > row.vcpus || row.memory_used > row.memory_mib || row.disk_used > row.disk_gib {
@@ -243,7 +243,7 @@ fn no_host_gives_more_than_it_has(seen: &Seen, found: &mut Vec<String>) {
     }
 }
 
-/// No host with machines is left out of the comparison.
+/// No host with instances is left out of the comparison.
 fn every_host_was_looked_at(seen: &Seen, hosts: &[HostTraces], found: &mut Vec<String>) {
     let looked: HashSet<Uuid> = hosts.iter().map(|host| host.host_id.as_uuid()).collect();
     for row in seen.hosts.iter().filter(|row| row.placed > 0 && !looked.contains(&row.id)) {
@@ -251,7 +251,7 @@ fn every_host_was_looked_at(seen: &Seen, hosts: &[HostTraces], found: &mut Vec<S
     }
 }
 
-/// Each built machine has its one domain, in its power state, and its disk on its own host.
+/// Each built instance has its one domain, in its power state, and its disk on its own host.
 fn every_machine_is_on_its_host(seen: &Seen, host: &HostTraces, found: &mut Vec<String>) {
     for row in seen.instances.iter().filter(|row| row.is_placed_on(host.host_id) && row.is_built()) {
         let id = InstanceId::from(row.id);
@@ -268,7 +268,7 @@ fn every_machine_is_on_its_host(seen: &Seen, host: &HostTraces, found: &mut Vec<
     }
 }
 
-/// No domain and no file of a machine that is elsewhere, deleted, never built or unknown.
+/// No domain and no file of an instance that is elsewhere, deleted, never built or unknown.
 fn nothing_else_is_on_the_host(seen: &Seen, host: &HostTraces, found: &mut Vec<String>) {
     let is_here = |row: &&InstanceRow| row.is_placed_on(host.host_id) && (row.is_built() || row.may_be_kept());
     let here: HashSet<Uuid> = seen.instances.iter().filter(is_here).map(|row| row.id).collect();

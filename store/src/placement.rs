@@ -12,10 +12,10 @@ use iroko_model::host::Architecture;
 use iroko_model::{HostId, InstanceId, Resources};
 use uuid::Uuid;
 
-/// A machine that waits for a host.
+/// An instance that waits for a host.
 #[derive(Debug, Clone)]
 pub struct Pending {
-    /// The machine.
+    /// The instance.
     pub id: InstanceId,
     /// What it needs.
     pub resources: Resources,
@@ -27,7 +27,7 @@ pub struct Pending {
     pub suspended: bool,
 }
 
-/// Claims up to `limit` machines that are due for a try, oldest first. They stay claimed until the
+/// Claims up to `limit` instances that are due for a try, oldest first. They stay claimed until the
 /// transaction ends; other schedulers skip them.
 pub async fn placement_claim(conn: &mut Conn, limit: i64) -> Result<Vec<Pending>> {
     let rows = sqlx::query!(
@@ -67,17 +67,17 @@ fn resources(vcpus: i64, memory_mib: i64, disk_gib: i64) -> Result<Resources> {
 pub struct HostView {
     /// The host.
     pub id: HostId,
-    /// Takes new machines, by the operator's word.
+    /// Takes new instances, by the operator's word.
     pub enabled: bool,
     /// Both agents were heard of within the lease and have said what the host is.
     pub alive: bool,
     /// Processor architecture, once told.
     pub architecture: Option<Architecture>,
-    /// What machines may use in all.
+    /// What instances may use in all.
     pub capacity: Resources,
     /// What is given away.
     pub used: Resources,
-    /// Machines on it.
+    /// Instances on it.
     pub instances: u64,
     /// The file system of its disks and images is full.
     pub full: bool,
@@ -129,8 +129,8 @@ pub async fn placement_view(conn: &mut Conn, lease_s: f64) -> Result<Vec<HostVie
         .collect()
 }
 
-/// Gives each machine its host where that host still has room and is enabled; within one call
-/// earlier pairs go first. Tells the hosts. Returns the machines that got theirs.
+/// Gives each instance its host where that host still has room and is enabled; within one call
+/// earlier pairs go first. Tells the hosts. Returns the instances that got theirs.
 pub async fn placement_commit(conn: &mut Conn, pairs: &[(InstanceId, HostId)]) -> Result<Vec<InstanceId>> {
     let (instances, hosts): (Vec<Uuid>, Vec<Uuid>) = pairs.iter().map(|(i, h)| (i.as_uuid(), h.as_uuid())).unzip();
     // A statement of its own: the next one must see what others committed while this one waited.
@@ -180,7 +180,7 @@ pub async fn placement_commit(conn: &mut Conn, pairs: &[(InstanceId, HostId)]) -
     Ok(placed.into_iter().map(InstanceId::from).collect())
 }
 
-/// Stores why machines got no host, and when to try again.
+/// Stores why instances got no host, and when to try again.
 pub async fn placement_postpone(conn: &mut Conn, refused: &[(InstanceId, String)], after_s: f64) -> Result<()> {
     let ids: Vec<Uuid> = refused.iter().map(|(id, _)| id.as_uuid()).collect();
     let reasons: Vec<String> = refused.iter().map(|(_, reason)| reason.clone()).collect();
@@ -196,7 +196,7 @@ pub async fn placement_postpone(conn: &mut Conn, refused: &[(InstanceId, String)
     Ok(())
 }
 
-/// Takes machines that a host failed to build (and of which it has removed every trace) back from
+/// Takes instances that a host failed to build (and of which it has removed every trace) back from
 /// it, to be placed on another; gives those up that `most_hosts` hosts have failed, or for which there is no other host
 /// that is enabled and large enough, whatever it does now. Returns how many it looked at.
 pub async fn placement_take_back(conn: &mut Conn, most_hosts: i32, at_most: i64) -> Result<u64> {
@@ -249,5 +249,5 @@ pub async fn placement_take_back(conn: &mut Conn, most_hosts: i32, at_most: i64)
     Ok(u64::try_from(looked_at.len()).unwrap_or(u64::MAX))
 }
 
-/// Begins the reason of a machine that is taken to another host.
+/// Begins the reason of an instance that is taken to another host.
 const ELSEWHERE: &str = "one host could not build it, another one is tried: ";

@@ -51,7 +51,7 @@ pub struct PortAddress {
 pub struct Port {
     /// The port.
     pub id: Uuid,
-    /// Name; empty for ports made with a machine.
+    /// Name; empty for ports made with an instance.
     pub name: String,
     /// Its project.
     pub project_id: Uuid,
@@ -59,9 +59,9 @@ pub struct Port {
     pub description: String,
     /// Its network.
     pub network_id: Uuid,
-    /// The machine it is plugged into.
+    /// The instance it is plugged into.
     pub instance_id: Option<Uuid>,
-    /// Outlives its machine.
+    /// Outlives its instance.
     pub standalone: bool,
     /// Ethernet address.
     pub mac: SqlMac,
@@ -75,11 +75,11 @@ pub struct Port {
     pub allowed_address_pairs: Json<Vec<AddressPair>>,
     /// Its policy.
     pub qos_policy_id: Option<Uuid>,
-    /// How much it may carry: the smaller of its policy's and its machine's.
+    /// How much it may carry: the smaller of its policy's and its instance's.
     pub limits: Json<PortLimits>,
     /// Grows with each change.
     pub generation: i64,
-    /// A host was chosen for its machine.
+    /// A host was chosen for its instance.
     pub bound: bool,
     /// What the net-agent last saw, if anything.
     pub observed_state: Option<String>,
@@ -330,7 +330,7 @@ pub async fn port_list(
     Ok(Page::cut(rows, page, |row| row.id))
 }
 
-/// Plugs a port that stands alone into a machine being made. False where there is no such port in
+/// Plugs a port that stands alone into an instance being made. False where there is no such port in
 /// the project, or it is plugged in already.
 pub async fn port_attach(
     conn: &mut Conn,
@@ -359,9 +359,9 @@ pub enum PortDeletion {
     Deleted,
     /// There was none.
     NotFound,
-    /// A machine uses it.
+    /// An instance uses it.
     InUse,
-    /// A machine that is being deleted uses it still.
+    /// An instance that is being deleted uses it still.
     Leaving,
 }
 
@@ -372,7 +372,7 @@ pub enum PortUse {
     Free,
     /// This machine.
     By(Uuid),
-    /// A machine that is being deleted, until it is gone.
+    /// An instance that is being deleted, until it is gone.
     Leaving,
 }
 
@@ -391,7 +391,7 @@ pub async fn port_use(conn: &mut Conn, project_id: ProjectId, id: PortId) -> Res
     }))
 }
 
-/// Deletes a port that no machine uses.
+/// Deletes a port that no instance uses.
 pub async fn port_delete(conn: &mut Conn, project_id: ProjectId, id: PortId) -> Result<PortDeletion> {
     let done = sqlx::query!(
         "DELETE FROM port WHERE project_id = $1 AND id = $2 AND instance_id IS NULL",

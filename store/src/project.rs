@@ -144,7 +144,7 @@ pub async fn project_update(
 /// Deletes a project in which nothing is left, else [`crate::Error::InUse`]; false where there was
 /// none.
 pub async fn project_delete(conn: &mut Conn, id: ProjectId) -> Result<bool> {
-    // Records of machines that are gone are no machines; who wants their bill keeps it elsewhere.
+    // Records of instances that are gone are no instances; who wants their bill keeps it elsewhere.
     sqlx::query!("DELETE FROM instance_history WHERE project_id = $1", id.as_uuid()).execute(&mut *conn).await?;
     // Its default group was made with it, and goes with it.
     sqlx::query!(

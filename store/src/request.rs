@@ -142,7 +142,7 @@ pub fn current() -> Option<Arc<Request>> {
 /// What `If-Match` can be asked of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Noun {
-    /// A machine.
+    /// An instance.
     Instance,
     /// A network.
     Network,

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A purge is level-triggered: a pass takes what can be taken now, whatever others did before or died
-//! over, and leaves the rest for the next one. Machines are asked to go as by their owner; what they
+//! over, and leaves the rest for the next one. Instances are asked to go as by their owner; what they
 //! hold is taken once their hosts have said that nothing is left of them. What a project or an organization owns, and in which
 //! order it goes, is registered in the schema (`store/migrations/0030_registration.sql`).
 
@@ -51,7 +51,7 @@ pub async fn is_home_of(conn: &mut Conn, scope: Scope, subject: Subject) -> Resu
     .await?)
 }
 
-/// Lets the hosts look again at every machine that is wanted running, and the scheduler at those that
+/// Lets the hosts look again at every instance that is wanted running, and the scheduler at those that
 /// wait: what they are told has changed, not what their owner wants.
 async fn tell_machines(conn: &mut Conn, scope: Scope) -> Result<()> {
     sqlx::query!(
@@ -105,7 +105,7 @@ pub async fn left_in(conn: &mut Conn, scope: Scope) -> Result<Vec<String>> {
     Ok(rows.into_iter().map(|row| format!("{} {}", row.number, row.plural)).collect())
 }
 
-/// A purge reaches everything below it, and asks its machines to go, at most `at_most` in one call.
+/// A purge reaches everything below it, and asks its instances to go, at most `at_most` in one call.
 /// Returns how much it changed.
 pub async fn purge_spread(conn: &mut Conn, at_most: i64) -> Result<u64> {
     let organizations = sqlx::query!(

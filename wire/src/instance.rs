@@ -336,7 +336,7 @@ pub struct Instance {
     pub memory_mib: i32,
     /// Disk in GiB.
     pub disk_gib: i32,
-    /// Most that each interface may carry, from the flavor as it was when the machine was made.
+    /// Most that each interface may carry, from the flavor as it was when the instance was made.
     pub network_limits: NetworkLimits,
     /// The image its disk started from.
     pub image_id: Uuid,

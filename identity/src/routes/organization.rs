@@ -69,7 +69,7 @@ async fn update(
 
 /// Delete an organization
 ///
-/// Nothing may be left in it, unless `purge` is set: then everything in it is deleted first, machines and all, and
+/// Nothing may be left in it, unless `purge` is set: then everything in it is deleted first, instances and all, and
 /// its status is `purging` until it is gone. That cannot be taken back. Asks for the permission in the organization above, or on the system.
 #[utoipa::path(delete, path = "/v1/organizations/{organization_id}", operation_id = "organization_delete", tag = "Organizations",
     params(Deletion, IfMatch),

@@ -78,7 +78,7 @@ async fn update(
 
 /// Delete a project
 ///
-/// Nothing may be left in it, unless `purge` is set: then everything in it is deleted first, machines and all, and
+/// Nothing may be left in it, unless `purge` is set: then everything in it is deleted first, instances and all, and
 /// its status is `purging` until it is gone. That cannot be taken back. Asks for the permission in the project's organization.
 #[utoipa::path(delete, path = "/v1/projects/{project_id}", operation_id = "project_delete", tag = "Projects",
     params(Deletion, IfMatch),

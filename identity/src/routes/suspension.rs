@@ -24,7 +24,7 @@ pub fn router() -> OpenApiRouter<Identity> {
 
 /// Suspend an organization
 ///
-/// Its machines are switched off and its roles count for nothing until it is resumed; nothing is deleted. Its users
+/// Its instances are switched off and its roles count for nothing until it is resumed; nothing is deleted. Its users
 /// cannot log in. Asks for
 /// the permission above it.
 #[utoipa::path(post, path = "/v1/organizations/{organization_id}/suspend", operation_id = "organization_suspend", tag = "Organizations",
@@ -39,7 +39,7 @@ async fn organization_suspend(
 
 /// Resume an organization
 ///
-/// Its machines are as their owners want them again. Asks for the permission above it.
+/// Its instances are as their owners want them again. Asks for the permission above it.
 #[utoipa::path(post, path = "/v1/organizations/{organization_id}/resume", operation_id = "organization_resume", tag = "Organizations",
     responses((status = 200, description = "The organization", body = Organization)))]
 async fn organization_resume(
@@ -52,7 +52,7 @@ async fn organization_resume(
 
 /// Suspend a project
 ///
-/// Its machines are switched off and its roles count for nothing until it is resumed; nothing is deleted. Asks for
+/// Its instances are switched off and its roles count for nothing until it is resumed; nothing is deleted. Asks for
 /// the permission above it.
 #[utoipa::path(post, path = "/v1/projects/{project_id}/suspend", operation_id = "project_suspend", tag = "Projects",
     responses((status = 200, description = "The project", body = Project)))]
@@ -66,7 +66,7 @@ async fn project_suspend(
 
 /// Resume a project
 ///
-/// Its machines are as their owners want them again. Asks for the permission above it.
+/// Its instances are as their owners want them again. Asks for the permission above it.
 #[utoipa::path(post, path = "/v1/projects/{project_id}/resume", operation_id = "project_resume", tag = "Projects",
     responses((status = 200, description = "The project", body = Project)))]
 async fn project_resume(

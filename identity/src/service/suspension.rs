@@ -6,7 +6,7 @@ use iroko_store::authority::Scope;
 use iroko_store::suspension::{is_home_of, left_in, purge_begin, suspension_set};
 use iroko_web::problem::{Kind, Problem, Result};
 
-/// Suspends or resumes; doing it again is no error. Its machines are told in the same transaction, which is
+/// Suspends or resumes; doing it again is no error. Its instances are told in the same transaction, which is
 /// not a tenant's: it reaches into every project below.
 pub async fn set(app: &Identity, actor: &Actor, scope: Scope, suspend: bool) -> Result<()> {
     let mut tx = app.store.begin().await?;
@@ -16,7 +16,7 @@ pub async fn set(app: &Identity, actor: &Actor, scope: Scope, suspend: bool) -> 
         return Err(Problem::with(Kind::Conflict, text));
     }
     if !suspension_set(&mut tx, scope, suspend).await? && !suspend {
-        return is_not_purged(&mut tx, scope).await;
+        is_not_purged(&mut tx, scope).await?;
     }
     Ok(app.store.commit(tx).await?)
 }

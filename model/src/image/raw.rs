@@ -1,7 +1,7 @@
 //! Raw images: the plain bytes of a disk, which may be anything but what is plainly something else.
 //!
 //! A file that a vendor offers compressed, or in another format, starts with a signature of its own. Such
-//! bytes written to a disk make a machine without a boot device, so they are refused with what to do.
+//! bytes written to a disk make an instance without a boot device, so they are refused with what to do.
 //! An ISO image or a bare file system is a disk, and is taken.
 
 use super::{Fault, ReadAt, VIRTUAL_SIZE_MAX_BYTES, octets};

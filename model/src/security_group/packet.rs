@@ -4,12 +4,12 @@ use super::{Direction, Ethertype, IcmpType, Protocol, Remote, Rule};
 use crate::{AddressSetId, SecurityGroupId};
 use std::net::IpAddr;
 
-/// A packet that begins a conversation, as the port's machine gets or sends it.
+/// A packet that begins a conversation, as the port's instance gets or sends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Packet {
-    /// Whether the port's machine gets or sends it.
+    /// Whether the port's instance gets or sends it.
     pub direction: Direction,
-    /// The other end: its source where the machine gets it, its destination where it sends it.
+    /// The other end: its source where the instance gets it, its destination where it sends it.
     pub remote: IpAddr,
     /// The protocol above IP.
     pub protocol: Protocol,

@@ -1,9 +1,9 @@
-//! Which hosts could take a machine. Constraints are asked in order; the first that fails is the
+//! Which hosts could take an instance. Constraints are asked in order; the first that fails is the
 //! reason, so that the counts of an explanation add up to the number of hosts.
 
 use iroko_store::placement::{HostView, Pending};
 
-/// Why a host cannot take a machine.
+/// Why a host cannot take an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Constraint {
     /// The operator has disabled it.

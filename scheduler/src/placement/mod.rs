@@ -1,4 +1,4 @@
-//! Where a machine goes: pure functions over a view of the cluster in memory.
+//! Where an instance goes: pure functions over a view of the cluster in memory.
 //!
 //! ```text
 //!   hosts ──filter──> those that could take it ──weigh──> the one that should
@@ -7,7 +7,7 @@
 //! ```
 //!
 //! A batch is placed one machine after the other on a view that each choice changes, so that a
-//! thousand machines asked for at once spread as they would one by one.
+//! thousand instances asked for at once spread as they would one by one.
 
 mod explain;
 mod filter;
@@ -22,9 +22,9 @@ use iroko_store::placement::{HostView, Pending};
 /// What was decided for a batch.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Decision {
-    /// Machines and their hosts.
+    /// Instances and their hosts.
     pub placed: Vec<(InstanceId, HostId)>,
-    /// Machines that fit nowhere, and why.
+    /// Instances that fit nowhere, and why.
     pub refused: Vec<(InstanceId, String)>,
 }
 

@@ -1,5 +1,5 @@
 //! Which of the fitting hosts takes it: spread. The host that stays least filled wins, by its
-//! scarcest resource; then the one with fewer machines; then the older one, so that the same view
+//! scarcest resource; then the one with fewer instances; then the older one, so that the same view
 //! gives the same answer.
 
 use iroko_model::Resources;

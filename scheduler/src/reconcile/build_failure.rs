@@ -1,12 +1,12 @@
-//! Takes a machine that its host could not build to another host, and gives up after a few.
+//! Takes an instance that its host could not build to another host, and gives up after a few.
 
 use super::{PassReport, Reconcile};
 use iroko_store::{Store, placement};
 use std::time::Duration;
 
-/// Hosts that may fail a machine before it is given up.
+/// Hosts that may fail an instance before it is given up.
 const MOST_HOSTS: i32 = 3;
-/// Machines looked at in one pass.
+/// Instances looked at in one pass.
 const BATCH: i64 = 256;
 
 /// See the module.

@@ -1,4 +1,4 @@
-//! Finds a host for every machine that waits for one.
+//! Finds a host for every instance that waits for one.
 
 use super::{PassReport, Reconcile};
 use crate::placement::place;
@@ -6,15 +6,15 @@ use iroko_store::placement::{HostView, Pending};
 use iroko_store::{Store, Wake, placement};
 use std::time::{Duration, Instant};
 
-/// Machines claimed in one pass.
+/// Instances claimed in one pass.
 const BATCH: i64 = 256;
 /// How long the view of the hosts is used. Its own placements are in it, and the commit refuses what no
 /// longer holds; nobody is refused on an old view.
 const VIEW_MAX: Duration = Duration::from_secs(1);
-/// When a machine that fits nowhere is tried again, unless room is freed before.
+/// When an instance that fits nowhere is tried again, unless room is freed before.
 const AGAIN_S: f64 = 5.0;
 
-/// What a suspended machine waits for.
+/// What a suspended instance waits for.
 const SUSPENDED: &str = "its project or an organization above it is suspended";
 /// When it is looked at again, unless it is resumed before.
 const SUSPENDED_AGAIN_S: f64 = 60.0;

@@ -1,11 +1,11 @@
-//! Takes apart what is purged: asks machines to go, and removes what they leave once they are gone.
+//! Takes apart what is purged: asks instances to go, and removes what they leave once they are gone.
 
 use super::{PassReport, Reconcile};
 use iroko_store::authority::Scope;
 use iroko_store::{Store, suspension};
 use std::time::Duration;
 
-/// Machines asked to go, and projects and organizations removed, in one pass.
+/// Instances asked to go, and projects and organizations removed, in one pass.
 const BATCH: i64 = 256;
 
 /// See the module.

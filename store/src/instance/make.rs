@@ -1,4 +1,4 @@
-//! Making a machine in two statements: one reads everything it is made of, one makes the machine, its
+//! Making an instance in two statements: one reads everything it is made of, one makes the instance, its
 //! ports and their addresses. A tenant who asks for a thousand pays for two thousand statements.
 
 use super::{Instance, Interface, NewInstance};
@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-/// What a machine is to be made of, as a project has it.
+/// What an instance is to be made of, as a project has it.
 #[derive(Debug)]
 pub struct Parts {
     /// What the flavor gives.
@@ -27,7 +27,7 @@ pub struct Parts {
     pub image: Option<PartImage>,
     /// A line for each key asked for, in that order.
     pub ssh_keys: Vec<Option<String>>,
-    /// Some quota is set that a machine could exceed.
+    /// Some quota is set that an instance could exceed.
     pub is_limited: bool,
     /// Networks with their subnets, by age. A network without subnets appears with none.
     pub networks: HashMap<Uuid, Vec<Pool>>,
@@ -39,7 +39,7 @@ pub struct Parts {
     pub default_group: Option<Uuid>,
 }
 
-/// Of an image, what a machine needs.
+/// Of an image, what an instance needs.
 #[derive(Debug)]
 pub struct PartImage {
     /// `queued`, `uploading` or `active`.
@@ -60,7 +60,7 @@ struct SubnetRow {
     pool_last: Option<IpNetwork>,
 }
 
-/// Reads what a machine is to be made of.
+/// Reads what an instance is to be made of.
 pub async fn instance_parts(
     conn: &mut Conn,
     project_id: ProjectId,
@@ -132,12 +132,12 @@ fn pool(row: SubnetRow) -> Option<Pool> {
     Some(Pool { id: row.id?, cidr: row.cidr?, gateway: row.gateway?, first: row.pool_first?, last: row.pool_last? })
 }
 
-/// A port to be made with a machine.
+/// A port to be made with an instance.
 #[derive(Debug)]
 pub struct NewNic<'a> {
     /// Its network.
     pub network_id: NetworkId,
-    /// Its place in the machine.
+    /// Its place in the instance.
     pub index: i32,
     /// The network's subnets.
     pub subnets: &'a [Pool],
@@ -199,7 +199,7 @@ struct Addressed {
     address: std::net::IpAddr,
 }
 
-/// Makes a machine that is wanted to run and has no host yet, with its ports, each with one address of
+/// Makes an instance that is wanted to run and has no host yet, with its ports, each with one address of
 /// each address family that its network's subnets offer. Returns it as it is read back.
 /// [`crate::Error::Exhausted`] where a family's pools are all full; [`crate::Error::Taken`] where a
 /// random MAC address is another port's (two of 2^40 meet about never): ask again.

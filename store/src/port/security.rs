@@ -22,8 +22,8 @@ pub struct PortChange<'a> {
     pub written: Option<(&'a str, &'a str, &'a Labels)>,
 }
 
-/// Keeps a port as it is, and its machine where it is, until the transaction ends. False where the project
-/// has no such port; [`Error::Changed`] where it is just being plugged in or out. The machine goes first, as
+/// Keeps a port as it is, and its instance where it is, until the transaction ends. False where the project
+/// has no such port; [`Error::Changed`] where it is just being plugged in or out. The instance goes first, as
 /// in every other statement.
 pub async fn port_lock(conn: &mut Conn, project_id: ProjectId, id: PortId) -> Result<bool> {
     let machine = sqlx::query_scalar!(
