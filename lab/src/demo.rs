@@ -1,8 +1,9 @@
 //! The main job in front of the user: two Debian machines on two hosts and one tenant network, logged
 //! into by SSH and reaching each other.
 
-use crate::lab::{Lab, write_secret};
+use crate::lab::Lab;
 use crate::rest::{Rest, text};
+use crate::secret::write_secret;
 use crate::{Host, images};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};

@@ -1,8 +1,8 @@
 //! One host of a lab.
 
 use crate::images;
-use crate::lab::write_secret;
 use crate::process::{self, Process};
+use crate::secret::write_secret;
 use crate::wait::until;
 use anyhow::{Context, Result, bail, ensure};
 use std::fs;

@@ -3,6 +3,7 @@
 use crate::host::Host;
 use crate::process::{self, Process};
 use crate::rest::Rest;
+use crate::secret::write_secret;
 use crate::wait::until;
 use crate::{images, rest};
 use anyhow::{Context, Result, bail, ensure};
@@ -11,7 +12,6 @@ use nix::unistd::Pid;
 use serde_json::json;
 use std::fs;
 use std::net::TcpListener;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -279,14 +279,6 @@ fn password(dir: &Path) -> Result<String> {
     let password: String = std::iter::repeat_with(letter).take(20).collect();
     write_secret(&file, &password)?;
     Ok(password)
-}
-
-/// Writes a file that only root reads.
-pub(crate) fn write_secret(path: &Path, text: &str) -> Result<()> {
-    use std::io::Write;
-    let mut file = fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(path)?;
-    file.set_permissions(fs::Permissions::from_mode(0o600))?;
-    Ok(file.write_all(text.as_bytes())?)
 }
 
 fn database_url(dir: &Path) -> String {

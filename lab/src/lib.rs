@@ -21,6 +21,7 @@ pub mod lab;
 pub mod process;
 pub mod ratio;
 pub mod rest;
+mod secret;
 pub mod tenant;
 pub mod traces;
 pub mod wait;

@@ -69,15 +69,6 @@ impl PortLimits {
     }
 }
 
-/// Reads one limit, in kbit/s or packets/s: 1 to [`PortLimits::MOST`].
-pub fn limit(value: i32) -> Result<u32, Invalid> {
-    let most = PortLimits::MOST;
-    u32::try_from(value).ok().filter(|value| (1..=most).contains(value)).ok_or_else(|| {
-        let message = format!("{value} is not between 1 and {most}; leave it out for no limit");
-        Invalid::new("limit_range", message)
-    })
-}
-
 /// What a net-agent last saw of a port on its host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -111,16 +102,6 @@ pub fn status(bound: bool, observed: Option<PortState>) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn limits_that_no_host_can_hold_are_refused() {
-        let refused = |value| limit(value).unwrap_err();
-        assert_eq!((limit(1), limit(100_000_000)), (Ok(1), Ok(PortLimits::MOST)));
-        for value in [i32::MIN, -1, 0, 100_000_001, i32::MAX] {
-            assert_eq!(refused(value).rule, "limit_range", "{value}");
-        }
-        assert_eq!(refused(0).message, "0 is not between 1 and 100000000; leave it out for no limit");
-    }
 
     #[test]
     fn pairs_that_no_machine_can_use_are_refused() {

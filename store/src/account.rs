@@ -1,9 +1,9 @@
 //! What a person logs in with, and the first of them.
 
 use crate::authority::Scope;
+use crate::conn::Conn;
 use crate::error::Result;
 use crate::role_binding::{Holder, RoleRef, role_binding_insert};
-use crate::tx::Conn;
 use crate::{organization, project};
 use iroko_model::{Labels, Name, OrganizationId, ProjectId, Role, UserId};
 

@@ -4,11 +4,11 @@
 //! number ([`operations_accept`]), all else by what was seen ([`actions_settle`]), which may be called at any time and any
 //! number of times. The place that makes a thing gone or gives it up calls it too.
 
+use crate::conn::Conn;
 use crate::error::{Error, Result};
 use crate::number::stored;
 use crate::page::{Page, PageQuery};
 use crate::request;
-use crate::tx::Conn;
 use iroko_agent_wire::{OperationFault, OperationObservation, OperationPhase, Outcome as Ended};
 use iroko_model::action::{ActionKind, Outcome};
 use iroko_model::{InstanceId, ProjectId};

@@ -1,8 +1,8 @@
 //! Address sets: named lists of ranges that rules refer to, replaced as a whole.
 
+use crate::conn::Conn;
 use crate::error::Result;
 use crate::noun::{self, Columns, Common, Noun};
-use crate::tx::Conn;
 use ipnetwork::IpNetwork;
 use iroko_model::{AddressSetId, Naming, ProjectId};
 use sqlx::FromRow;

@@ -1,8 +1,8 @@
 //! API keys of service accounts.
 
+use crate::conn::Conn;
 use crate::error::{Error, Result};
 use crate::page::{Filter, Page, PageQuery};
-use crate::tx::Conn;
 use ipnetwork::IpNetwork;
 use iroko_model::{ApiKeyId, Name, OrganizationId, ServiceAccountId};
 use time::{Duration, OffsetDateTime};

@@ -4,10 +4,10 @@
 //! tree afterwards, by one sealer at a time, in the order of their transactions. From then on their text
 //! is fixed by the tree's root.
 
+use crate::conn::Conn;
 use crate::error::{Error, Result};
 use crate::number::{stored, unsigned};
 use crate::page::{Page, PageQuery};
-use crate::tx::Conn;
 use iroko_model::{OrganizationId, ProjectId};
 use serde_json::{Value, json};
 use std::collections::HashMap;

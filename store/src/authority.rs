@@ -1,8 +1,8 @@
 //! Who somebody is and what they hold on a scope: one query a request, nothing remembered, so that a
 //! role that was taken away or a suspension acts at once.
 
+use crate::conn::Conn;
 use crate::error::Result;
-use crate::tx::Conn;
 use iroko_model::role::{Grant, Held, held};
 use iroko_model::{OrganizationId, Permissions, ProjectId, Role, ServiceAccountId, SessionId, UserId};
 use serde::Deserialize;

@@ -5,8 +5,8 @@
 //! nothing can appear below the watermark later, and no change is missed or seen out of order,
 //! whatever the number of writers and readers.
 
+use crate::conn::Conn;
 use crate::error::Result;
-use crate::tx::Conn;
 use std::str::FromStr;
 use uuid::Uuid;
 

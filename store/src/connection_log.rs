@@ -4,9 +4,9 @@
 //! than [`RECORDS_MAX`] of a port and none older than what [`connection_records_trim`] is told. A
 //! host may tell of ports that are bound to it, and only what their logs ask for.
 
+use crate::conn::Conn;
 use crate::error::{Error, Result};
 use crate::page::{Page, PageQuery};
-use crate::tx::Conn;
 use ipnetwork::IpNetwork;
 use iroko_agent_wire::ConnectionRecord as Told;
 use iroko_model::connection_log::{Reason, Verdict};

@@ -1,7 +1,7 @@
 //! Console logs: the last tail a host sent, and the wish for a newer one.
 
+use crate::conn::Conn;
 use crate::error::Result;
-use crate::tx::Conn;
 use iroko_agent_wire::ConsoleLog;
 use iroko_model::{HostId, InstanceId};
 use time::OffsetDateTime;

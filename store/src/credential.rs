@@ -1,7 +1,7 @@
 //! What proves who a person is: password hashes.
 
+use crate::conn::Conn;
 use crate::error::Result;
-use crate::tx::Conn;
 use iroko_model::{OrganizationId, UserId};
 use time::OffsetDateTime;
 

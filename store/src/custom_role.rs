@@ -1,8 +1,8 @@
 //! Roles that organizations make from named permissions.
 
+use crate::conn::Conn;
 use crate::error::Result;
 use crate::page::{Filter, Page, PageQuery};
-use crate::tx::Conn;
 use iroko_model::{CustomRoleId, Labels, Name, OrganizationId, Permissions};
 use serde_json::Value;
 use time::OffsetDateTime;

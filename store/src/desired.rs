@@ -6,10 +6,10 @@ mod security_group;
 pub use network::{hosts_with_ports, network_needs, ports_of_host};
 pub use security_group::{HostNeed, address_set_specs, member_specs, needs, security_group_specs};
 
+use crate::conn::Conn;
 use crate::connection_log;
 use crate::error::{Error, Result};
 use crate::number::unsigned;
-use crate::tx::Conn;
 use ipnetwork::IpNetwork;
 use iroko_agent_wire::{
     ImageSpec, InstanceSpec, NetworkSpec, NicAddress, NicSpec, OperationKind, OperationSpec, PeerSpec, PortSpec,

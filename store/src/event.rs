@@ -2,8 +2,8 @@
 //! transaction that changed them, read by those who follow.
 
 use crate::authority::Scope;
+use crate::conn::Conn;
 use crate::error::Result;
-use crate::tx::Conn;
 use iroko_model::{OrganizationId, ProjectId};
 use serde_json::Value;
 use time::OffsetDateTime;

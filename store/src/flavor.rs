@@ -1,9 +1,9 @@
 //! Flavors: the sizes an instance can have. An instance copies the size, so that deleting a flavor
 //! changes no instance.
 
+use crate::conn::Conn;
 use crate::error::Result;
 use crate::noun::{self, Columns, Common, Noun};
-use crate::tx::Conn;
 use iroko_model::port::PortLimits;
 use iroko_model::{FlavorId, Naming};
 use sqlx::FromRow;
@@ -48,7 +48,7 @@ pub struct Size {
     pub limits: PortLimits,
 }
 
-/// A limit as its column holds it; [`iroko_model::port::limit`] lets none through that does not fit.
+/// A limit as its column holds it; none larger than [`PortLimits::MOST`] is taken.
 pub(crate) fn limit_column(limit: Option<u32>) -> Option<i32> {
     limit.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX))
 }

@@ -1,9 +1,9 @@
 //! Groups of an organization's users.
 
+use crate::conn::Conn;
 use crate::error::Result;
 use crate::noun::{self, Columns, Common, Noun, Within};
 use crate::page::{Filter, Page, PageQuery};
-use crate::tx::Conn;
 use crate::user::User;
 use iroko_model::{GroupId, Naming, OrganizationId, UserId};
 use sqlx::FromRow;

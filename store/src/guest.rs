@@ -1,8 +1,8 @@
 //! What guests do by themselves, as their hosts tell it.
 
+use crate::conn::Conn;
 use crate::error::Result;
 use crate::report::sent::Sent;
-use crate::tx::Conn;
 use iroko_agent_wire::{Condition, InstanceObservation};
 use iroko_model::instance::ObservedState;
 use uuid::Uuid;

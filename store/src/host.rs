@@ -1,10 +1,10 @@
 //! Hosts, their two agents, and the one-time tokens by which they join.
 
+use crate::conn::Conn;
 use crate::error::Result;
 use crate::number::stored;
 use crate::page::{Filter, Page, PageQuery};
 use crate::report::sent::Sent;
-use crate::tx::Conn;
 use ipnetwork::IpNetwork;
 use iroko_agent_wire::{AgentKind, SessionRequest};
 use iroko_model::host::HostState;

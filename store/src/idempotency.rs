@@ -5,8 +5,8 @@
 //! committed (the claim's lease runs out, and the next one takes over), committed without answer, or
 //! answered. A claim that was taken over cannot commit any more.
 
+use crate::conn::Conn;
 use crate::error::Result;
-use crate::tx::Conn;
 use uuid::Uuid;
 
 /// What there is under a key.

@@ -1,9 +1,9 @@
 //! Identity providers of organizations, and the accounts they vouch for.
 
 use crate::authority::{HeldRole, permissions_of, scope_of};
+use crate::conn::Conn;
 use crate::error::Result;
 use crate::page::{Filter, Page, PageQuery};
-use crate::tx::Conn;
 use iroko_model::{IdentityProviderId, Name, OrganizationId, UserId};
 use serde_json::Value;
 use time::OffsetDateTime;

@@ -4,9 +4,9 @@
 //! crashed) loses its lease, and the next upload takes over. Only the holder of `upload_id` can
 //! finish, so two uploads never mix.
 
+use crate::conn::Conn;
 use crate::error::Result;
 use crate::noun::{self, By, Columns, Common, Noun, Of, Within};
-use crate::tx::Conn;
 use iroko_model::host::Architecture;
 use iroko_model::image::DiskFormat;
 use iroko_model::{HostId, ImageId, Naming, ProjectId};

@@ -4,10 +4,10 @@ mod make;
 
 pub use make::{NewNic, PartImage, Parts, instance_make, instance_parts};
 
+use crate::conn::Conn;
 use crate::error::Result;
 use crate::page::{Filter, Page, PageQuery};
 use crate::port::PortAddress;
-use crate::tx::Conn;
 use iroko_model::host::Architecture;
 use iroko_model::instance::{Facts, OnGuestShutdown, Power, Status, status};
 use iroko_model::port::PortLimits;

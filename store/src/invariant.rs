@@ -8,8 +8,8 @@ mod security;
 
 pub use security::GroupTraces;
 
+use crate::conn::Conn;
 use crate::error::Result;
-use crate::tx::Conn;
 use ipnetwork::IpNetwork;
 use iroko_model::{HostId, InstanceId};
 use std::collections::{HashMap, HashSet};

@@ -15,6 +15,7 @@ pub mod api_key;
 pub mod audit;
 pub mod authority;
 pub mod change;
+mod conn;
 pub mod connection_log;
 pub mod console;
 pub mod credential;

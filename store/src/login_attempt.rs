@@ -4,8 +4,8 @@
 //! password is looked at, under a lock on account and network, so that a thousand guesses at once
 //! count as a thousand.
 
+use crate::conn::Conn;
 use crate::error::Result;
-use crate::tx::Conn;
 use ipnetwork::IpNetwork;
 use time::OffsetDateTime;
 use uuid::Uuid;

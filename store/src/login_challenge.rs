@@ -1,7 +1,7 @@
 //! Log-ins whose password was right and whose second factor is awaited.
 
+use crate::conn::Conn;
 use crate::error::Result;
-use crate::tx::Conn;
 use iroko_model::UserId;
 use time::OffsetDateTime;
 

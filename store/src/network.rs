@@ -1,9 +1,9 @@
 //! Networks. The VNI is given out by the unique constraint: a random free number is tried, and
 //! when the space gets tight the lowest gap is looked up.
 
+use crate::conn::Conn;
 use crate::error::{Error, Result};
 use crate::noun::{self, Columns, Common, Noun, Within};
-use crate::tx::Conn;
 use iroko_model::{Naming, NetworkId, ProjectId, Vni};
 use rand::Rng;
 use sqlx::FromRow;

@@ -1,9 +1,9 @@
 //! Organizations, in a tree. Nobody but their own path knows of them: names are unique among siblings.
 
 use crate::authority::Subject;
+use crate::conn::Conn;
 use crate::error::Result;
 use crate::page::{Filter, Page, PageQuery};
-use crate::tx::Conn;
 use iroko_model::{Labels, Name, OrganizationId};
 use serde_json::Value;
 use time::OffsetDateTime;

@@ -1,10 +1,10 @@
 //! What hosts have that a full answer did not name. Where it is known to be deleted, or to have been taken to another host,
 //! its host is told so; where it is wanted, it is told anew; what is not known here is kept, and shown to the operator.
 
+use crate::conn::Conn;
 use crate::error::Result;
 use crate::number::stored;
 use crate::page::{Page, PageQuery};
-use crate::tx::Conn;
 use ipnetwork::IpNetwork;
 use iroko_agent_wire::{InstanceSpec, NicSpec, OrphanObservation};
 use iroko_model::{HostId, InstanceId, Name, ProjectId};

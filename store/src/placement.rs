@@ -5,9 +5,9 @@
 //! it still holds: [`placement_commit`] locks the hosts, counts anew what is given away from the rows
 //! themselves, and refuses the rest. There is no counter that could drift.
 
+use crate::conn::Conn;
 use crate::error::{Error, Result};
 use crate::number::unsigned;
-use crate::tx::Conn;
 use iroko_model::host::Architecture;
 use iroko_model::{HostId, InstanceId, Resources};
 use uuid::Uuid;

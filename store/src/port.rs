@@ -10,10 +10,10 @@ mod security;
 
 pub use security::{PortChange, port_lock, port_update};
 
+use crate::conn::Conn;
 use crate::error::{Error, Result};
 use crate::page::{Filter, Page, PageQuery};
 use crate::subnet::Pool;
-use crate::tx::Conn;
 use ipnetwork::IpNetwork;
 use iroko_model::address::tap_name;
 use iroko_model::port::{AddressPair, PortLimits};

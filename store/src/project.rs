@@ -1,9 +1,9 @@
 //! Projects: the owners of everything a tenant makes.
 
 use crate::authority::Subject;
+use crate::conn::Conn;
 use crate::error::Result;
 use crate::page::{Filter, Page, PageQuery};
-use crate::tx::Conn;
 use iroko_model::{Labels, Name, OrganizationId, ProjectId};
 use serde_json::Value;
 use time::OffsetDateTime;

@@ -2,10 +2,10 @@
 //!
 //! What holds for a port is, value by value, the smaller of its policy's and its instance's limit.
 
+use crate::conn::Conn;
 use crate::error::{Error, Result};
 use crate::flavor::limit_columns;
 use crate::noun::{self, Columns, Common, Noun};
-use crate::tx::Conn;
 use iroko_model::port::PortLimits;
 use iroko_model::{Naming, ProjectId, QosPolicyId};
 use sqlx::FromRow;

@@ -7,8 +7,8 @@
 //! All of it speaks of what the transaction is bound to.
 
 use crate::authority::Scope;
+use crate::conn::Conn;
 use crate::error::Result;
-use crate::tx::Conn;
 use uuid::Uuid;
 
 /// A limit that would be broken.

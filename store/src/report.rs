@@ -8,11 +8,11 @@ pub(crate) mod sent;
 
 pub use sent::Sent;
 
+use crate::conn::Conn;
 use crate::error::Result;
 use crate::instance::instance_finish_delete;
 use crate::number::stored;
 use crate::orphan::orphans_accept;
-use crate::tx::Conn;
 use crate::wake::Wake;
 use crate::{action, guest, host};
 use iroko_agent_wire::{AgentKind, InstanceObservation};

@@ -4,8 +4,8 @@
 //!
 //! It goes with the task, not through every function: a use case cannot forget it.
 
+use crate::conn::Conn;
 use crate::error::{Error, Result};
-use crate::tx::Conn;
 use iroko_model::{OrganizationId, ProjectId};
 use serde_json::{Value, json};
 use std::future::Future;

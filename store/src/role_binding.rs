@@ -1,9 +1,9 @@
 //! Role bindings: who has which role on which scope. And the owners an organization must keep.
 
 use crate::authority::{HeldRole, Scope, permissions_of, scope_of};
+use crate::conn::Conn;
 use crate::error::Result;
 use crate::page::{Page, PageQuery};
-use crate::tx::Conn;
 use iroko_model::{GroupId, Permissions, Role, RoleBindingId, UserId};
 use time::OffsetDateTime;
 use uuid::Uuid;

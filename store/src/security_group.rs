@@ -3,9 +3,9 @@
 //! A change that hosts must look at is written to the outbox once, for the group, whatever the number of
 //! its ports; the hub knows which hosts have ports in it.
 
+use crate::conn::Conn;
 use crate::error::Result;
 use crate::noun::{self, Columns, Common, Noun, Within};
-use crate::tx::Conn;
 use iroko_model::{Naming, ProjectId, SecurityGroupId};
 use sqlx::FromRow;
 use uuid::Uuid;

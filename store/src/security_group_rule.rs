@@ -1,8 +1,8 @@
 //! Rules of security groups. A rule is made and deleted, and never changed: what it was stays true of it.
 
+use crate::conn::Conn;
 use crate::error::{Error, Result};
 use crate::page::{Filter, Page, PageQuery};
-use crate::tx::Conn;
 use ipnetwork::IpNetwork;
 use iroko_model::security_group::{IcmpType, PortRange, Protocol, Remote, Rule, RuleParts};
 use iroko_model::{Labels, ProjectId, SecurityGroupId, SecurityGroupRuleId};

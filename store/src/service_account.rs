@@ -1,8 +1,8 @@
 //! Programs that act for an organization.
 
+use crate::conn::Conn;
 use crate::error::Result;
 use crate::noun::{self, Columns, Common, Noun, Within};
-use crate::tx::Conn;
 use iroko_model::{Naming, OrganizationId, ServiceAccountId};
 use sqlx::FromRow;
 use time::OffsetDateTime;

@@ -3,9 +3,9 @@
 //! A refresh token is kept as a hash, used ones too: one that comes back after its successor was used
 //! is known to be of this session, and ends it.
 
+use crate::conn::Conn;
 use crate::error::Result;
 use crate::page::{Page, PageQuery};
-use crate::tx::Conn;
 use ipnetwork::IpNetwork;
 use iroko_model::{SessionId, UserId};
 use std::net::IpAddr;

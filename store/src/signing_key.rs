@@ -1,8 +1,8 @@
 //! The keys that sign access tokens: one that will sign, one that signs, and those whose tokens still
 //! hold. The private halves are sealed by the API; here they are octets.
 
+use crate::conn::Conn;
 use crate::error::Result;
-use crate::tx::Conn;
 use time::OffsetDateTime;
 
 /// Held while keys are changed, so that several processes do it one after the other.

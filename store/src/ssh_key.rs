@@ -1,8 +1,8 @@
 //! Public SSH keys of a project. An instance copies the keys it is made with.
 
+use crate::conn::Conn;
 use crate::error::Result;
 use crate::noun::{self, Columns, Common, Noun};
-use crate::tx::Conn;
 use iroko_model::ssh_key::PublicKey;
 use iroko_model::{Naming, ProjectId, SshKeyId};
 use sqlx::FromRow;

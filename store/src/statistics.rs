@@ -3,8 +3,8 @@
 //! A host may tell only of ports that are bound to it, and of rules of groups that one of those is in;
 //! all else that it tells is passed over. Migration 0340 says how counts are added up.
 
+use crate::conn::Conn;
 use crate::error::Result;
-use crate::tx::Conn;
 use iroko_agent_wire::{PortCounts, RuleCounts, StatisticsReport};
 use iroko_model::{HostId, PortId, ProjectId, SecurityGroupId};
 use time::OffsetDateTime;

@@ -1,8 +1,8 @@
 //! Subnets. That two of one network do not overlap is held by an exclusion constraint.
 
+use crate::conn::Conn;
 use crate::error::Result;
 use crate::noun::{self, By, Columns, Common, Noun, Of, Within};
-use crate::tx::Conn;
 use ipnetwork::IpNetwork;
 use iroko_model::subnet::SubnetPlan;
 use iroko_model::{Naming, NetworkId, ProjectId, SubnetId};

@@ -11,9 +11,9 @@
 //! order it goes, is registered in the schema (`store/migrations/0030_registration.sql`).
 
 use crate::authority::{Scope, Subject};
+use crate::conn::Conn;
 use crate::error::Result;
 use crate::instance::instance_finish_delete;
-use crate::tx::Conn;
 use uuid::Uuid;
 
 /// Suspends or resumes. False where nothing changes: it is so already, is being purged, or does not exist.

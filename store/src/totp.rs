@@ -1,7 +1,7 @@
 //! The second factor of a person: a sealed secret, and recovery codes.
 
+use crate::conn::Conn;
 use crate::error::Result;
-use crate::tx::Conn;
 use iroko_model::UserId;
 use time::OffsetDateTime;
 

@@ -1,10 +1,11 @@
 //! The pool and its transactions.
 
+use crate::conn::Conn;
 use crate::error::Result;
 use crate::wake::{Listening, Signals, Wake, Waker};
 use iroko_model::{OrganizationId, ProjectId};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, SqlSafeStr};
+use sqlx::{AssertSqlSafe, PgPool, Postgres, SqlSafeStr};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -194,6 +195,3 @@ fn bound(to: Bound) -> String {
 
 /// A pooled connection.
 pub type Connection = sqlx::pool::PoolConnection<Postgres>;
-
-/// What a store function runs on: a transaction or a connection.
-pub(crate) type Conn = PgConnection;

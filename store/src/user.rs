@@ -1,9 +1,9 @@
 //! Users as those see them who run an organization. How they prove who they are stands in
 //! [`crate::account`].
 
+use crate::conn::Conn;
 use crate::error::Result;
 use crate::page::{Filter, Page, PageQuery};
-use crate::tx::Conn;
 use iroko_model::{Labels, OrganizationId, UserId, Username};
 use serde_json::Value;
 use time::OffsetDateTime;

@@ -52,7 +52,7 @@ pub struct FlavorSettings {
 impl Checked for FlavorSettings {}
 
 /// A limit of an interface; what is left out is not limited.
-pub type Limit = Between<1, 100_000_000>;
+pub type Limit = Between<1, { PortLimits::MOST as i64 }>;
 
 /// Most that an interface may carry; what is over it is dropped. Directions are the instance's. What is left out is not limited.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -114,4 +114,18 @@ pub struct Flavor {
     pub disk_gib: i32,
     /// Most that each interface may carry.
     pub network_limits: NetworkLimits,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_that_no_host_can_hold_are_refused() {
+        let most = i64::from(PortLimits::MOST);
+        assert!([1, most].into_iter().all(|value| Limit::try_from(value).is_ok()));
+        for value in [i64::MIN, -1, 0, most + 1, i64::from(i32::MAX), i64::MAX] {
+            assert_eq!(Limit::try_from(value).unwrap_err().rule, "value_range", "{value}");
+        }
+    }
 }

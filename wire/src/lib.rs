@@ -47,7 +47,7 @@ pub mod words;
 
 pub use page::List;
 
-use iroko_model::{Invalid, Labels, text};
+use iroko_model::{Description, Invalid, Labels};
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -77,13 +77,6 @@ pub fn status(suspended_at: Option<OffsetDateTime>, purging_at: Option<OffsetDat
     word.to_owned()
 }
 
-/// Reads a field that may be absent (it stays), null (it is taken off) or a value.
-pub fn nullable<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(
-    field: D,
-) -> Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(field).map(Some)
-}
-
 /// Labels of a request.
 pub fn labels(map: Option<LabelMap>) -> Result<Labels, Invalid> {
     Labels::try_from(map.unwrap_or_default())
@@ -94,17 +87,9 @@ pub fn label_map(value: &Value) -> LabelMap {
     serde_json::from_value(value.clone()).unwrap_or_default()
 }
 
-/// Longest description, in characters.
-pub const DESCRIPTION_MAX_CHARS: usize = 255;
-
 /// What something is for, in words.
 pub fn description(text: String) -> Result<String, Invalid> {
-    let text = text::nfc(&text);
-    if text.chars().count() > DESCRIPTION_MAX_CHARS || text.chars().any(char::is_control) {
-        let what = format!("a description is one line of at most {DESCRIPTION_MAX_CHARS} characters");
-        return Err(Invalid::new("description_form", what));
-    }
-    text::readable(&text)
+    Description::try_from(text).map(|description| description.as_str().to_owned())
 }
 
 pub use iroko_model::cidr::range;

@@ -13,11 +13,10 @@ pub use qos_policy::known as qos_policy_known;
 pub use security_group::{must_know, of_port};
 
 use crate::App;
+use iroko_identity::noun::common;
+use iroko_identity::resource::naming;
 use iroko_model::{Description, Labels, Name, Naming};
-use iroko_store::noun::Common as Row;
-use iroko_wire::common::Common;
 use utoipa_axum::router::OpenApiRouter;
-use uuid::Uuid;
 
 /// Their routes.
 pub fn router() -> OpenApiRouter<App> {
@@ -30,17 +29,6 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(security_group::router())
         .merge(address_set::router())
         .merge(qos_policy::router())
-}
-
-/// What every noun shows.
-fn common<Id: Into<Uuid>>(row: Row<Id>) -> Common {
-    let Row { id, name, description, labels, generation, created_at, updated_at } = row;
-    Common { id: id.into(), name, description, labels, generation, created_at, updated_at }
-}
-
-/// What people wrote on a noun, as it is stored.
-fn naming<Id>(row: &Row<Id>) -> iroko_web::problem::Result<Naming> {
-    iroko_identity::resource::naming(row)
 }
 
 /// What people write on a noun, from the fields of a request.

@@ -9,7 +9,6 @@
 //! whoever keeps our JWK set for less than an hour never meets a token of an unknown key.
 
 use super::secret_box::{BoxError, SecretBox};
-use super::token::LIFETIME;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use iroko_store::signing_key::SigningKey as Row;
@@ -20,6 +19,8 @@ use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use time::{Duration, OffsetDateTime};
 
+/// How long a token that a key has signed holds.
+pub const LIFETIME: std::time::Duration = std::time::Duration::from_secs(15 * 60);
 /// How long a key is published before it signs by schedule.
 pub const PUBLISHED_FIRST: Duration = Duration::hours(1);
 /// Another process may sign with a key this long after it was retired.

@@ -4,11 +4,8 @@ use super::signing_key::Ring;
 use iroko_model::{OrganizationId, SessionId, UserId};
 use jsonwebtoken::{Algorithm, Header, Validation};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
 use time::OffsetDateTime;
 
-/// How long a token holds.
-pub const LIFETIME: Duration = Duration::from_secs(15 * 60);
 /// Clocks of several API processes may differ by this.
 const LEEWAY_S: i64 = 5;
 /// Who issues tokens.
@@ -72,6 +69,7 @@ impl Ring {
 mod tests {
     use super::*;
     use crate::auth::signing_key::tests::ring;
+    use std::time::Duration;
 
     fn claims(now: OffsetDateTime) -> Claims {
         Claims {

@@ -1,8 +1,8 @@
 //! Which host needs which network: those that its ports are on.
 
 use super::HostNeed;
+use crate::conn::Conn;
 use crate::error::Result;
-use crate::tx::Conn;
 use iroko_agent_wire::Need;
 use iroko_model::HostId;
 use uuid::Uuid;

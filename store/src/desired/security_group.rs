@@ -1,10 +1,10 @@
 //! What hosts must know of security groups: which host needs what, and the objects themselves.
 
 use super::BoundPort;
+use crate::conn::Conn;
 use crate::error::{Error, Result};
 use crate::number::unsigned;
 use crate::security_group_rule::columns;
-use crate::tx::Conn;
 use ipnetwork::IpNetwork;
 use iroko_agent_wire::{AddressSetSpec, MemberSpec, Need, RuleSpec, SecurityGroupSpec};
 use iroko_model::{HostId, MacAddress, NetworkId, SecurityGroupId};

@@ -2,11 +2,11 @@
 //! ports and their addresses. A tenant who asks for a thousand pays for two thousand statements.
 
 use super::{Instance, Interface, NewInstance};
+use crate::conn::Conn;
 use crate::error::Result;
 use crate::flavor::{Size, limit_column};
 use crate::port::{self, PortAddress};
 use crate::subnet::Pool;
-use crate::tx::Conn;
 use ipnetwork::IpNetwork;
 use iroko_model::address::tap_name;
 use iroko_model::port::PortLimits;

@@ -1,9 +1,9 @@
 //! What must hold of security groups: each host knows what its ports need, and nothing else.
 
 use super::HostTraces;
+use crate::conn::Conn;
 use crate::desired;
 use crate::error::Result;
-use crate::tx::Conn;
 use iroko_agent_wire::Need;
 use std::collections::HashSet;
 use uuid::Uuid;

@@ -1,10 +1,10 @@
 //! Reading rows of a noun, and deleting one.
 
 use super::{By, COMMON, Listing, Noun, Of, Sort, Value, Within};
+use crate::conn::Conn;
 use crate::error::{Error, Result};
 use crate::page::Page;
 use crate::request;
-use crate::tx::Conn;
 use sqlx::postgres::PgArguments;
 use sqlx::{Arguments, AssertSqlSafe, Encode, Postgres, Type};
 use uuid::Uuid;

@@ -2,8 +2,8 @@
 
 use super::Noun;
 use super::read::{Statement, columns};
+use crate::conn::Conn;
 use crate::error::{Error, Result};
-use crate::tx::Conn;
 use iroko_model::Naming;
 use sqlx::{Encode, Postgres, Type};
 use uuid::Uuid;

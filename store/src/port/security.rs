@@ -1,8 +1,8 @@
 //! What a port may send and get: changes of its groups, its allowed addresses, whether it is secured, and how much
 //! it may carry.
 
+use crate::conn::Conn;
 use crate::error::{Error, Result};
-use crate::tx::Conn;
 use iroko_model::port::AddressPair;
 use iroko_model::{Labels, PortId, ProjectId, QosPolicyId};
 use uuid::Uuid;
