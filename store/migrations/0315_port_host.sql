@@ -11,7 +11,7 @@ CREATE TABLE port_host (
     role        text NOT NULL CHECK (role IN ('home', 'incoming', 'outgoing')),
     -- observed
     state       text,
-    reason      text,
+    reason      jsonb,
     generation  bigint NOT NULL DEFAULT 0,
     incarnation bigint NOT NULL DEFAULT 0,
     sequence    bigint NOT NULL DEFAULT 0,

@@ -8,8 +8,10 @@ use crate::report::sent::Sent;
 use ipnetwork::IpNetwork;
 use iroko_agent_wire::{AgentKind, SessionRequest};
 use iroko_model::host::HostState;
+use iroko_model::reason::{Code, Reason};
 use iroko_model::{EnrolmentTokenId, HostId};
 use serde_json::Value;
+use sqlx::types::Json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -482,8 +484,8 @@ pub async fn host_declare_dead(conn: &mut Conn, id: HostId) -> Result<Option<Dec
            ), left_host AS (
                UPDATE instance i SET generation = i.generation + 1, excluded_hosts = array_append(i.excluded_hosts, $1),
                    lost_at = CASE WHEN freed.ran_at IS NOT NULL THEN now() END,
-                   fault = CASE WHEN freed.ran_at IS NOT NULL THEN $2 END,
-                   placement_reason = CASE WHEN freed.ran_at IS NULL THEN $3 END,
+                   fault = CASE WHEN freed.ran_at IS NOT NULL THEN $2::jsonb END,
+                   placement_reason = CASE WHEN freed.ran_at IS NULL THEN $3::jsonb END,
                    placement_after = now()
                FROM freed WHERE i.id = freed.id AND freed.role = 'home' RETURNING i.id, freed.ran_at
            ), pulled AS (
@@ -501,8 +503,8 @@ pub async fn host_declare_dead(conn: &mut Conn, id: HostId) -> Result<Option<Dec
                   coalesce(array_agg(id), '{}') AS "ids!"
            FROM left_host"#,
         id.as_uuid(),
-        LOST,
-        ANEW
+        Json(Reason::new(Code::HostLost, LOST)) as Json<Reason>,
+        Json(Reason::new(Code::PlacedAnew, ANEW)) as Json<Reason>
     )
     .fetch_one(&mut *conn)
     .await?;

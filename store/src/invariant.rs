@@ -136,7 +136,7 @@ async fn read(conn: &mut Conn) -> Result<Seen> {
     let instances = sqlx::query_as!(
         InstanceRow,
         r#"SELECT i.id, CASE WHEN i.power = 'running' AND project_is_suspended(i.project_id) THEN 'stopped' ELSE i.power END AS "power!",
-                  i.generation, w.host_id AS "host_id?", i.placement_reason, i.fault, w.state AS "observed_state?",
+                  i.generation, w.host_id AS "host_id?", i.placement_reason::text, i.fault::text, w.state AS "observed_state?",
                   coalesce(w.generation, 0) AS "observed_generation!", w.ran_at IS NOT NULL AS "ran!",
                   (i.placement_after IS NOT NULL) AS "waits!", (SELECT count(*) FROM instance_host a WHERE a.instance_id = i.id) AS "rows!"
            FROM instance i LEFT JOIN instance_host w ON w.instance_id = i.id AND w.role = 'home'"#

@@ -17,6 +17,7 @@ use crate::subnet::Pool;
 use ipnetwork::IpNetwork;
 use iroko_model::address::tap_name;
 use iroko_model::port::{AddressPair, PortLimits};
+use iroko_model::reason::Reason;
 use iroko_model::subnet::{from_number, to_number};
 use iroko_model::{InstanceId, MacAddress, Naming, NetworkId, PortId, ProjectId, QosPolicyId};
 use mac_address::MacAddress as SqlMac;
@@ -84,7 +85,7 @@ pub struct Port {
     /// What the net-agent last saw, if anything.
     pub observed_state: Option<String>,
     /// Why.
-    pub observed_reason: Option<String>,
+    pub observed_reason: Option<Json<Reason>>,
     /// Labels.
     pub labels: Value,
     /// The generation that its host has carried out.
@@ -260,7 +261,7 @@ pub async fn port_get(conn: &mut Conn, project_id: ProjectId, id: PortId) -> Res
         Port,
         r#"SELECT p.id, p.name, p.description, p.project_id, p.network_id, p.instance_id, p.standalone, p.mac, p.labels,
                   p.created_at, p.updated_at, coalesce(b.generation, 0) AS "observed_generation!",
-                  b.state AS "observed_state?", b.reason AS "observed_reason?", p.generation, p.port_security_enabled,
+                  b.state AS "observed_state?", b.reason AS "observed_reason?: Json<Reason>", p.generation, p.port_security_enabled,
                   p.allowed_address_pairs AS "allowed_address_pairs: Json<Vec<AddressPair>>",
                   ARRAY(SELECT m.security_group_id FROM port_security_group m WHERE m.port_id = p.id ORDER BY 1) AS "security_group_ids!",
                   (b.host_id IS NOT NULL) AS "bound!", p.qos_policy_id,
@@ -301,7 +302,7 @@ pub async fn port_list(
         Port,
         r#"SELECT p.id, p.name, p.description, p.project_id, p.network_id, p.instance_id, p.standalone, p.mac, p.labels,
                   p.created_at, p.updated_at, coalesce(b.generation, 0) AS "observed_generation!",
-                  b.state AS "observed_state?", b.reason AS "observed_reason?", p.generation, p.port_security_enabled,
+                  b.state AS "observed_state?", b.reason AS "observed_reason?: Json<Reason>", p.generation, p.port_security_enabled,
                   p.allowed_address_pairs AS "allowed_address_pairs: Json<Vec<AddressPair>>",
                   ARRAY(SELECT m.security_group_id FROM port_security_group m WHERE m.port_id = p.id ORDER BY 1) AS "security_group_ids!",
                   (b.host_id IS NOT NULL) AS "bound!", p.qos_policy_id,

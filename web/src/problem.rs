@@ -118,22 +118,27 @@ impl Problem {
     fn body(self) -> ProblemBody {
         let (slug, status, english, french) = self.kind.row();
         let is_french = is_french();
-        let told = |english: String| match is_french {
-            true => crate::locale::french(&english).unwrap_or(english),
-            false => english,
-        };
         ProblemBody {
             r#type: format!("/problems/{slug}"),
             title: if is_french { french } else { english }.to_owned(),
             status,
             rule: self.rule.map_or_else(|| slug.replace('-', "_"), str::to_owned),
             retryable: self.retry_after.is_some() || self.kind.is_retryable(),
-            detail: self.detail.map(told),
-            errors: self.errors.into_iter().map(|error| FieldError { detail: told(error.detail), ..error }).collect(),
+            detail: self.detail.map(in_its_language),
+            errors: self
+                .errors
+                .into_iter()
+                .map(|error| FieldError { detail: in_its_language(error.detail), ..error })
+                .collect(),
             challenge: self.challenge,
             request_id: request_id(),
         }
     }
+}
+
+/// A text of the catalogue in the language of the request that is being answered.
+pub fn in_its_language(english: String) -> String {
+    if is_french() { crate::locale::french(&english).unwrap_or(english) } else { english }
 }
 
 fn is_french() -> bool {

@@ -1,10 +1,11 @@
 //! Instances.
 
-use crate::LabelMap;
+use crate::common::Common;
 use crate::fault::{Checked, Faults};
 use crate::flavor::NetworkLimits;
 use crate::security_group::group_ids;
 use iroko_model::instance::OnGuestShutdown;
+use iroko_model::reason::Code;
 use iroko_model::user_data::{self, USER_DATA_MAX_OCTETS};
 use iroko_model::{Description, FlavorId, Hostname, ImageId, Invalid, Labels, Name, Naming, NetworkId, PortId};
 use serde::{Deserialize, Serialize};
@@ -303,19 +304,16 @@ pub struct Interface {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"id": "0198c0de-0000-7000-8000-000000000008", "name": "web-1", "hostname": "web-1", "status": "running",
     "flavor_id": "0198c0de-0000-7000-8000-000000000002", "vcpus": 1, "memory_mib": 1024, "disk_gib": 10, "network_limits": {"ingress_kbit_s": 1000000},
-    "image_id": "0198c0de-0000-7000-8000-000000000004",
+    "image_id": "0198c0de-0000-7000-8000-000000000004", "ssh_key_ids": ["0198c0de-0000-7000-8000-000000000003"],
     "interfaces": [{"port_id": "0198c0de-0000-7000-8000-000000000007", "network_id": "0198c0de-0000-7000-8000-000000000005",
         "mac_address": "02:7c:11:22:33:44", "ip_addresses": ["10.20.0.17"],
         "security_group_ids": ["0198c0de-0000-7000-8000-000000000020"]}],
     "description": "", "project_id": "0198c0de-0000-7000-8000-000000000003", "on_guest_shutdown": "stay_off", "labels": {"role": "web"},
     "generation": 1, "observed_generation": 1, "created_at": "2026-11-23T08:00:00Z", "updated_at": "2026-11-23T08:00:00Z"}))]
 pub struct Instance {
-    /// Its id.
-    pub id: Uuid,
-    /// Its name; need not be unique.
-    pub name: String,
-    /// What it is for.
-    pub description: String,
+    /// What every noun shows; the name need not be unique.
+    #[serde(flatten)]
+    pub common: Common,
     /// Its project.
     pub project_id: Uuid,
     /// Host name told to the guest.
@@ -325,7 +323,11 @@ pub struct Instance {
         pattern = "^(pending|building|running|stopping|stopped|rebooting|paused|error|deleting|deleted|unreachable)$"
     )]
     pub status: String,
-    /// Why, where there is something to say.
+    /// Why, in one word that programs compare; where there is something to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<iroko_model::reason::Code>)]
+    pub status_code: Option<Code>,
+    /// Why, in a sentence, in the language of `Accept-Language`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_reason: Option<String>,
     /// The flavor it was made with.
@@ -340,6 +342,8 @@ pub struct Instance {
     pub network_limits: NetworkLimits,
     /// The image its disk started from.
     pub image_id: Uuid,
+    /// The SSH keys it was made with; some may have been deleted since.
+    pub ssh_key_ids: Vec<Uuid>,
     /// The host it is on; shown to operators only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_id: Option<Uuid>,
@@ -352,21 +356,12 @@ pub struct Instance {
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub guest_shutdown_at: Option<OffsetDateTime>,
-    /// Labels.
-    #[schema(value_type = iroko_model::Labels)]
-    pub labels: LabelMap,
-    /// Grows with each change of what is wanted.
-    pub generation: i64,
     /// The generation that its host has carried out: what was asked for up to it is in force.
     pub observed_generation: i64,
-    /// When it was asked for.
-    #[serde(with = "time::serde::rfc3339")]
-    #[schema(value_type = String, format = DateTime)]
-    pub created_at: OffsetDateTime,
-    /// When what is wanted of it was last changed.
-    #[serde(with = "time::serde::rfc3339")]
-    #[schema(value_type = String, format = DateTime)]
-    pub updated_at: OffsetDateTime,
+    /// When it was gone; absent while it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub deleted_at: Option<OffsetDateTime>,
 }
 
 /// The user data an instance was made with.

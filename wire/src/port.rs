@@ -5,6 +5,7 @@ use crate::flavor::NetworkLimits;
 use crate::security_group::group_ids;
 use crate::{LabelMap, range};
 use iroko_model::port::AddressPair;
+use iroko_model::reason::Code;
 use iroko_model::{Description, Invalid, Labels, Name, Naming, NetworkId, QosPolicyId};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -207,7 +208,11 @@ pub struct Port {
     /// `pending` (no host yet), `building`, `active` or `error`.
     #[schema(pattern = "^(pending|building|active|error)$")]
     pub status: String,
-    /// Why, where there is something to say.
+    /// Why, in one word that programs compare; where there is something to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<iroko_model::reason::Code>)]
+    pub status_code: Option<Code>,
+    /// Why, in a sentence, in the language of `Accept-Language`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_reason: Option<String>,
     /// The security groups it is in.

@@ -5,6 +5,7 @@ use super::{Instance, Interface, NewInstance};
 use crate::conn::Conn;
 use crate::error::Result;
 use crate::flavor::{Size, limit_column};
+use crate::noun::Common;
 use crate::port::{self, PortAddress};
 use crate::subnet::Pool;
 use ipnetwork::IpNetwork;
@@ -210,8 +211,8 @@ pub async fn instance_make(conn: &mut Conn, new: &NewInstance<'_>, nics: &[NewNi
                INSERT INTO instance (id, project_id, name, hostname, labels, flavor_id, vcpus, memory_mib, disk_gib,
                                      image_id, architecture, ssh_keys, user_data, power,
                                      ingress_kbit_s, egress_kbit_s, ingress_packets_s, egress_packets_s,
-                                     user_data_is_base64, on_guest_shutdown, description)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'running', $25, $26, $27, $28, $30, $31, $32) RETURNING created_at
+                                     user_data_is_base64, on_guest_shutdown, description, ssh_key_ids)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'running', $25, $26, $27, $28, $30, $31, $32, $33) RETURNING created_at
            ), plugged AS (
                INSERT INTO port (id, project_id, network_id, instance_id, nic_index, mac, tap, qos_policy_id)
                SELECT p.id, $2, p.network_id, $1, p.nic_index, p.mac, p.tap, p.policy
@@ -260,7 +261,8 @@ pub async fn instance_make(conn: &mut Conn, new: &NewInstance<'_>, nics: &[NewNi
         &columns.policies as &[Option<Uuid>],
         new.user_data_is_base64,
         new.on_guest_shutdown.as_str(),
-        new.naming.description.as_str()
+        new.naming.description.as_str(),
+        new.ssh_key_ids
     )
     .fetch_one(&mut *conn)
     .await?;
@@ -287,20 +289,25 @@ pub async fn instance_make(conn: &mut Conn, new: &NewInstance<'_>, nics: &[NewNi
 
 fn as_made(new: &NewInstance<'_>, created_at: OffsetDateTime, interfaces: Vec<Interface>) -> Instance {
     Instance {
-        id: new.id.as_uuid(),
+        common: Common {
+            id: new.id,
+            name: new.naming.name.as_str().to_owned(),
+            description: new.naming.description.as_str().to_owned(),
+            labels: new.naming.labels.clone().into(),
+            generation: 1,
+            created_at,
+            updated_at: created_at,
+        },
         project_id: new.project_id.as_uuid(),
-        name: new.naming.name.as_str().to_owned(),
-        description: new.naming.description.as_str().to_owned(),
         hostname: new.hostname.as_str().to_owned(),
-        labels: serde_json::json!(new.naming.labels),
         flavor_id: new.flavor_id.as_uuid(),
         vcpus: new.size.vcpus,
         memory_mib: new.size.memory_mib,
         disk_gib: new.size.disk_gib,
         limits: Json(new.size.limits),
         image_id: new.image_id.as_uuid(),
+        ssh_key_ids: new.ssh_key_ids.to_vec(),
         power: "running".to_owned(),
-        generation: 1,
         reboots: 0,
         host_id: None,
         placement_reason: None,
@@ -310,8 +317,6 @@ fn as_made(new: &NewInstance<'_>, created_at: OffsetDateTime, interfaces: Vec<In
         observed_reboots: 0,
         ran_at: None,
         observed_generation: 0,
-        created_at,
-        updated_at: created_at,
         deleted_at: None,
         on_guest_shutdown: new.on_guest_shutdown.as_str().to_owned(),
         guest_shutdown_at: None,

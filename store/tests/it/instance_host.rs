@@ -1,6 +1,6 @@
 //! Where instances are: one home, and a second row while one moves.
 
-use crate::world::{LEASE_S, World, room, size};
+use crate::world::{World, room, size};
 use iroko_agent_wire::{AgentKind, InstanceObservation, Report};
 use iroko_model::instance::{ObservedState, Status};
 use iroko_model::{HostId, InstanceId};
@@ -70,7 +70,7 @@ async fn a_deletion_ends_when_no_host_has_anything_left() {
     world.commit(tx).await;
     let is_deleted = async || {
         let mut conn = world.store.connection().await.unwrap();
-        let found = instance::instance_get(&mut conn, world.project, id, LEASE_S).await.unwrap();
+        let found = instance::instance_get(&mut conn, world.project, id).await.unwrap();
         found.is_none_or(|row| row.deleted_at.is_some())
     };
     sees(&world, here, id, ObservedState::Absent, 1).await;

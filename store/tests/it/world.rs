@@ -51,7 +51,7 @@ pub fn naming(text: &str) -> Naming {
 impl World {
     /// Connects as a daemon does, with up to `connections` connections.
     pub async fn new(connect: &PgConnectOptions, connections: u32) -> Self {
-        let store = Store::connect(connect.to_url_lossy().as_str(), connections).await.unwrap();
+        let store = Store::connect_when_up(connect.to_url_lossy().as_str(), connections, 3600).await.unwrap();
         let mut tx = store.begin().await.unwrap();
         let project = account::bootstrap(&mut tx, &name("org"), &name("project"), "ama", "hash").await.unwrap();
         let image = active_image(&mut tx, project).await;
@@ -119,7 +119,7 @@ impl World {
         let mut tx = self.begin().await;
         let made = self.instance_in(&mut tx, size, networks).await.unwrap();
         self.commit(tx).await;
-        made.id.into()
+        made.common.id
     }
 
     pub async fn instance_in(&self, tx: &mut Tx, size: Size, networks: &[NetworkId]) -> Result<Instance> {
@@ -134,6 +134,7 @@ impl World {
             image_id: self.image,
             architecture: Architecture::X86_64,
             ssh_keys: &[],
+            ssh_key_ids: &[],
             user_data: None,
             user_data_is_base64: false,
             on_guest_shutdown: OnGuestShutdown::StayOff,
@@ -177,7 +178,7 @@ impl World {
 
     pub async fn get(&self, id: InstanceId) -> Instance {
         let mut conn = self.store.connection().await.unwrap();
-        match instance::instance_get(&mut conn, self.project, id, LEASE_S).await.unwrap() {
+        match instance::instance_get(&mut conn, self.project, id).await.unwrap() {
             Some(row) => row,
             None => instance::instance_history_get(&mut conn, self.project, id).await.unwrap().unwrap(),
         }
