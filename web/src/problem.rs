@@ -194,6 +194,18 @@ impl From<iroko_store::Error> for Problem {
                 Self::with(Kind::BadRequest, "this operation does not compare; send it without If-Match")
             }
             E::InUse(_) => Self::with(Kind::Conflict, "other resources still use it; delete those first"),
+            E::AddressTaken(address) => {
+                let text = format!(
+                    "another port of the network has the address {address}; choose another, or delete that port"
+                );
+                Self::with(Kind::Conflict, text).rule("address_taken")
+            }
+            E::MacTaken(mac) => {
+                let text = format!(
+                    "another port of the network has the MAC address {mac}; choose another, or delete that port"
+                );
+                Self::with(Kind::Conflict, text).rule("mac_taken")
+            }
             E::Exhausted(what) => Self::with(Kind::Exhausted, format!("no free {what} are left")),
             E::Database(_) if error.is_transient() => {
                 tracing::warn!(error = %iroko_daemon::chain(&error), request_id = %request_id(), "the database does not answer");

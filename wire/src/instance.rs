@@ -3,13 +3,17 @@
 use crate::common::Common;
 use crate::fault::{Checked, Faults};
 use crate::flavor::NetworkLimits;
+use crate::port::check_addresses;
 use crate::security_group::group_ids;
 use iroko_model::instance::OnGuestShutdown;
 use iroko_model::reason::Code;
 use iroko_model::user_data::{self, USER_DATA_MAX_OCTETS};
-use iroko_model::{Description, FlavorId, Hostname, ImageId, Invalid, Labels, Name, Naming, NetworkId, PortId};
+use iroko_model::{
+    Description, FlavorId, Hostname, ImageId, Invalid, Labels, MacAddress, Name, Naming, NetworkId, PortId,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
+use std::net::IpAddr;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -123,38 +127,45 @@ pub struct InterfaceCreate {
     /// With a network: the QoS policy of the port that is made; none unless given.
     #[serde(default)]
     pub qos_policy_id: Option<Uuid>,
+    /// With a network: IP addresses of its subnets, one of each family at most; any that are free unless given.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>, max_items = 2)]
+    pub ip_addresses: Vec<IpAddr>,
+    /// With a network: the Ethernet address; one that nobody has unless given.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub mac_address: Option<MacAddress>,
 }
 
 /// Where an interface comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InterfaceSource {
-    /// A new port on a network, in these security groups or else in the default group, with this QoS policy.
-    Network(NetworkId, Option<Vec<Uuid>>, Option<Uuid>),
+    /// A new port on a network.
+    Network(NewInterface),
     /// A port that stands alone.
     Port(PortId),
 }
 
+/// What is asked of a port that is made with an instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewInterface {
+    /// Its network.
+    pub network_id: NetworkId,
+    /// The security groups it is in; the default group where none are named.
+    pub security_groups: Option<Vec<Uuid>>,
+    /// Its QoS policy.
+    pub qos_policy: Option<Uuid>,
+    /// IP addresses, instead of any that are free.
+    pub ip_addresses: Vec<IpAddr>,
+    /// Ethernet address, instead of one that nobody has.
+    pub mac_address: Option<MacAddress>,
+}
+
 impl InterfaceSource {
-    /// The network of a port to be made.
-    pub const fn network(&self) -> Option<Uuid> {
+    /// The port to be made.
+    pub const fn new_port(&self) -> Option<&NewInterface> {
         match self {
-            Self::Network(id, ..) => Some(id.as_uuid()),
-            Self::Port(_) => None,
-        }
-    }
-
-    /// The groups asked for it.
-    pub fn security_groups(&self) -> Option<&[Uuid]> {
-        match self {
-            Self::Network(_, groups, _) => groups.as_deref(),
-            Self::Port(_) => None,
-        }
-    }
-
-    /// The QoS policy asked for it.
-    pub const fn qos_policy(&self) -> Option<Uuid> {
-        match self {
-            Self::Network(_, _, policy) => *policy,
+            Self::Network(new) => Some(new),
             Self::Port(_) => None,
         }
     }
@@ -234,7 +245,15 @@ fn interfaces(asked: &[InterfaceCreate], faults: &mut Faults) -> Vec<InterfaceSo
         let groups = faults.take(&pointer, interface.security_group_ids.clone().map(group_ids).transpose()).flatten();
         match (interface.network_id, interface.port_id) {
             (Some(network), None) => {
-                sources.push(InterfaceSource::Network(network.into(), groups, interface.qos_policy_id))
+                let at = format!("/interfaces/{index}");
+                check_addresses(&at, &interface.ip_addresses, interface.mac_address, faults);
+                sources.push(InterfaceSource::Network(NewInterface {
+                    network_id: network.into(),
+                    security_groups: groups,
+                    qos_policy: interface.qos_policy_id,
+                    ip_addresses: interface.ip_addresses.clone(),
+                    mac_address: interface.mac_address,
+                }));
             }
             (None, Some(_)) if groups.is_some() => {
                 let text = "a port that stands alone has its own groups; change them there";
@@ -243,6 +262,10 @@ fn interfaces(asked: &[InterfaceCreate], faults: &mut Faults) -> Vec<InterfaceSo
             (None, Some(_)) if interface.qos_policy_id.is_some() => {
                 let text = "a port that stands alone has its own QoS policy; change it there";
                 faults.note(&format!("/interfaces/{index}/qos_policy_id"), Invalid::new("policy_of_port", text));
+            }
+            (None, Some(_)) if !interface.ip_addresses.is_empty() || interface.mac_address.is_some() => {
+                let text = "a port that stands alone has its own addresses; leave ip_addresses and mac_address out";
+                faults.note(&format!("/interfaces/{index}"), Invalid::new("addresses_of_port", text));
             }
             (None, Some(port)) if ports.insert(port) => sources.push(InterfaceSource::Port(port.into())),
             (None, Some(_)) => faults

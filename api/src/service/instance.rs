@@ -3,6 +3,7 @@
 use crate::App;
 use crate::resource::must_know;
 use crate::service::action;
+use crate::service::port::fixed;
 use crate::show::instance::of as show;
 use iroko_identity::auth::policy::forbidden;
 use iroko_identity::extract::InProject;
@@ -11,19 +12,19 @@ use iroko_identity::service::quota;
 use iroko_model::action::ActionKind;
 use iroko_model::host::Architecture;
 use iroko_model::instance::Power;
-use iroko_model::{InstanceId, Naming, NetworkId, Permission, ProjectId};
+use iroko_model::{InstanceId, Naming, Permission, ProjectId};
 use iroko_store::authority::Scope;
 use iroko_store::flavor::Size;
 use iroko_store::instance::{self, Departed, Instance as Row, NewInstance, NewNic, Parts};
 use iroko_store::noun::{self, Listing, Noun as _, Value, Within};
 use iroko_store::port::{self, PortUse};
 use iroko_store::request::{Noun, check_generation};
-use iroko_store::{Tx, Wake, console};
+use iroko_store::{Error, Tx, Wake, console};
 use iroko_web::extract::Patch;
 use iroko_web::problem::{Kind, Problem, Result};
 use iroko_wire::List;
 use iroko_wire::instance::{
-    CheckedInstance, ConsoleOutput, Instance, InstanceCreate, InstanceSettings, InterfaceSource, UserData,
+    CheckedInstance, ConsoleOutput, Instance, InstanceCreate, InstanceSettings, InterfaceSource, NewInterface, UserData,
 };
 use std::time::Duration;
 use time::OffsetDateTime;
@@ -39,11 +40,12 @@ const GIB: u64 = 1 << 30;
 /// Makes an instance: its record and its ports with addresses, in one transaction.
 pub async fn create(app: &App, tenant: &InProject, request: InstanceCreate) -> Result<Instance> {
     let wanted = CheckedInstance::try_from(request)?;
-    let networks: Vec<Uuid> = wanted.interfaces.iter().filter_map(|source| source.network()).collect();
+    let new_ports = || wanted.interfaces.iter().filter_map(InterfaceSource::new_port);
+    let networks: Vec<Uuid> = new_ports().map(|new| new.network_id.as_uuid()).collect();
     let mut tx = app.store.begin_bound_planned(tenant.project).await?;
     let of = (wanted.flavor_id, wanted.image_id);
-    let groups: Vec<Uuid> = wanted.interfaces.iter().filter_map(|i| i.security_groups()).flatten().copied().collect();
-    let policies: Vec<Uuid> = wanted.interfaces.iter().filter_map(InterfaceSource::qos_policy).collect();
+    let groups: Vec<Uuid> = new_ports().filter_map(|new| new.security_groups.as_ref()).flatten().copied().collect();
+    let policies: Vec<Uuid> = new_ports().filter_map(|new| new.qos_policy).collect();
     let keys = &wanted.ssh_key_ids;
     let parts = instance::instance_parts(&mut tx, tenant.project, of, keys, &networks, &groups, &policies).await?;
     let (size, architecture) = fitting(&parts, &wanted)?;
@@ -73,9 +75,10 @@ pub async fn create(app: &App, tenant: &InProject, request: InstanceCreate) -> R
         ];
         quota::take(&mut tx, Scope::Project(tenant.project), &amounts).await?;
     }
+    let asked_mac = nics.iter().find_map(|nic| nic.fixed.mac);
     let mut row = instance::instance_make(&mut tx, &new, &nics).await.map_err(|error| match error {
         // A random MAC address was another port's.
-        iroko_store::Error::Taken(_) => Problem::new(Kind::Unavailable),
+        Error::Taken(_) => asked_mac.map_or(Problem::new(Kind::Unavailable), |mac| Error::MacTaken(mac).into()),
         error => error.into(),
     })?;
     if nics.len() < wanted.interfaces.len() {
@@ -115,31 +118,28 @@ fn ssh_key_lines(parts: &Parts) -> Result<Vec<String>> {
 
 /// The ports to be made with the instance.
 fn nics<'a>(parts: &'a Parts, interfaces: &'a [InterfaceSource]) -> Result<Vec<NewNic<'a>>> {
-    let of = |(index, source): (usize, &'a InterfaceSource)| match source {
-        InterfaceSource::Network(network, groups, policy) => {
-            Some(nic(parts, index, *network, (groups.as_deref(), *policy)))
-        }
-        InterfaceSource::Port(_) => None,
-    };
-    interfaces.iter().enumerate().filter_map(of).collect()
+    let new_ports = interfaces.iter().enumerate().filter_map(|(index, source)| Some((index, source.new_port()?)));
+    new_ports.map(|(index, new)| nic(parts, index, new)).collect()
 }
 
-fn nic<'a>(
-    parts: &'a Parts,
-    index: usize,
-    network_id: NetworkId,
-    (groups, qos_policy): (Option<&'a [Uuid]>, Option<Uuid>),
-) -> Result<NewNic<'a>> {
-    let missing = || Problem::missing(format!("/interfaces/{index}/network_id"), "network");
-    let subnets = parts.networks.get(&network_id.as_uuid()).ok_or_else(missing)?;
-    if let Some(asked) = groups {
-        must_know(&format!("/interfaces/{index}/security_group_ids"), asked, &parts.security_groups)?;
+fn nic<'a>(parts: &'a Parts, index: usize, new: &'a NewInterface) -> Result<NewNic<'a>> {
+    let at = format!("/interfaces/{index}");
+    let missing = || Problem::missing(format!("{at}/network_id"), "network");
+    let subnets = parts.networks.get(&new.network_id.as_uuid()).ok_or_else(missing)?;
+    if let Some(asked) = &new.security_groups {
+        must_know(&format!("{at}/security_group_ids"), asked, &parts.security_groups)?;
     }
-    if qos_policy.is_some_and(|asked| !parts.qos_policies.contains(&asked)) {
-        return Err(Problem::missing(format!("/interfaces/{index}/qos_policy_id"), "QoS policy"));
+    if new.qos_policy.is_some_and(|asked| !parts.qos_policies.contains(&asked)) {
+        return Err(Problem::missing(format!("{at}/qos_policy_id"), "QoS policy"));
     }
-    let security_groups = groups.unwrap_or(parts.default_group.as_slice());
-    Ok(NewNic { network_id, index: place(index), subnets, security_groups, qos_policy })
+    Ok(NewNic {
+        network_id: new.network_id,
+        index: place(index),
+        subnets,
+        security_groups: new.security_groups.as_deref().unwrap_or(parts.default_group.as_slice()),
+        qos_policy: new.qos_policy,
+        fixed: fixed(&at, subnets, &new.ip_addresses, new.mac_address)?,
+    })
 }
 
 /// Attaches the ports that stand alone.

@@ -113,6 +113,7 @@ async fn make(tx: &mut Tx) -> InstanceId {
         on_guest_shutdown: OnGuestShutdown::StayOff,
     };
     let nic = NewNic {
+        fixed: port::Fixed::default(),
         network_id: network,
         index: 0,
         subnets: &parts.networks[&network.as_uuid()],

@@ -5,7 +5,7 @@ use iroko_model::host::Architecture;
 use iroko_model::image::DiskFormat;
 use iroko_model::instance::OnGuestShutdown;
 use iroko_model::port::PortLimits;
-use iroko_model::subnet::SubnetPlan;
+use iroko_model::subnet::{Gateway, SubnetPlan};
 use iroko_model::{
     Description, FlavorId, HostId, Hostname, ImageId, InstanceId, Labels, MacAddress, Name, Naming, NetworkId, PortId,
     ProjectId, Resources,
@@ -87,7 +87,8 @@ impl World {
         range: &str,
         gateway: Option<IpAddr>,
     ) -> Result<Option<Subnet>> {
-        let plan = SubnetPlan::new(range.parse().unwrap(), gateway, vec![]).unwrap();
+        let plan =
+            SubnetPlan::new(range.parse().unwrap(), gateway.map_or(Gateway::First, Gateway::At), None, vec![]).unwrap();
         subnet::subnet_insert(tx, self.project, network_id, &naming("sub"), &plan).await
     }
 
@@ -102,6 +103,7 @@ impl World {
         let id = PortId::new();
         let groups = [self.default_group(tx).await];
         let new = NewPort {
+            fixed: &port::Fixed::default(),
             id,
             project_id: self.project,
             network_id,
@@ -143,6 +145,7 @@ impl World {
         let parts =
             instance::instance_parts(tx, self.project, (FlavorId::new(), self.image), &[], &ids, &[], &[]).await?;
         let nic = |(index, id): (usize, &NetworkId)| NewNic {
+            fixed: port::Fixed::default(),
             network_id: *id,
             index: i32::try_from(index).unwrap(),
             subnets: &parts.networks[&id.as_uuid()],
