@@ -124,6 +124,19 @@ pub enum DefinitionPart {
     Other,
 }
 
+impl DefinitionPart {
+    /// The word in the database and on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Memory => "memory",
+            Self::Disk => "disk",
+            Self::Interface => "interface",
+            Self::Other => "other",
+        }
+    }
+}
+
 /// What is particular about an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -14,13 +14,25 @@ pub enum ActionKind {
     Stop,
     /// It goes off and on again once.
     Reboot,
+    /// It gets an interface.
+    AttachInterface,
+    /// It loses an interface.
+    DetachInterface,
     /// It goes.
     Delete,
 }
 
 impl ActionKind {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Create, Self::Start, Self::Stop, Self::Reboot, Self::Delete];
+    pub const ALL: [Self; 7] = [
+        Self::Create,
+        Self::Start,
+        Self::Stop,
+        Self::Reboot,
+        Self::AttachInterface,
+        Self::DetachInterface,
+        Self::Delete,
+    ];
 
     /// The word in API and database.
     pub const fn as_str(self) -> &'static str {
@@ -29,6 +41,8 @@ impl ActionKind {
             Self::Start => "start",
             Self::Stop => "stop",
             Self::Reboot => "reboot",
+            Self::AttachInterface => "attach_interface",
+            Self::DetachInterface => "detach_interface",
             Self::Delete => "delete",
         }
     }
@@ -37,10 +51,12 @@ impl ActionKind {
     /// made is made all the same; one that is asked to start again is started once.
     pub const fn supersedes(self) -> &'static [Self] {
         match self {
-            Self::Create | Self::Reboot => &[],
+            Self::Create | Self::Reboot | Self::AttachInterface | Self::DetachInterface => &[],
             Self::Start => &[Self::Start, Self::Stop],
             Self::Stop => &[Self::Start, Self::Stop, Self::Reboot],
-            Self::Delete => &[Self::Create, Self::Start, Self::Stop, Self::Reboot],
+            Self::Delete => {
+                &[Self::Create, Self::Start, Self::Stop, Self::Reboot, Self::AttachInterface, Self::DetachInterface]
+            }
         }
     }
 }

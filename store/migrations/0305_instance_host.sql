@@ -18,6 +18,8 @@ CREATE TABLE instance_host (
     state       text,
     -- {"code", "text"}
     reason      jsonb,
+    -- Parts of its definition that are in force from its next start on.
+    at_next_start text[] NOT NULL DEFAULT '{}',
     generation  bigint NOT NULL DEFAULT 0,
     reboots     bigint NOT NULL DEFAULT 0,
     incarnation bigint NOT NULL DEFAULT 0,
@@ -36,7 +38,7 @@ CREATE INDEX instance_host_failed ON instance_host (instance_id) WHERE state = '
 -- Which host it is on is the operator's business.
 SELECT part_register('instance_host', visible => 'project_id = bound_project()', may => 'SELECT, DELETE');
 SELECT event_register('instance_host', 'instance', key => 'instance_id', verb => 'changed',
-    fields => 'host_id~status role~status state~status reboots~status reason~status_reason');
+    fields => 'host_id~status role~status state~status reboots~status reason~status_reason at_next_start~at_next_start');
 
 -- The hosts that an instance has a row on, as of now: later than the snapshot of the statement that calls it, which may
 -- have waited for the instance's row. Only under the lock of that row the answer stays true.

@@ -23,4 +23,6 @@ CREATE INDEX port_host_by_host ON port_host (host_id, network_id);
 CREATE INDEX port_host_by_network ON port_host (network_id, host_id);
 
 SELECT part_register('port_host', visible => 'project_id = bound_project()', may => 'SELECT, DELETE');
+-- An interface put into an instance is where the instance is.
+GRANT INSERT (port_id, project_id, network_id, host_id, role) ON port_host TO iroko_tenant;
 SELECT event_register('port_host', 'port', key => 'port_id', verb => 'changed', fields => 'host_id~status role~status state~status reason~status_reason');

@@ -9,7 +9,7 @@ CREATE TABLE action (
     -- The generation of the thing with this action; the number by which its host knows it, where a host carries it out.
     -- Two actions between which nothing changed have the same.
     number      bigint NOT NULL,
-    kind        text NOT NULL CHECK (kind IN ('create', 'start', 'stop', 'reboot', 'delete')),
+    kind        text NOT NULL CHECK (kind IN ('create', 'start', 'stop', 'reboot', 'attach_interface', 'detach_interface', 'delete')),
     arguments   jsonb NOT NULL DEFAULT '{}',
     -- Who asked: {"kind", "id", "name"}; null: the system itself.
     actor       jsonb,

@@ -53,12 +53,13 @@ pub struct Action {
 }
 
 /// Writes what was just asked of an instance, in the transaction that changed it. Actions that it contradicts are
-/// superseded; where there is nothing to be done it is done at once, as is the deletion of an instance that has no host.
+/// superseded. `arguments`: with what, an object. Where there is nothing to be done it is done at once, as is the deletion of an instance that has no host.
 pub async fn action_insert(
     conn: &mut Conn,
     project_id: ProjectId,
     instance: InstanceId,
     kind: ActionKind,
+    arguments: Value,
 ) -> Result<Uuid> {
     let request = request::current();
     let who = request.as_ref().and_then(|request| request.who());
@@ -70,8 +71,8 @@ pub async fn action_insert(
              UPDATE action SET outcome = 'superseded', finished_at = now()
              WHERE noun = $3 AND object_id = $4 AND outcome IS NULL AND kind = ANY ($8)
          )
-         INSERT INTO action (id, project_id, noun, object_id, number, kind, actor, request_id)
-         SELECT $1, $2, $3, id, generation, $5, $6, $7
+         INSERT INTO action (id, project_id, noun, object_id, number, kind, actor, request_id, arguments)
+         SELECT $1, $2, $3, id, generation, $5, $6, $7, $9
          FROM (SELECT id, generation FROM instance WHERE id = $4
                UNION ALL SELECT id, generation FROM instance_history WHERE id = $4) AS asked LIMIT 1",
         id,
@@ -81,7 +82,8 @@ pub async fn action_insert(
         kind.as_str(),
         actor,
         request.map(|request| request.id.clone()),
-        &superseded
+        &superseded,
+        arguments
     )
     .execute(&mut *conn)
     .await?;
@@ -153,6 +155,7 @@ pub(crate) async fn actions_settle(conn: &mut Conn, instances: &[Uuid]) -> Resul
                          WHEN a.kind = 'start' AND w.state = 'running' AND w.generation >= a.number THEN 'done'
                          WHEN a.kind = 'stop' AND w.state = 'stopped' AND w.generation >= a.number THEN 'done'
                          WHEN a.kind = 'stop' AND w.instance_id IS NULL THEN 'done'
+                         WHEN a.kind IN ('attach_interface', 'detach_interface') AND (w.instance_id IS NULL OR w.generation >= a.number) THEN 'done'
                          WHEN a.kind = 'reboot' AND i.lost_at IS NOT NULL THEN 'failed'
                          WHEN a.kind = 'reboot' AND w.reboots >= a.number THEN 'done' END AS outcome
              FROM action a LEFT JOIN instance i ON i.id = a.object_id

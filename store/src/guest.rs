@@ -52,3 +52,9 @@ pub(crate) async fn shutdowns_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Resu
     .await?;
     Ok(done.rows_affected() > 0)
 }
+
+/// Parts of the definition that are in force from the next start on, separated by commas.
+pub(crate) fn at_next_start(seen: &InstanceObservation) -> String {
+    let parts: Vec<&str> = seen.at_next_start.iter().map(|part| part.as_str()).collect();
+    parts.join(",")
+}

@@ -1,7 +1,9 @@
 //! Instances: what is wanted of them, and reading them back.
 
+mod interface;
 mod make;
 
+pub use interface::{interface_attach, interface_detach, interface_places};
 pub use make::{NewNic, PartImage, Parts, instance_make, instance_parts};
 
 use crate::conn::Conn;
@@ -80,6 +82,8 @@ pub struct Instance {
     pub ran_at: Option<OffsetDateTime>,
     /// The generation that its host has carried out.
     pub observed_generation: i64,
+    /// Parts of its definition that are in force from its next start on.
+    pub at_next_start: Vec<String>,
     /// When it was gone.
     pub deleted_at: Option<OffsetDateTime>,
     /// What shall be when its guest shuts itself down.
@@ -120,7 +124,7 @@ impl Noun for Instance {
         n.placement_reason, n.fault, n.on_guest_shutdown, n.guest_shutdown_at, NULL::timestamptz AS deleted_at,
         port_limits(n.ingress_kbit_s, n.egress_kbit_s, n.ingress_packets_s, n.egress_packets_s) AS limits,
         w.host_id, w.state AS observed_state, w.reason AS observed_reason, coalesce(w.reboots, 0) AS observed_reboots, w.ran_at,
-        coalesce(w.generation, 0) AS observed_generation,
+        coalesce(w.generation, 0) AS observed_generation, coalesce(w.at_next_start, '{}') AS at_next_start,
         (w.host_id IS NOT NULL AND coalesce(h.seen_at < now() - host_lease(), true)) AS host_unreachable,
         coalesce((SELECT project_is_suspended(bound_project())), false) AS suspended,
         (SELECT coalesce(json_agg(json_build_object('port_id', p.id, 'network_id', p.network_id, 'mac', p.mac,
@@ -173,7 +177,7 @@ impl Noun for Departed {
         NULL::timestamptz AS guest_shutdown_at, n.deleted_at,
         port_limits(n.ingress_kbit_s, n.egress_kbit_s, n.ingress_packets_s, n.egress_packets_s) AS limits,
         NULL::uuid AS host_id, NULL::text AS observed_state, NULL::jsonb AS observed_reason, 0::bigint AS observed_reboots,
-        NULL::timestamptz AS ran_at, n.generation AS observed_generation, false AS host_unreachable, false AS suspended,
+        NULL::timestamptz AS ran_at, n.generation AS observed_generation, '{}'::text[] AS at_next_start, false AS host_unreachable, false AS suspended,
         '[]'::json AS interfaces";
     // In the order of those of instances.
     const FILTERS: &'static [By] = &[

@@ -96,7 +96,7 @@ pub struct Port {
     pub updated_at: OffsetDateTime,
 }
 
-/// A port that stands alone, to be made.
+/// A port to be made by itself.
 #[derive(Debug)]
 pub struct NewPort<'a> {
     /// Its id.
@@ -105,8 +105,8 @@ pub struct NewPort<'a> {
     pub project_id: ProjectId,
     /// Its network.
     pub network_id: NetworkId,
-    /// What people write on it.
-    pub naming: &'a Naming,
+    /// What people write on it; `None` for a port that goes with an instance.
+    pub naming: Option<&'a Naming>,
     /// Groups of the project that it is in.
     pub security_group_ids: &'a [Uuid],
     /// Further addresses it may use.
@@ -184,7 +184,7 @@ async fn insert_row(conn: &mut Conn, new: &NewPort<'_>) -> Result<MacAddress> {
         let made = sqlx::query_scalar!(
             r#"WITH p AS (
                    INSERT INTO port (id, project_id, network_id, name, labels, standalone, mac, tap, allowed_address_pairs, qos_policy_id, description)
-                   VALUES ($1, $2, $3, $4, $5, true, $6, $7, $8, $10, $11) ON CONFLICT (network_id, mac) DO NOTHING RETURNING id, project_id
+                   VALUES ($1, $2, $3, $4, $5, $12, $6, $7, $8, $10, $11) ON CONFLICT (network_id, mac) DO NOTHING RETURNING id, project_id
                ), member AS (
                    INSERT INTO port_security_group (project_id, port_id, security_group_id)
                    SELECT p.project_id, p.id, g FROM p, unnest($9::uuid[]) AS g
@@ -193,14 +193,15 @@ async fn insert_row(conn: &mut Conn, new: &NewPort<'_>) -> Result<MacAddress> {
             new.id.as_uuid(),
             new.project_id.as_uuid(),
             new.network_id.as_uuid(),
-            new.naming.name.as_str(),
-            serde_json::json!(new.naming.labels),
+            new.naming.map_or("", |naming| naming.name.as_str()),
+            new.naming.map_or_else(|| serde_json::json!({}), |naming| serde_json::json!(naming.labels)),
             SqlMac::new(mac.octets()) as SqlMac,
             tap_name(new.id),
             serde_json::json!(new.allowed_address_pairs),
             new.security_group_ids,
             new.qos_policy_id.map(|id| id.as_uuid()),
-            new.naming.description.as_str()
+            new.naming.map_or("", |naming| naming.description.as_str()),
+            new.naming.is_some()
         )
         .fetch_one(&mut *conn)
         .await?;

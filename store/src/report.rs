@@ -84,16 +84,17 @@ async fn instances_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Result<Wake> {
     let failed = seen.iter().any(|(_, _, o)| o.state == ObservedState::Failed);
     let reboots: Vec<i64> = seen.iter().map(|(_, _, o)| stored(o.ended_operation())).collect();
     let reasons: Vec<Option<Json<Reason>>> = seen.iter().map(|(_, _, o)| without_nul(o.reason.as_ref())).collect();
+    let later: Vec<String> = seen.iter().map(|(_, _, o)| guest::at_next_start(o)).collect();
     let rows = sqlx::query!(
         r#"WITH seen AS (
-               SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::bigint[], $8::jsonb[])
-                   AS s (id, host_id, incarnation, sequence, generation, state, reboots, reason)
+               SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::bigint[], $8::jsonb[], $9::text[])
+                   AS s (id, host_id, incarnation, sequence, generation, state, reboots, reason, later)
            ), locked AS (
                SELECT w.instance_id, w.host_id FROM instance_host w JOIN seen ON seen.id = w.instance_id AND seen.host_id = w.host_id
                ORDER BY w.instance_id, w.host_id FOR NO KEY UPDATE OF w
            )
            UPDATE instance_host w SET state = o.state, generation = o.generation, reboots = o.reboots, reason = o.reason,
-               incarnation = o.incarnation, sequence = o.sequence, observed_at = now(),
+               at_next_start = CASE WHEN o.later = '' THEN '{}' ELSE string_to_array(o.later, ',') END, incarnation = o.incarnation, sequence = o.sequence, observed_at = now(),
                ran_at = CASE WHEN o.state = 'running' THEN coalesce(w.ran_at, now()) ELSE w.ran_at END
            FROM seen o JOIN locked ON locked.instance_id = o.id AND locked.host_id = o.host_id
            WHERE w.instance_id = o.id AND w.host_id = o.host_id AND (w.incarnation, w.sequence) < (o.incarnation, o.sequence)
@@ -105,7 +106,8 @@ async fn instances_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Result<Wake> {
         &generations,
         &states,
         &reboots,
-        &reasons as &[Option<Json<Reason>>]
+        &reasons as &[Option<Json<Reason>>],
+        &later
     )
     .fetch_all(&mut *conn)
     .await?;

@@ -45,8 +45,8 @@ pub struct Action {
     pub instance_id: Uuid,
     /// The instance's generation with it: it is in force once `observed_generation` is not smaller.
     pub number: i64,
-    /// `create`, `start`, `stop`, `reboot` or `delete`.
-    #[schema(pattern = "^(create|start|stop|reboot|delete)$")]
+    /// `create`, `start`, `stop`, `reboot`, `attach_interface`, `detach_interface` or `delete`.
+    #[schema(pattern = "^(create|start|stop|reboot|attach_interface|detach_interface|delete)$")]
     pub kind: String,
     /// What it was asked for with.
     #[schema(value_type = Object)]

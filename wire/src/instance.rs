@@ -241,42 +241,58 @@ fn interfaces(asked: &[InterfaceCreate], faults: &mut Faults) -> Vec<InterfaceSo
     let mut ports = HashSet::new();
     let mut sources = Vec::with_capacity(asked.len());
     for (index, interface) in asked.iter().enumerate() {
-        let pointer = format!("/interfaces/{index}/security_group_ids");
-        let groups = faults.take(&pointer, interface.security_group_ids.clone().map(group_ids).transpose()).flatten();
-        match (interface.network_id, interface.port_id) {
+        let at = format!("/interfaces/{index}");
+        match interface.source(&at, faults) {
+            Some(InterfaceSource::Port(port)) if !ports.insert(port) => {
+                faults.note(&format!("{at}/port_id"), Invalid::new("port_twice", "the port is named twice"));
+            }
+            source => sources.extend(source),
+        }
+    }
+    sources
+}
+
+impl Checked for InterfaceCreate {
+    fn check(&self, faults: &mut Faults) {
+        drop(self.source("", faults));
+    }
+}
+
+impl InterfaceCreate {
+    /// Where the interface comes from; `None` where that is at fault. `at`: the pointer of this request in what was sent.
+    pub fn source(&self, at: &str, faults: &mut Faults) -> Option<InterfaceSource> {
+        let of_port = |field: &str, rule, text: &str| (format!("{at}{field}"), Invalid::new(rule, text));
+        let pointer = format!("{at}/security_group_ids");
+        let groups = faults.take(&pointer, self.security_group_ids.clone().map(group_ids).transpose()).flatten();
+        let (pointer, fault) = match (self.network_id, self.port_id) {
             (Some(network), None) => {
-                let at = format!("/interfaces/{index}");
-                check_addresses(&at, &interface.ip_addresses, interface.mac_address, faults);
-                sources.push(InterfaceSource::Network(NewInterface {
+                check_addresses(at, &self.ip_addresses, self.mac_address, faults);
+                return Some(InterfaceSource::Network(NewInterface {
                     network_id: network.into(),
                     security_groups: groups,
-                    qos_policy: interface.qos_policy_id,
-                    ip_addresses: interface.ip_addresses.clone(),
-                    mac_address: interface.mac_address,
+                    qos_policy: self.qos_policy_id,
+                    ip_addresses: self.ip_addresses.clone(),
+                    mac_address: self.mac_address,
                 }));
             }
             (None, Some(_)) if groups.is_some() => {
                 let text = "a port that stands alone has its own groups; change them there";
-                faults.note(&pointer, Invalid::new("groups_of_port", text));
+                of_port("/security_group_ids", "groups_of_port", text)
             }
-            (None, Some(_)) if interface.qos_policy_id.is_some() => {
+            (None, Some(_)) if self.qos_policy_id.is_some() => {
                 let text = "a port that stands alone has its own QoS policy; change it there";
-                faults.note(&format!("/interfaces/{index}/qos_policy_id"), Invalid::new("policy_of_port", text));
+                of_port("/qos_policy_id", "policy_of_port", text)
             }
-            (None, Some(_)) if !interface.ip_addresses.is_empty() || interface.mac_address.is_some() => {
+            (None, Some(_)) if !self.ip_addresses.is_empty() || self.mac_address.is_some() => {
                 let text = "a port that stands alone has its own addresses; leave ip_addresses and mac_address out";
-                faults.note(&format!("/interfaces/{index}"), Invalid::new("addresses_of_port", text));
+                of_port("", "addresses_of_port", text)
             }
-            (None, Some(port)) if ports.insert(port) => sources.push(InterfaceSource::Port(port.into())),
-            (None, Some(_)) => faults
-                .note(&format!("/interfaces/{index}/port_id"), Invalid::new("port_twice", "the port is named twice")),
-            _ => faults.note(
-                &format!("/interfaces/{index}"),
-                Invalid::new("interface_source", "give either network_id or port_id"),
-            ),
-        }
+            (None, Some(port)) => return Some(InterfaceSource::Port(port.into())),
+            _ => of_port("", "interface_source", "give either network_id or port_id"),
+        };
+        faults.note(&pointer, fault);
+        None
     }
-    sources
 }
 
 fn user_data(text: String) -> Result<String, Invalid> {
@@ -381,6 +397,10 @@ pub struct Instance {
     pub guest_shutdown_at: Option<OffsetDateTime>,
     /// The generation that its host has carried out: what was asked for up to it is in force.
     pub observed_generation: i64,
+    /// What of it is in force from its next start on, and not yet: `cpu`, `memory`, `disk`, `interface`. Stop it and start
+    /// it again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub at_next_start: Vec<String>,
     /// When it was gone; absent while it is there.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
     #[schema(value_type = Option<String>, format = DateTime)]

@@ -1,7 +1,7 @@
 //! Instances.
 
 use crate::App;
-use crate::service::instance as service;
+use crate::service::{instance as service, interface};
 use axum::Json;
 use axum::extract::State;
 use axum::http::header::LOCATION;
@@ -12,12 +12,12 @@ use iroko_identity::guarded;
 use iroko_identity::resource::ListOf;
 use iroko_model::instance::Power;
 use iroko_model::permission::perm;
-use iroko_model::{InstanceId, ProjectId};
+use iroko_model::{InstanceId, PortId, ProjectId};
 use iroko_store::instance::Instance as Row;
 use iroko_web::openapi::IfMatch;
 use iroko_web::problem::Result;
 use iroko_wire::List;
-use iroko_wire::instance::{ConsoleOutput, Instance, InstanceCreate, InstanceSettings, UserData};
+use iroko_wire::instance::{ConsoleOutput, Instance, InstanceCreate, InstanceSettings, InterfaceCreate, UserData};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
@@ -30,6 +30,8 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(guarded!(start))
         .merge(guarded!(stop))
         .merge(guarded!(reboot))
+        .merge(guarded!(attach))
+        .merge(guarded!(detach))
         .merge(guarded!(console))
         .merge(guarded!(user_data))
 }
@@ -167,6 +169,36 @@ async fn reboot(
     ApiPath(path): ApiPath<(ProjectId, InstanceId)>,
 ) -> Result<Asked> {
     Ok(asked(service::reboot(&app, &tenant, path.1).await?))
+}
+
+/// Attach an interface
+///
+/// A new port on a network, or a port that stands alone. In force at once where the instance is off, else from its next start
+/// on (`at_next_start`): a reboot from within the guest is none. The guest sees it behind the interfaces it has.
+#[utoipa::path(post, path = "/v1/projects/{project_id}/instances/{instance_id}/interfaces", operation_id = "instance_interface_attach", tag = "Instances",
+    request_body = InterfaceCreate, responses((status = 202, description = "Asked for", body = Instance)))]
+async fn attach(
+    State(app): State<App>,
+    tenant: Tenant<perm::InstanceUpdate>,
+    ApiPath(path): ApiPath<(ProjectId, InstanceId)>,
+    CheckedJson(body): CheckedJson<InterfaceCreate>,
+) -> Result<Asked> {
+    Ok(asked(interface::attach(&app, &tenant, path.1, body).await?))
+}
+
+/// Detach an interface
+///
+/// It carries nothing from now on, and is gone from the instance at its next start. A port that stands alone stays, with its
+/// addresses; a port that was made with the interface goes.
+#[utoipa::path(delete, path = "/v1/projects/{project_id}/instances/{instance_id}/interfaces/{port_id}", operation_id = "instance_interface_detach", tag = "Instances",
+    params(IfMatch),
+    responses((status = 202, description = "Asked for", body = Instance)))]
+async fn detach(
+    State(app): State<App>,
+    tenant: Tenant<perm::InstanceUpdate>,
+    ApiPath(path): ApiPath<(ProjectId, InstanceId, PortId)>,
+) -> Result<Asked> {
+    Ok(asked(interface::detach(&app, &tenant, path.1, path.2).await?))
 }
 
 /// Show an instance's console log

@@ -8,10 +8,21 @@ use iroko_store::{Tx, action, instance};
 use iroko_web::problem::{Kind, Problem, Result};
 use iroko_wire::List;
 use iroko_wire::action::Action;
+use serde_json::{Value, json};
 
 /// Writes what was just asked of an instance; returns the path of the action.
 pub async fn asked(tx: &mut Tx, project: ProjectId, instance: InstanceId, kind: ActionKind) -> Result<String> {
-    let id = action::action_insert(tx, project, instance, kind).await?;
+    asked_with(tx, project, instance, (kind, json!({}))).await
+}
+
+/// The same of a verb that takes something.
+pub async fn asked_with(
+    tx: &mut Tx,
+    project: ProjectId,
+    instance: InstanceId,
+    (kind, arguments): (ActionKind, Value),
+) -> Result<String> {
+    let id = action::action_insert(tx, project, instance, kind, arguments).await?;
     Ok(format!("/v1/projects/{project}/instances/{instance}/actions/{id}"))
 }
 

@@ -3,7 +3,7 @@
 use crate::App;
 use crate::resource::must_know;
 use crate::service::action;
-use crate::service::port::fixed;
+use crate::service::port::{fixed, in_use};
 use crate::show::instance::of as show;
 use iroko_identity::auth::policy::forbidden;
 use iroko_identity::extract::InProject;
@@ -17,7 +17,7 @@ use iroko_store::authority::Scope;
 use iroko_store::flavor::Size;
 use iroko_store::instance::{self, Departed, Instance as Row, NewInstance, NewNic, Parts};
 use iroko_store::noun::{self, Listing, Noun as _, Value, Within};
-use iroko_store::port::{self, PortUse};
+use iroko_store::port;
 use iroko_store::request::{Noun, check_generation};
 use iroko_store::{Error, Tx, Wake, console};
 use iroko_web::extract::Patch;
@@ -149,13 +149,7 @@ async fn attach(tx: &mut Tx, project: ProjectId, instance: InstanceId, interface
             && !port::port_attach(tx, project, *id, instance, place(index)).await?
         {
             return Err(match port::port_use(tx, project, *id).await? {
-                Some(PortUse::Leaving) => Problem::leaving("the port"),
-                Some(PortUse::By(other)) => Problem::with(
-                    Kind::Conflict,
-                    format!("the port {id} is used by the instance {other}; delete that, or choose another port"),
-                ),
-                // Freed a moment ago.
-                Some(PortUse::Free) => Problem::leaving("the port"),
+                Some(used) => in_use(*id, used),
                 None => Problem::missing(format!("/interfaces/{index}/port_id"), "port of its own"),
             });
         }

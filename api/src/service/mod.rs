@@ -10,6 +10,7 @@ pub mod image;
 pub mod image_store;
 pub mod image_upload;
 pub mod instance;
+pub mod interface;
 pub mod orphan;
 pub mod port;
 pub mod security_group_rule;

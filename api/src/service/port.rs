@@ -10,14 +10,15 @@ use iroko_identity::service::quota;
 use iroko_model::subnet::SubnetPlan;
 use iroko_model::{Invalid, MacAddress, Name, Permission, PortId, ProjectId, QosPolicyId};
 use iroko_store::authority::Scope;
-use iroko_store::port::{self, Fixed, NewPort, Port as Row, PortChange, PortDeletion, PortFilter};
+use iroko_store::port::{self, Fixed, NewPort, Port as Row, PortChange, PortDeletion, PortFilter, PortUse};
 use iroko_store::request::{Noun, check_generation};
 use iroko_store::security_group::security_groups_known;
 use iroko_store::subnet::{Pool, pools_of_networks};
-use iroko_store::{PageQuery, Wake};
+use iroko_store::{PageQuery, Tx, Wake};
 use iroko_web::extract::Patch;
 use iroko_web::problem::{Kind, Problem, Result};
 use iroko_wire::List;
+use iroko_wire::instance::NewInterface;
 use iroko_wire::label_map;
 use iroko_wire::port::{AllowedAddressPair, CheckedPort, Port, PortCreate, PortSettings};
 use std::net::IpAddr;
@@ -38,7 +39,7 @@ pub async fn create(app: &App, project: ProjectId, request: PortCreate) -> Resul
         id,
         project_id: project,
         network_id: wanted.network_id,
-        naming: &wanted.naming,
+        naming: Some(&wanted.naming),
         security_group_ids: &groups,
         allowed_address_pairs: &wanted.allowed_address_pairs,
         qos_policy_id: wanted.qos_policy_id,
@@ -47,6 +48,40 @@ pub async fn create(app: &App, project: ProjectId, request: PortCreate) -> Resul
     let row = port::port_get(&mut tx, project, id).await?;
     app.store.commit(tx).await?;
     row.map(Show::show).ok_or(Problem::new(Kind::NotFound))
+}
+
+/// Makes a port that goes with an instance, which it is not given to yet.
+pub async fn make_for_instance(tx: &mut Tx, project: ProjectId, asked: &NewInterface) -> Result<PortId> {
+    let networks = pools_of_networks(tx, project, &[asked.network_id.as_uuid()]).await?;
+    let (_, subnets) = networks.first().ok_or_else(|| Problem::missing("/network_id", "network"))?;
+    let groups = of_port(tx, project, asked.security_groups.clone()).await?;
+    let qos_policy_id = asked.qos_policy.map(QosPolicyId::from);
+    known(tx, project, qos_policy_id).await?;
+    let id = PortId::new();
+    let new = NewPort {
+        id,
+        project_id: project,
+        network_id: asked.network_id,
+        naming: None,
+        security_group_ids: &groups,
+        allowed_address_pairs: &[],
+        qos_policy_id,
+        fixed: &fixed("", subnets, &asked.ip_addresses, asked.mac_address)?,
+    };
+    port::port_insert(tx, &new, subnets).await?;
+    Ok(id)
+}
+
+/// Why a port that stands alone cannot be given to an instance.
+pub fn in_use(id: PortId, used: PortUse) -> Problem {
+    match used {
+        PortUse::By(other) => {
+            let text = format!("the port {id} is used by the instance {other}; delete that, or choose another port");
+            Problem::with(Kind::Conflict, text).rule("port_in_use")
+        }
+        // Freed a moment ago, or about to be.
+        PortUse::Leaving | PortUse::Free => Problem::leaving("the port"),
+    }
 }
 
 /// The addresses that are asked for, each with its subnet. `at`: the pointer of what asks.

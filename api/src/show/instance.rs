@@ -42,6 +42,7 @@ pub fn of(row: Row, to_operator: bool) -> Instance {
         on_guest_shutdown: row.on_guest_shutdown,
         guest_shutdown_at: row.guest_shutdown_at,
         observed_generation: row.observed_generation,
+        at_next_start: row.at_next_start,
         deleted_at: row.deleted_at,
     }
 }

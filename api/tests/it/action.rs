@@ -1,9 +1,10 @@
 //! Actions: what was asked of an instance, by whom, and what became of it.
 
 use crate::agent_link::world::{Agent, place};
-use crate::world::{Answer, Api};
+use crate::world::{Answer, Api, fault};
 use iroko_agent_wire::{
-    AgentKind, InstanceObservation, InstanceSpec, OperationFault, OperationObservation, OperationPhase, Outcome, Report,
+    AgentKind, DefinitionPart, InstanceObservation, InstanceSpec, OperationFault, OperationObservation, OperationPhase,
+    Outcome, Report,
 };
 use iroko_model::InstanceId;
 use iroko_model::instance::ObservedState;
@@ -165,4 +166,73 @@ async fn actions_are_listed_in_pages_and_are_nobody_elses() {
     for missing in [format!("instances/{other}/actions"), format!("instances/{other}/actions/{id}")] {
         assert_eq!(ground.api.get(&missing).await.status, 404, "{missing}");
     }
+}
+
+#[tokio::test]
+async fn interfaces_are_attached_and_detached() {
+    let (_database, connect) = database().await;
+    let mut ground = Ground::new(Api::start(&connect).await).await;
+    place(&ground.api, ground.id, ground.compute.host()).await;
+    ground.report(ObservedState::Running, None).await;
+    let at = format!("instances/{}", ground.id);
+    let network = ground.api.post("networks", json!({"name": "second"})).await.made();
+    let subnet = json!({"network_id": network, "name": "sub", "cidr": "10.7.0.0/24"});
+    ground.api.post("subnets", subnet).await.made();
+    let own = ground.api.post("ports", json!({"network_id": network, "name": "own"})).await.made();
+    let attach = async |body: Value| ground.api.post(&format!("{at}/interfaces"), body).await;
+
+    let answer = attach(json!({"network_id": network, "ip_addresses": ["10.7.0.9"]})).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    let seen = answer.json();
+    assert_eq!(seen["interfaces"][1]["ip_addresses"], json!(["10.7.0.9"]));
+    let made = seen["interfaces"][1]["port_id"].as_str().unwrap().to_owned();
+    let action = ground.action_of(&answer).await;
+    assert_eq!((&action["kind"], &action["status"]), (&json!("attach_interface"), &json!("pending")));
+    assert_eq!(action["arguments"], json!({"port_id": made}));
+    attach(json!({"port_id": own})).await.must(202);
+    assert_eq!(attach(json!({"port_id": own})).await.problem("conflict", 409)["rule"], "port_in_use");
+    assert_eq!(attach(json!({"network_id": own})).await.fault().0, "/network_id");
+    assert_eq!(
+        attach(json!({"port_id": own, "mac_address": "02:00:00:00:00:01"})).await.fault(),
+        fault("", "addresses_of_port")
+    );
+    // Its host is told of all three, in order; what is in force later is shown.
+    let spec = ground.spec().await;
+    let nics: Vec<String> = spec.nics.iter().map(|nic| nic.port_id.to_string()).collect();
+    assert_eq!((nics.len(), &nics[1..]), (3, &[made.clone(), own.clone()][..]));
+    let bound = "SELECT count(*) FROM port_host b JOIN port p ON p.id = b.port_id WHERE p.instance_id = $1";
+    let count = async || -> i64 {
+        sqlx::query_scalar(bound).bind(ground.id.as_uuid()).fetch_one(ground.api.store.pool()).await.unwrap()
+    };
+    assert_eq!(count().await, 3);
+    let later = InstanceObservation {
+        at_next_start: vec![DefinitionPart::Interface, DefinitionPart::Cpu],
+        ..InstanceObservation::new(ground.id, spec.generation, ObservedState::Running)
+    };
+    let report = |instances| Report { instances, ..Report::heartbeat(AgentKind::Compute, 1, 90) };
+    ground.compute.link.report(&report(vec![later])).await.unwrap();
+    let seen = ground.api.get(&at).await.must(200);
+    assert_eq!(
+        (&seen["at_next_start"], &seen["observed_generation"]),
+        (&json!(["interface", "cpu"]), &seen["generation"])
+    );
+    assert_eq!(ground.action_of(&answer).await["status"], "done");
+
+    // A port that stands alone stays, another goes.
+    let detach = async |port: &str| ground.api.delete(&format!("{at}/interfaces/{port}")).await;
+    assert_eq!(detach(&made).await.must(202)["interfaces"].as_array().unwrap().len(), 2);
+    detach(&made).await.problem("not-found", 404);
+    detach(&own).await.must(202);
+    ground.api.get(&format!("ports/{made}")).await.problem("not-found", 404);
+    let left = ground.api.get(&format!("ports/{own}")).await.must(200);
+    assert!(left["instance_id"].is_null() && left["status"] == "pending", "{left}");
+    assert_eq!((count().await, ground.spec().await.nics.len()), (1, 1));
+    // Eight at most; none is put into one that goes.
+    for _ in 0..7 {
+        attach(json!({"network_id": network})).await.must(202);
+    }
+    assert_eq!(attach(json!({"network_id": network})).await.problem("conflict", 409)["rule"], "interfaces_count");
+    ground.api.delete(&at).await.must(202);
+    attach(json!({"port_id": own})).await.problem("conflict", 409);
+    assert_eq!(detach(&nics[0]).await.problem("conflict", 409)["rule"], "instance_deleting");
 }

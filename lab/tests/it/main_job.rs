@@ -31,7 +31,7 @@ async fn scenario(lab: &Lab) -> Result<()> {
     names_and_addresses(&tenant, &b, &beta, "beta").await?;
     across(&alpha, &beta).await?;
     full_packets(&alpha, &beta).await?;
-    power(&tenant, &a, &alpha, &beta).await?;
+    power(&tenant, (&a, &network), &alpha, &beta).await?;
     settled(lab).await?;
     for id in [&a, &b] {
         tenant.delete(id).await?;
@@ -94,8 +94,15 @@ fn fragments(snmp: &str) -> Result<u64> {
 }
 
 /// Stop, start and reboot as the tenant asks, and nothing else of the machine changes.
-async fn power(tenant: &Tenant, id: &str, alpha: &Guest, beta: &Guest) -> Result<()> {
+async fn power(tenant: &Tenant, (id, network): (&str, &str), alpha: &Guest, beta: &Guest) -> Result<()> {
     alpha.must("touch /run/before").await?;
+    // An interface more waits for the next start.
+    let interfaces = format!("{}/interfaces", tenant.path(id));
+    let more = tenant.rest.post(&interfaces, &serde_json::json!({"network_id": network})).await?;
+    let port = iroko_lab::rest::text(&more, "/interfaces/1/port_id")?.to_owned();
+    let waits = |seen: &serde_json::Value| seen["at_next_start"] == serde_json::json!(["interface"]);
+    tenant.rest.until(&tenant.path(id), "the interface waits for the next start", SOON, waits).await?;
+    alpha.must("! ip link show dev eth1").await?;
     tenant.act(id, "stop").await?;
     tenant.until(id, "stopped").await?;
     ensure!(alpha.host.run(&["virsh", "-q", "list", "--name"]).await?.is_empty(), "the domain still runs");
@@ -103,7 +110,12 @@ async fn power(tenant: &Tenant, id: &str, alpha: &Guest, beta: &Guest) -> Result
     tenant.act(id, "start").await?;
     tenant.until(id, "running").await?;
     alpha.until_up().await?;
-    alpha.must("! test -e /run/before && touch /run/before").await?;
+    alpha.must("! test -e /run/before && touch /run/before && ip link show dev eth1").await?;
+    let there =
+        |seen: &serde_json::Value| seen["at_next_start"].is_null() && seen["generation"] == seen["observed_generation"];
+    tenant.rest.until(&tenant.path(id), "the interface is there", SOON, there).await?;
+    tenant.rest.delete(&format!("{interfaces}/{port}")).await?;
+    tenant.rest.until(&tenant.path(id), "its end waits for the next start", SOON, waits).await?;
     tenant.act(id, "reboot").await?;
     tenant.until(id, "running").await?;
     alpha.until("! test -e /run/before", Duration::from_secs(120)).await?;

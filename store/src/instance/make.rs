@@ -331,6 +331,7 @@ fn as_made(new: &NewInstance<'_>, created_at: OffsetDateTime, interfaces: Vec<In
         observed_reboots: 0,
         ran_at: None,
         observed_generation: 0,
+        at_next_start: Vec::new(),
         deleted_at: None,
         on_guest_shutdown: new.on_guest_shutdown.as_str().to_owned(),
         guest_shutdown_at: None,

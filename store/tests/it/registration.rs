@@ -81,7 +81,7 @@ async fn a_change_is_dated_and_told_by_the_names_of_the_api() {
     assert_eq!(
         told,
         [
-            r#"changed {"status": null, "status_reason": null} {"status": null, "status_reason": null}"#,
+            r#"changed {"status": null, "at_next_start": null, "status_reason": null} {"status": null, "at_next_start": null, "status_reason": null}"#,
             r#"changed {"power": "running", "status": null, "generation": 1} {"power": "stopped", "status": null, "generation": 2}"#,
         ]
     );

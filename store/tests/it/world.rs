@@ -107,7 +107,7 @@ impl World {
             id,
             project_id: self.project,
             network_id,
-            naming: &naming("p"),
+            naming: Some(&naming("p")),
             security_group_ids: &groups,
             allowed_address_pairs: &[],
             qos_policy_id: None,

@@ -73,6 +73,8 @@ pub const TABLE: &[Row] = &[
     ("instance_start", Project, "instance.power", "owner admin member custom", 202),
     ("instance_reboot", Project, "instance.power", "owner admin member custom", 202),
     ("instance_stop", Project, "instance.power", "owner admin member custom", 202),
+    ("instance_interface_attach", Project, "instance.update", WORK, 422),
+    ("instance_interface_detach", Project, "instance.update", WORK, 404),
     ("instance_delete", Project, "instance.delete", WORK, 202),
     ("network_list", Project, "network.read", ALL_BUT_CUSTOM, 200),
     ("network_create", Project, "network.create", WORK, 422),
