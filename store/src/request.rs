@@ -210,9 +210,13 @@ async fn generation(conn: &mut Conn, noun: Noun, id: Uuid) -> Result<Option<i64>
 }
 
 /// What the commit of a request's transaction does besides: writes the audit record and settles the
-/// idempotency key.
+/// idempotency key. A request that only reads commits nothing.
 pub(crate) async fn settle(conn: &mut Conn) -> Result<()> {
-    let Some(request) = current().filter(|request| request.is_change) else { return Ok(()) };
+    let Some(request) = current() else { return Ok(()) };
+    // Browsers let any page ask for a GET, with the cookies of its user.
+    if !request.is_change {
+        return Err(Error::OnlyReads);
+    }
     let (organization, project, actor, claim) = {
         let state = request.state();
         if state.generations.is_some() {

@@ -87,9 +87,9 @@ impl Problem {
         Self::new(Kind::Internal)
     }
 
-    /// The password was right; send this back with a code.
-    pub fn second_factor(challenge: String) -> Self {
-        let text = "send challenge and a code of your authenticator to /v1/auth/token/second-factor";
+    /// The password was right; send this back to the path with a code.
+    pub fn second_factor(challenge: String, path: &str) -> Self {
+        let text = format!("send challenge and a code of your authenticator to {path}");
         Self { challenge: Some(challenge), ..Self::with(Kind::SecondFactorRequired, text) }
     }
 
@@ -194,7 +194,7 @@ impl From<iroko_store::Error> for Problem {
                 tracing::warn!(error = %iroko_daemon::chain(&error), request_id = %request_id(), "the database does not answer");
                 Self::new(Kind::Unavailable)
             }
-            E::Corrupt { .. } | E::Database(_) | E::Migration(_) => Self::internal(&error),
+            E::OnlyReads | E::Corrupt { .. } | E::Database(_) | E::Migration(_) => Self::internal(&error),
         }
     }
 }

@@ -27,6 +27,8 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 pub const PASSWORD: &str = "a long pass phrase";
+/// Where browsers find the API.
+pub const ORIGIN: &str = "https://cloud.example";
 /// Longest wait for something that must happen.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 pub const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl ama@lome";
@@ -391,7 +393,7 @@ fn config(connect: &PgConnectOptions, state_dir: PathBuf) -> Config {
             username: "admin".into(),
             password: PASSWORD.into(),
         },
-        auth: AuthConfig::default(),
+        auth: AuthConfig { cookie_origins: vec![ORIGIN.into()], ..AuthConfig::default() },
         rate: RateConfig {
             caller_per_minute: 1_000_000,
             address_per_minute: 1_000_000,
@@ -434,13 +436,14 @@ pub async fn issue(app: &iroko_api::App, tx: &mut Tx, account: &Account, ago: Du
     let session = NewSession {
         account_id: account.id,
         method: "password",
+        carrier: "token",
         source: [127, 0, 0, 1].into(),
         user_agent: None,
         now,
         idle_expires_at: now + time::Duration::days(1),
         expires_at: now + time::Duration::days(1),
     };
-    let sid = session_begin(tx, &session, uuid::Uuid::now_v7().as_bytes()).await.unwrap();
+    let sid = session_begin(tx, &session, uuid::Uuid::now_v7().as_bytes()).await.unwrap().id;
     let iat = (now - ago).unix_timestamp();
     let (iss, username) = (ISSUER.to_owned(), account.username.clone());
     let claims = Claims { iss, sub: account.id, sid, username, org: account.organization_id, iat, exp: iat + 900 };

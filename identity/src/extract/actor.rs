@@ -1,12 +1,14 @@
-//! Who makes the request: the bearer token.
+//! Who makes the request: the bearer token, or the cookie of a browser's session.
 
+use super::own_page::forged;
 use crate::Identity;
 use crate::auth::api_key;
 use crate::auth::subject::{Credential, Subject};
 use crate::auth::token::{Claims, ISSUER};
 use crate::layers::caller::Known;
-use crate::service::{self, signing_key};
+use crate::service::{self, session_cookie, signing_key};
 use axum::extract::{FromRef, FromRequestParts, RawPathParams};
+use axum::http::HeaderValue;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use iroko_model::role::Held;
@@ -74,6 +76,35 @@ impl Actor {
     /// Asks in one go whether the session holds and what its person may do where the path says.
     async fn of_token(app: &Identity, parts: &mut Parts, token: &str) -> Result<Option<Self>, Problem> {
         let Some(claims) = signing_key::check(app, token).await? else { return Ok(None) };
+        Self::of_session(app, parts, claims).await
+    }
+
+    /// The same for a cookie. One that another site's page may have sent is nobody's, but whose it is goes into the audit log.
+    async fn of_cookie(app: &Identity, parts: &mut Parts, secret: &str) -> Result<Option<Self>, Problem> {
+        if let Some(doubt) = app.credentials.cookies.doubt(&parts.method, &parts.headers) {
+            if let Some(known) = session_cookie::find(app, secret).await? {
+                known.note();
+            }
+            return Err(forged(doubt));
+        }
+        let source = Source::of(parts, &app.proxies);
+        let Some(known) = session_cookie::check(app, &source, secret).await? else { return Ok(None) };
+        let claims = Claims {
+            iss: ISSUER.to_owned(),
+            sub: known.person.account_id,
+            sid: known.session.session_id,
+            username: known.person.username,
+            org: known.person.organization_id,
+            iat: 0,
+            exp: 0,
+        };
+        if let Some(next) = known.next {
+            parts.extensions.insert(NextCookie(next));
+        }
+        Self::of_session(app, parts, claims).await
+    }
+
+    async fn of_session(app: &Identity, parts: &mut Parts, claims: Claims) -> Result<Option<Self>, Problem> {
         let (subject, credential) = (Subject::User(claims.sub), Credential::Session(claims.sid));
         let scope = scope_of_path(parts, app).await;
         let session = (claims.sid, app.credentials.clock.now());
@@ -107,6 +138,10 @@ impl Actor {
     }
 }
 
+/// The next cookie of the session, for the answer.
+#[derive(Debug, Clone)]
+pub struct NextCookie(pub HeaderValue);
+
 /// What was asked together with the credential, for the guard of the same request.
 #[derive(Debug, Clone, Copy)]
 pub struct Admission {
@@ -139,6 +174,13 @@ where
         let app = &Identity::from_ref(state);
         if let Some(known) = parts.extensions.get::<Known>().and_then(Known::actor) {
             return known;
+        }
+        if let Some(secret) = app.credentials.cookies.read(&parts.headers).map(str::to_owned) {
+            let actor = Self::of_cookie(app, parts, &secret).await?;
+            let text = "the session of the cookie has ended; log in again";
+            let actor = actor.ok_or_else(|| Problem::with(Kind::Unauthorized, text).rule("session_ended"))?;
+            actor.note();
+            return Ok(actor);
         }
         let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token =

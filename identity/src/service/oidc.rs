@@ -2,6 +2,7 @@
 //! device flow (RFC 8628). Nothing is stored between two steps: what must be remembered is sealed and
 //! given to the browser as a cookie, or to the device as a token.
 
+use super::carrier::Carried;
 use super::{identity_provider, session};
 use crate::Identity;
 use crate::auth::oidc::client::{OidcError, RelyingParty};
@@ -90,13 +91,13 @@ pub async fn start(app: &Identity, id: IdentityProviderId, request: OidcStart) -
 }
 
 /// Finishes a log-in in a browser; `cookie` is the one it began with.
-pub async fn callback(
+pub async fn callback<A: Carried>(
     app: &Identity,
     source: &Source,
     id: IdentityProviderId,
     cookie: Option<&str>,
     request: OidcCallback,
-) -> Result<TokenResponse> {
+) -> Result<A> {
     let refused =
         || Problem::with(Kind::Unauthorized, "this log-in was not begun in this browser, or too long ago; begin anew");
     let provider = provider(app, id).await?;
@@ -155,13 +156,13 @@ pub async fn device_token(
 }
 
 /// From a grant to a session.
-async fn log_in(
+async fn log_in<A: Carried>(
     app: &Identity,
     source: &Source,
     provider: &IdentityProvider,
     grant: &[(&str, &str)],
     nonce: Option<&str>,
-) -> Result<TokenResponse> {
+) -> Result<A> {
     let secret = secret(app, provider)?;
     let tokens = app.credentials.oidc.tokens(&party(provider, secret.as_deref()), grant).await.map_err(told)?;
     let now = app.credentials.clock.now();
@@ -171,7 +172,7 @@ async fn log_in(
 }
 
 /// The account of these claims, made at the first log-in, in the groups that they say.
-async fn begin(app: &Identity, source: &Source, provider: &IdentityProvider, claims: &Claims) -> Result<TokenResponse> {
+async fn begin<A: Carried>(app: &Identity, source: &Source, provider: &IdentityProvider, claims: &Claims) -> Result<A> {
     let rules = rules_of(provider);
     let groups = rules::groups(&rules, claims);
     if provider.rule_required && groups.is_empty() {

@@ -1,12 +1,11 @@
 //! Sessions: log-in, refresh, log-out, and the list of one's own.
 
+use super::carrier::{Begun, Carried, Held, tokens};
 use super::credential::{prove, who};
 use super::login_attempt::{self, Attempt};
 use super::totp;
 use crate::Identity;
 use crate::auth::refresh::{Verdict, hash, judge};
-use crate::auth::signing_key::LIFETIME;
-use crate::auth::token::{Claims, ISSUER};
 use crate::extract::{ListQuery, Source};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -22,23 +21,15 @@ use iroko_wire::auth::{TokenRequest, TokenResponse};
 use iroko_wire::session::{RefreshRequest, Session};
 use iroko_wire::totp::SecondFactorRequest;
 use rand::Rng;
-use time::{Duration, OffsetDateTime};
+use time::Duration;
 
 /// How long the second step of a log-in may take.
 const CHALLENGE_LIFE: Duration = Duration::minutes(5);
 /// By this a challenge is known for one.
 const CHALLENGE_PREFIX: &str = "iroko_ch_";
 
-/// A session and when it ends.
-struct Begun {
-    id: SessionId,
-    refresh_token: String,
-    idle_expires_at: OffsetDateTime,
-    expires_at: OffsetDateTime,
-}
-
 /// Checks a password and begins a session, or asks for the second factor.
-pub async fn log_in(app: &Identity, source: &Source, request: TokenRequest) -> Result<TokenResponse> {
+pub async fn log_in<A: Carried>(app: &Identity, source: &Source, request: TokenRequest) -> Result<A> {
     let (person, attempt) = prove(app, source, &request.username, request.password).await?;
     if !totp::is_needed(app, person.account_id).await? {
         let tx = app.store.begin().await?;
@@ -50,11 +41,11 @@ pub async fn log_in(app: &Identity, source: &Source, request: TokenRequest) -> R
     let mut conn = app.store.connection().await?;
     let ends = app.credentials.clock.now() + CHALLENGE_LIFE;
     login_challenge::login_challenge_insert(&mut conn, &hash(&challenge), person.account_id, ends).await?;
-    Err(Problem::second_factor(challenge))
+    Err(Problem::second_factor(challenge, A::SECOND_STEP))
 }
 
 /// Checks a code of somebody whose password was right, and begins a session.
-pub async fn second_factor(app: &Identity, source: &Source, request: SecondFactorRequest) -> Result<TokenResponse> {
+pub async fn second_factor<A: Carried>(app: &Identity, source: &Source, request: SecondFactorRequest) -> Result<A> {
     let challenge = hash(&request.challenge);
     let refused = || Problem::with(Kind::Unauthorized, "the challenge has ended; log in with the password again");
     let mut conn = app.store.connection().await?;
@@ -78,32 +69,35 @@ pub async fn second_factor(app: &Identity, source: &Source, request: SecondFacto
 }
 
 /// Begins a session of somebody who has proved who they are.
-pub async fn begin(
+pub async fn begin<A: Carried>(
     app: &Identity,
     mut tx: Tx,
     source: &Source,
     person: &Credential,
     method: &str,
     attempt: Option<Attempt>,
-) -> Result<TokenResponse> {
+) -> Result<A> {
     let (now, auth) = (app.credentials.clock.now(), &app.config.auth);
     let expires_at = now + auth.session_life();
     let idle_expires_at = (now + auth.session_idle()).min(expires_at);
-    let refresh_token = app.credentials.refresh.first();
+    let secret = app.credentials.refresh.first();
     let new = NewSession {
         account_id: person.account_id,
         method,
+        carrier: A::CARRIER,
         source: source.address,
         user_agent: source.user_agent.as_deref(),
         now,
         idle_expires_at,
         expires_at,
     };
-    let id = session::session_begin(&mut tx, &new, &hash(&refresh_token)).await?;
+    let row = session::session_begin(&mut tx, &new, &hash(&secret)).await?;
     if let Some(attempt) = attempt {
         attempt.succeeded(&mut tx).await?;
     }
-    let answer = answer(app, &mut tx, person, Begun { id, refresh_token, idle_expires_at, expires_at }, now).await?;
+    in_good_standing(&mut tx, person.account_id).await?;
+    let id = row.id;
+    let answer = A::of(app, person, Begun { row, secret })?;
     app.store.commit_for(tx, Wake::Nobody).await?;
     tracing::info!(user = %person.account_id, session = %id, source = %source.address, method, "logged in");
     Ok(answer)
@@ -116,7 +110,8 @@ pub async fn refresh(app: &Identity, source: &Source, request: RefreshRequest) -
     let (used, next) = (hash(&request.refresh_token), hash(&successor));
     let refused = || Problem::with(Kind::Unauthorized, "the refresh token does not hold any more; log in again");
     let mut tx = app.store.begin().await?;
-    let token = session::refresh_token_lock(&mut tx, &used).await?.ok_or_else(refused)?;
+    let token = session::refresh_token_lock(&mut tx, &used).await?;
+    let token = token.filter(|token| token.carrier == TokenResponse::CARRIER).ok_or_else(refused)?;
     let successor_is_current = token.used_at.is_some() && session::refresh_token_is_current(&mut tx, &next).await?;
     let mut idle_expires_at = token.idle_expires_at;
     match judge(&token, successor_is_current, now) {
@@ -137,8 +132,9 @@ pub async fn refresh(app: &Identity, source: &Source, request: RefreshRequest) -
     }
     let person = credential_by_account(&mut tx, token.account_id).await?;
     let person = person.filter(|person| !person.is_disabled).ok_or_else(refused)?;
-    let begun = Begun { id: token.session_id, refresh_token: successor, idle_expires_at, expires_at: token.expires_at };
-    let answer = answer(app, &mut tx, &person, begun, now).await?;
+    in_good_standing(&mut tx, person.account_id).await?;
+    let held = Held { id: token.session_id, secret: successor, idle_expires_at, expires_at: token.expires_at };
+    let answer = tokens(app, &person, &held, now)?;
     note(Some(&person));
     app.store.commit_for(tx, Wake::Nobody).await?;
     Ok(answer)
@@ -155,36 +151,6 @@ fn note(person: Option<&Credential>) {
 async fn in_good_standing(tx: &mut Tx, person: UserId) -> Result<()> {
     let found = authority(tx, Subject::User(person), Scope::System).await?;
     crate::auth::policy::stands(found.standing)
-}
-
-/// Signs an access token of the session.
-async fn answer(
-    app: &Identity,
-    tx: &mut Tx,
-    person: &Credential,
-    session: Begun,
-    now: OffsetDateTime,
-) -> Result<TokenResponse> {
-    in_good_standing(tx, person.account_id).await?;
-    let ends = (now + LIFETIME).min(session.expires_at);
-    let claims = Claims {
-        iss: ISSUER.to_owned(),
-        sub: person.account_id,
-        sid: session.id,
-        username: person.username.clone(),
-        org: person.organization_id,
-        iat: now.unix_timestamp(),
-        exp: ends.unix_timestamp(),
-    };
-    let seconds = |until: OffsetDateTime| (until - now).whole_seconds().max(0).unsigned_abs();
-    Ok(TokenResponse {
-        access_token: app.credentials.ring().issue(&claims).map_err(|e| Problem::internal(&e))?,
-        token_type: "Bearer".to_owned(),
-        expires_in_s: seconds(ends),
-        refresh_token: session.refresh_token,
-        refresh_expires_in_s: seconds(session.idle_expires_at),
-        session_id: session.id.as_uuid(),
-    })
 }
 
 /// A page of a person's sessions.

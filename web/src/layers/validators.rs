@@ -102,7 +102,7 @@ async fn tagged(response: Response, seen: &[HeaderValue]) -> Response {
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         parts.headers.insert(header::ETAG, tag);
     }
-    parts.headers.append(header::VARY, HeaderValue::from_static("authorization, accept-language"));
+    parts.headers.append(header::VARY, HeaderValue::from_static("authorization, cookie, accept-language"));
     if known {
         parts.status = StatusCode::NOT_MODIFIED;
         parts.headers.remove(header::CONTENT_TYPE);
