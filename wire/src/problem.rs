@@ -167,7 +167,8 @@ pub struct ProblemBody {
     pub title: String,
     /// HTTP status.
     pub status: u16,
-    /// Which rule refused it, of the kind: a stable word for programs.
+    /// Which rule refused it: a stable word for programs. `x-iroko-rules` of this document has them all, `type` explains those of
+    /// its kind.
     pub rule: String,
     /// The same request may succeed later without a change.
     pub retryable: bool,

@@ -10,7 +10,7 @@ use iroko_model::permission::perm;
 use iroko_store::address_set::{self as store, AddressSet as Row};
 use iroko_store::noun::Within;
 use iroko_store::{Store, Tx};
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Problem, Result, Rule};
 use iroko_wire::address_set::{AddressSet, AddressSetCreate};
 use utoipa_axum::router::OpenApiRouter;
 
@@ -74,6 +74,6 @@ impl Delete for AddressSets {
     async fn used(tx: &mut Tx, _: &<Self as Delete>::By, _: &Within, id: AddressSetId) -> Result<Option<Problem>> {
         let groups = store::address_set_use(tx, id).await?;
         let text = format!("{groups} security groups have rules that refer to it; delete those rules first");
-        Ok((groups > 0).then(|| Problem::with(Kind::Conflict, text).rule("in_use")))
+        Ok((groups > 0).then(|| Problem::refuse(Rule::InUse, text)))
     }
 }

@@ -10,7 +10,7 @@ use iroko_model::permission::perm;
 use iroko_store::Tx;
 use iroko_store::network::{self as store, Network as Row, NewNetwork};
 use iroko_store::noun::Within;
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Problem, Result, Rule};
 use iroko_wire::network::{Network, NetworkCreate};
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
@@ -78,6 +78,6 @@ impl Delete for Networks {
 
     fn in_use() -> Problem {
         let text = "the network still has subnets or ports; delete its instances, ports and subnets first";
-        Problem::with(Kind::Conflict, text).rule("in_use")
+        Problem::refuse(Rule::InUse, text)
     }
 }

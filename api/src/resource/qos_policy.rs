@@ -10,7 +10,7 @@ use iroko_model::{ProjectId, QosPolicyId};
 use iroko_store::noun::{self, Within};
 use iroko_store::qos_policy::{self as store, QosPolicy as Row};
 use iroko_store::{Store, Tx};
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Problem, Result, Rule};
 use iroko_wire::qos_policy::{QosPolicy, QosPolicyCreate};
 use utoipa_axum::router::OpenApiRouter;
 
@@ -72,7 +72,7 @@ impl Delete for QosPolicies {
     async fn used(tx: &mut Tx, _: &<Self as Delete>::By, _: &Within, id: QosPolicyId) -> Result<Option<Problem>> {
         let ports = store::qos_policy_use(tx, id).await?;
         let text = format!("{ports} ports have this policy; give them another, or none, first");
-        Ok((ports > 0).then(|| Problem::with(Kind::Conflict, text).rule("in_use")))
+        Ok((ports > 0).then(|| Problem::refuse(Rule::InUse, text)))
     }
 }
 

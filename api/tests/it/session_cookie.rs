@@ -301,6 +301,6 @@ async fn without_an_origin_of_its_own_a_cloud_gives_no_cookies() {
     session_begin(&mut tx, &new, &hash(secret)).await.unwrap();
     api.store.commit(tx).await.unwrap();
     let refused = ask(&api, None, Method::POST, "/v1/auth/sessions", &OWN, admin()).await;
-    assert_eq!(refused.problem("not-found", 404)["rule"], "session_cookie_not_offered");
+    assert_eq!(refused.problem("not-found", 404)["rule"], "cookies_not_offered");
     read(&api, secret).await.problem("unauthorized", 401);
 }

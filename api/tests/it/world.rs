@@ -13,6 +13,7 @@ use iroko_store::role_binding::{Holder, RoleRef, role_binding_insert};
 use iroko_store::session::{NewSession, session_begin};
 use iroko_store::{Filter, PageQuery, Store, Tx, organization, project, user};
 use iroko_web::connection::ConnectionConfig;
+use iroko_web::problem::Rule;
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -91,6 +92,10 @@ impl Answer {
             assert!(!self.text.contains(word) || self.text.contains("look at line"), "a parser's words: {}", self.text);
         }
         let body = self.json();
+        let rule = Rule::ALL.iter().find(|rule| body["rule"] == rule.name());
+        let rule = rule.unwrap_or_else(|| panic!("{} is no rule", body["rule"]));
+        assert_eq!(body["type"], format!("/problems/{}", rule.kind().row().0), "{}", self.text);
+        assert!(body["retryable"] == true || !rule.is_retryable(), "{}", self.text);
         let faults = body["errors"].as_array().into_iter().flatten();
         for english in faults.map(|fault| &fault["detail"]).chain([&body["detail"]]).filter_map(Value::as_str) {
             assert!(iroko_web::locale::french(english).is_some(), "web/src/locale/fr.po has no French for: {english}");

@@ -16,7 +16,7 @@ use iroko_model::{Permissions, SessionId, UserId};
 use iroko_store::authority::{Authority, Scope, admission};
 use iroko_store::request::{self, Who};
 use iroko_web::extract::Source;
-use iroko_web::problem::{Kind, Problem};
+use iroko_web::problem::{Problem, Rule};
 use time::OffsetDateTime;
 
 /// Somebody with a valid token. What they may do is not in it: the [guards](super::guard) ask.
@@ -161,7 +161,7 @@ async fn scope_of_path(parts: &mut Parts, app: &Identity) -> Scope {
 }
 
 fn not_a_person() -> Problem {
-    Problem::with(Kind::NotFound, "this is for people who log in; a service account has API keys and no sessions")
+    Problem::refuse(Rule::PersonsOnly, "this is for people who log in; a service account has API keys and no sessions")
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Actor
@@ -178,7 +178,7 @@ where
         if let Some(secret) = app.credentials.cookies.read(&parts.headers).map(str::to_owned) {
             let actor = Self::of_cookie(app, parts, &secret).await?;
             let text = "the session of the cookie has ended; log in again";
-            let actor = actor.ok_or_else(|| Problem::with(Kind::Unauthorized, text).rule("session_ended"))?;
+            let actor = actor.ok_or_else(|| Problem::refuse(Rule::SessionEnded, text))?;
             actor.note();
             return Ok(actor);
         }
@@ -186,13 +186,13 @@ where
         let token =
             header.and_then(|text| text.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
         let Some((_, token)) = token else {
-            return Err(Problem::with(
-                Kind::Unauthorized,
+            return Err(Problem::refuse(
+                Rule::CredentialsMissing,
                 "send the header Authorization: Bearer TOKEN; POST /v1/auth/token gives one",
             ));
         };
         let refused =
-            || Problem::with(Kind::Unauthorized, "the token is not valid or has expired; refresh it or log in again");
+            || Problem::refuse(Rule::TokenInvalid, "the token is not valid or has expired; refresh it or log in again");
         let token = token.trim().to_owned();
         let actor = match token.starts_with(api_key::PREFIX) {
             true => {

@@ -4,7 +4,7 @@ use crate::Identity;
 use crate::auth::cookie::Doubt;
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
-use iroko_web::problem::{Kind, Problem};
+use iroko_web::problem::{Problem, Rule};
 
 /// A page of this cloud asks, and cookies are offered.
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +20,7 @@ where
         let cookies = &Identity::from_ref(state).credentials.cookies;
         if !cookies.are_offered() {
             let text = "this cloud gives no sessions by cookie; ask its operator to set auth.cookie_origins, or log in by POST /v1/auth/token";
-            return Err(Problem::with(Kind::NotFound, text).rule("session_cookie_not_offered"));
+            return Err(Problem::refuse(Rule::CookiesNotOffered, text));
         }
         match cookies.doubt(&parts.method, &parts.headers) {
             None => Ok(Self),
@@ -35,11 +35,11 @@ pub fn forged(doubt: Doubt) -> Problem {
         Doubt::NoHeader => {
             let text =
                 "a request with the cookie of a session that changes something has the header X-Iroko-Session: cookie";
-            Problem::with(Kind::ForeignPage, text).rule("session_header_missing")
+            Problem::refuse(Rule::SessionHeaderMissing, text)
         }
         Doubt::Origin => {
             let text = "by its Origin or Sec-Fetch-Site the request is not of a page of this cloud; use its portal, or a token in place of the cookie";
-            Problem::with(Kind::ForeignPage, text).rule("origin_foreign")
+            Problem::refuse(Rule::OriginForeign, text)
         }
     }
 }

@@ -6,7 +6,7 @@ use iroko_store::authority::Scope;
 use iroko_store::noun::{self, Listing, Noun, Within};
 use iroko_store::{Error, Page, Store, Tx, Wake};
 use iroko_web::extract::Patch;
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Problem, Result, Rule};
 
 type Id<R> = <<R as Resource>::Row as Noun>::Id;
 
@@ -82,8 +82,7 @@ pub fn taken<R: Resource>(error: Error) -> Problem {
     match error {
         Error::Taken(_) => {
             let one = R::WORDS.one();
-            Problem::with(Kind::Conflict, format!("another {one} has this name already; choose another"))
-                .rule("name_taken")
+            Problem::refuse(Rule::NameTaken, format!("another {one} has this name already; choose another"))
         }
         error => error.into(),
     }

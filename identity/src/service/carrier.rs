@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use iroko_model::SessionId;
 use iroko_store::credential::Credential;
 use iroko_store::session::Session as Row;
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Plain, Problem, Result};
 use iroko_wire::auth::TokenResponse;
 use iroko_wire::session::Session;
 use time::OffsetDateTime;
@@ -110,7 +110,7 @@ pub fn cookie(
     now: OffsetDateTime,
 ) -> Result<HeaderValue> {
     let cookie = app.credentials.cookies.set(secret, seconds(idle_expires_at, now));
-    cookie.ok_or(Problem::new(Kind::Internal))
+    cookie.ok_or(Problem::new(Plain::Internal))
 }
 
 impl IntoResponse for ByCookie {

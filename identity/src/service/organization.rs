@@ -11,7 +11,7 @@ use iroko_store::authority::Scope;
 use iroko_store::request::{Noun, check_generation};
 use iroko_store::role_binding::{Holder, RoleRef, role_binding_insert};
 use iroko_store::{bind_below, organization};
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Plain, Problem, Result, Rule};
 use iroko_wire::List;
 use iroko_wire::organization::{CheckedOrganization, Organization, OrganizationCreate, OrganizationUpdate};
 
@@ -32,10 +32,10 @@ pub async fn create(
         None => app.store.begin().await?,
     };
     if let Some(parent) = parent {
-        let depth = organization::organization_depth(&mut tx, parent).await?.ok_or(Problem::new(Kind::NotFound))?;
+        let depth = organization::organization_depth(&mut tx, parent).await?.ok_or(Problem::new(Plain::NotFound))?;
         if depth >= organization::DEPTH_MAX {
             let text = format!("at most {} organizations stand above each other", organization::DEPTH_MAX);
-            return Err(Problem::with(Kind::Conflict, text));
+            return Err(Problem::refuse(Rule::OrganizationTooDeep, text));
         }
     }
     let row = organization::organization_insert(&mut tx, parent, &name, &labels).await.map_err(taken)?;
@@ -51,9 +51,10 @@ pub async fn create(
 
 fn taken(error: iroko_store::Error) -> Problem {
     match error {
-        iroko_store::Error::Taken(_) => {
-            Problem::with(Kind::Conflict, "another organization right below the same one has this name; choose another")
-        }
+        iroko_store::Error::Taken(_) => Problem::refuse(
+            Rule::NameTaken,
+            "another organization right below the same one has this name; choose another",
+        ),
         error => error.into(),
     }
 }
@@ -76,7 +77,7 @@ pub async fn children(app: &Identity, parent: OrganizationId, query: ListQuery) 
 pub async fn get(app: &Identity, id: OrganizationId) -> Result<Organization> {
     let mut tx = app.store.begin_bound(id).await?;
     let row = organization::organization_get(&mut tx, id).await?;
-    row.map(Show::show).ok_or(Problem::new(Kind::NotFound))
+    row.map(Show::show).ok_or(Problem::new(Plain::NotFound))
 }
 
 /// Renames or labels an organization.
@@ -85,7 +86,7 @@ pub async fn update(app: &Identity, id: OrganizationId, request: OrganizationUpd
     let mut tx = app.store.begin_bound(id).await?;
     check_generation(&mut tx, Noun::Organization, id.as_uuid()).await?;
     let row = organization::organization_update(&mut tx, id, name.as_ref(), labels.as_ref()).await.map_err(taken)?;
-    let row = row.ok_or(Problem::new(Kind::NotFound))?;
+    let row = row.ok_or(Problem::new(Plain::NotFound))?;
     app.store.commit(tx).await?;
     Ok(row.show())
 }
@@ -102,10 +103,10 @@ pub async fn delete(app: &Identity, actor: &Actor, id: OrganizationId, purge: bo
     suspension::not_empty(app, scope).await?;
     match organization::organization_delete(&mut tx, id).await {
         Ok(true) => app.store.commit(tx).await?,
-        Ok(false) => return Err(Problem::new(Kind::NotFound)),
+        Ok(false) => return Err(Problem::new(Plain::NotFound)),
         // Made since it was looked at.
         Err(iroko_store::Error::InUse(_)) => {
-            return Err(Problem::with(Kind::Conflict, "something was made in it meanwhile; look again"));
+            return Err(Problem::refuse(Rule::NotEmpty, "something was made in it meanwhile; look again"));
         }
         Err(error) => return Err(error.into()),
     }

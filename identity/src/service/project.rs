@@ -9,7 +9,7 @@ use iroko_model::{Labels, Name, OrganizationId, ProjectId};
 use iroko_store::authority::Scope;
 use iroko_store::project;
 use iroko_store::request::{Noun, check_generation};
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Plain, Problem, Result, Rule};
 use iroko_wire::List;
 use iroko_wire::project::{Project, ProjectCreate, ProjectUpdate};
 
@@ -26,7 +26,7 @@ pub async fn create(app: &Identity, organization: OrganizationId, request: Proje
 fn taken(error: iroko_store::Error) -> Problem {
     match error {
         iroko_store::Error::Taken(_) => {
-            Problem::with(Kind::Conflict, "another project of the organization has this name; choose another")
+            Problem::refuse(Rule::NameTaken, "another project of the organization has this name; choose another")
         }
         error => error.into(),
     }
@@ -49,7 +49,7 @@ pub async fn list(app: &Identity, organization: OrganizationId, query: ListQuery
 /// One project.
 pub async fn get(app: &Identity, id: ProjectId) -> Result<Project> {
     let mut tx = app.store.begin_bound(id).await?;
-    project::project_get(&mut tx, id).await?.map(Show::show).ok_or(Problem::new(Kind::NotFound))
+    project::project_get(&mut tx, id).await?.map(Show::show).ok_or(Problem::new(Plain::NotFound))
 }
 
 /// Renames or labels a project.
@@ -58,7 +58,7 @@ pub async fn update(app: &Identity, id: ProjectId, request: ProjectUpdate) -> Re
     let mut tx = app.store.begin_bound(id).await?;
     check_generation(&mut tx, Noun::Project, id.as_uuid()).await?;
     let row = project::project_update(&mut tx, id, name.as_ref(), labels.as_ref()).await.map_err(taken)?;
-    let row = row.ok_or(Problem::new(Kind::NotFound))?;
+    let row = row.ok_or(Problem::new(Plain::NotFound))?;
     app.store.commit(tx).await?;
     Ok(row.show())
 }
@@ -75,10 +75,10 @@ pub async fn delete(app: &Identity, actor: &Actor, id: ProjectId, purge: bool) -
     suspension::not_empty(app, scope).await?;
     match project::project_delete(&mut tx, id).await {
         Ok(true) => app.store.commit(tx).await?,
-        Ok(false) => return Err(Problem::new(Kind::NotFound)),
+        Ok(false) => return Err(Problem::new(Plain::NotFound)),
         // Made since it was looked at.
         Err(iroko_store::Error::InUse(_)) => {
-            return Err(Problem::with(Kind::Conflict, "something was made in it meanwhile; look again"));
+            return Err(Problem::refuse(Rule::NotEmpty, "something was made in it meanwhile; look again"));
         }
         Err(error) => return Err(error.into()),
     }

@@ -8,7 +8,7 @@ use iroko_model::{CustomRoleId, OrganizationId};
 use iroko_store::Error;
 use iroko_store::custom_role::{self, CustomRoleChange};
 use iroko_store::request::{Noun, check_generation};
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Plain, Problem, Result, Rule};
 use iroko_wire::List;
 use iroko_wire::role::{CheckedChange, CheckedRole, CustomRole, RoleCreate, RoleUpdate};
 
@@ -27,9 +27,9 @@ pub async fn create(app: &Identity, within: &InOrganization, request: RoleCreate
 fn refused(error: Error) -> Problem {
     match error {
         Error::Taken(_) => {
-            Problem::with(Kind::Conflict, "another role of the organization has this name; choose another")
+            Problem::refuse(Rule::NameTaken, "another role of the organization has this name; choose another")
         }
-        Error::InUse(_) => Problem::with(Kind::Conflict, "somebody has the role; delete its role bindings first"),
+        Error::InUse(_) => Problem::refuse(Rule::InUse, "somebody has the role; delete its role bindings first"),
         error => error.into(),
     }
 }
@@ -45,7 +45,7 @@ pub async fn list(app: &Identity, organization: OrganizationId, query: ListQuery
 pub async fn get(app: &Identity, organization: OrganizationId, id: CustomRoleId) -> Result<CustomRole> {
     let mut tx = app.store.begin_bound(organization).await?;
     let row = custom_role::custom_role_get(&mut tx, organization, id).await?;
-    row.map(Show::show).ok_or(Problem::new(Kind::NotFound))
+    row.map(Show::show).ok_or(Problem::new(Plain::NotFound))
 }
 
 /// Changes a role. The actor must have all that it allowed, and all that it will.
@@ -60,14 +60,14 @@ pub async fn update(
     let mut tx = app.store.begin_bound(organization).await?;
     check_generation(&mut tx, Noun::Role, id.as_uuid()).await?;
     let before = custom_role::custom_role_get(&mut tx, organization, id).await?;
-    let before = before.ok_or(Problem::new(Kind::NotFound))?;
+    let before = before.ok_or(Problem::new(Plain::NotFound))?;
     if let Some(permissions) = permissions {
         has_all(within.held, before.allows().union(permissions))?;
     }
     let change = CustomRoleChange { name: name.as_ref(), permissions, labels: labels.as_ref() };
     let row = custom_role::custom_role_update(&mut tx, organization, id, &change).await.map_err(refused)?;
     app.store.commit(tx).await?;
-    row.map(Show::show).ok_or(Problem::new(Kind::NotFound))
+    row.map(Show::show).ok_or(Problem::new(Plain::NotFound))
 }
 
 /// Deletes a role that nobody has.
@@ -76,7 +76,7 @@ pub async fn delete(app: &Identity, organization: OrganizationId, id: CustomRole
     check_generation(&mut tx, Noun::Role, id.as_uuid()).await?;
     match custom_role::custom_role_delete(&mut tx, organization, id).await {
         Ok(true) => Ok(app.store.commit(tx).await?),
-        Ok(false) => Err(Problem::new(Kind::NotFound)),
+        Ok(false) => Err(Problem::new(Plain::NotFound)),
         Err(error) => Err(refused(error)),
     }
 }

@@ -15,7 +15,7 @@ use iroko_store::credential::{Credential, credential_by_account};
 use iroko_store::login_attempt::Proof;
 use iroko_store::session::{self, NewSession};
 use iroko_store::{Tx, Wake, login_challenge, request};
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Plain, Problem, Result, Rule};
 use iroko_wire::List;
 use iroko_wire::auth::{TokenRequest, TokenResponse};
 use iroko_wire::session::{RefreshRequest, Session};
@@ -47,7 +47,7 @@ pub async fn log_in<A: Carried>(app: &Identity, source: &Source, request: TokenR
 /// Checks a code of somebody whose password was right, and begins a session.
 pub async fn second_factor<A: Carried>(app: &Identity, source: &Source, request: SecondFactorRequest) -> Result<A> {
     let challenge = hash(&request.challenge);
-    let refused = || Problem::with(Kind::Unauthorized, "the challenge has ended; log in with the password again");
+    let refused = || Problem::refuse(Rule::ChallengeEnded, "the challenge has ended; log in with the password again");
     let mut conn = app.store.connection().await?;
     let found = login_challenge::login_challenge_account(&mut conn, &challenge, app.credentials.clock.now()).await?;
     let person = credential_by_account(&mut conn, found.ok_or_else(refused)?).await?;
@@ -58,7 +58,7 @@ pub async fn second_factor<A: Carried>(app: &Identity, source: &Source, request:
     if !totp::take_code(app, &mut tx, person.account_id, &request.code).await? {
         drop(tx);
         attempt.failed(app).await?;
-        return Err(Problem::with(Kind::Unauthorized, "the code is wrong or was used before; try the next one"));
+        return Err(Problem::refuse(Rule::CodeWrong, "the code is wrong or was used before; try the next one"));
     }
     if !login_challenge::login_challenge_delete(&mut tx, &challenge).await? {
         drop(tx);
@@ -108,7 +108,7 @@ pub async fn refresh(app: &Identity, source: &Source, request: RefreshRequest) -
     let now = app.credentials.clock.now();
     let successor = app.credentials.refresh.successor(&request.refresh_token);
     let (used, next) = (hash(&request.refresh_token), hash(&successor));
-    let refused = || Problem::with(Kind::Unauthorized, "the refresh token does not hold any more; log in again");
+    let refused = || Problem::refuse(Rule::RefreshTokenEnded, "the refresh token does not hold any more; log in again");
     let mut tx = app.store.begin().await?;
     let token = session::refresh_token_lock(&mut tx, &used).await?;
     let token = token.filter(|token| token.carrier == TokenResponse::CARRIER).ok_or_else(refused)?;
@@ -164,14 +164,14 @@ pub async fn list(app: &Identity, user: UserId, current: Option<SessionId>, quer
 pub async fn get(app: &Identity, user: UserId, current: Option<SessionId>, id: SessionId) -> Result<Session> {
     let mut conn = app.store.connection().await?;
     let row = session::session_get(&mut conn, user, id, app.credentials.clock.now()).await?;
-    row.map(|row| crate::show::session::of(row, current)).ok_or(Problem::new(Kind::NotFound))
+    row.map(|row| crate::show::session::of(row, current)).ok_or(Problem::new(Plain::NotFound))
 }
 
 /// Ends a session of a person: its access tokens stop at once.
 pub async fn revoke(app: &Identity, user: UserId, id: SessionId, reason: &str) -> Result<()> {
     let mut conn = app.store.connection().await?;
     let done = session::session_revoke(&mut conn, user, id, reason, app.credentials.clock.now()).await?;
-    if done { Ok(()) } else { Err(Problem::new(Kind::NotFound)) }
+    if done { Ok(()) } else { Err(Problem::new(Plain::NotFound)) }
 }
 
 /// Ends all sessions of a person, but for one.

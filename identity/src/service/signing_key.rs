@@ -7,7 +7,7 @@ use crate::auth::token::{Checked, Claims};
 use crate::show::Show;
 use iroko_store::signing_key;
 use iroko_store::{Store, Tx, Wake};
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Plain, Problem, Result};
 use iroko_wire::List;
 use iroko_wire::signing_key::SigningKey;
 use time::{Duration, OffsetDateTime};
@@ -97,7 +97,7 @@ pub async fn delete(app: &Identity, kid: &str) -> Result<()> {
     signing_key::signing_key_lock(&mut tx).await?;
     // NUL cannot be in a text of the database.
     if kid.contains('\0') || !signing_key::signing_key_delete(&mut tx, kid).await? {
-        return Err(Problem::new(Kind::NotFound));
+        return Err(Problem::new(Plain::NotFound));
     }
     app.store.commit_for(tx, Wake::Nobody).await?;
     renew(app).await.map_err(|e| Problem::internal(&e))

@@ -13,7 +13,7 @@ use iroko_store::request::{Noun, check_generation};
 use iroko_store::role_binding::Leaving;
 use iroko_store::user::{self, User as Row};
 use iroko_store::{Error, Tx};
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Plain, Problem, Result};
 use iroko_wire::List;
 use iroko_wire::user::{CheckedUser, User, UserCreate, UserUpdate};
 
@@ -47,7 +47,7 @@ pub async fn insert(
 pub async fn create(app: &Identity, organization: OrganizationId, request: UserCreate) -> Result<User> {
     let checked = CheckedUser::try_from(request)?;
     let mut tx = app.store.begin_bound(organization).await?;
-    let home = organization_get(&mut tx, organization).await?.ok_or(Problem::new(Kind::NotFound))?;
+    let home = organization_get(&mut tx, organization).await?.ok_or(Problem::new(Plain::NotFound))?;
     // Nobody waits for a password to be hashed with a connection in hand.
     drop(tx);
     let hash = hash(app, &checked, home.name, "").await?;
@@ -66,7 +66,7 @@ pub async fn list(app: &Identity, organization: OrganizationId, query: ListQuery
 /// One user.
 pub async fn get(app: &Identity, organization: OrganizationId, id: UserId) -> Result<User> {
     let mut tx = app.store.begin_bound(organization).await?;
-    user::user_get(&mut tx, organization, id).await?.map(Show::show).ok_or(Problem::new(Kind::NotFound))
+    user::user_get(&mut tx, organization, id).await?.map(Show::show).ok_or(Problem::new(Plain::NotFound))
 }
 
 /// Disables, enables or labels a user. Disabling acts at once, on tokens too.
@@ -91,7 +91,7 @@ pub async fn update(
     let row = user::user_update(&mut tx, organization, id, request.disabled, labels.as_ref()).await?;
     still_owned(&mut tx, &owned).await?;
     app.store.commit(tx).await?;
-    row.map(Show::show).ok_or(Problem::new(Kind::NotFound))
+    row.map(Show::show).ok_or(Problem::new(Plain::NotFound))
 }
 
 /// Deletes a user, with their roles.
@@ -107,5 +107,5 @@ pub async fn delete(app: &Identity, actor: &Actor, organization: OrganizationId,
 }
 
 async fn there(tx: &mut Tx, organization: OrganizationId, id: UserId) -> Result<()> {
-    user::user_get(tx, organization, id).await?.map(drop).ok_or(Problem::new(Kind::NotFound))
+    user::user_get(tx, organization, id).await?.map(drop).ok_or(Problem::new(Plain::NotFound))
 }

@@ -3,6 +3,7 @@
 use iroko_store::request::{Request, within};
 use iroko_store::{Error, Store};
 use iroko_test_database::database;
+use sqlx::ConnectOptions;
 use std::sync::Arc;
 
 #[tokio::test]

@@ -8,7 +8,7 @@ mod shape;
 pub use compare::IfMatch;
 
 use crate::layers::context::{Named, Operations};
-use crate::problem::{Kind, ProblemBody};
+use crate::problem::{Kind, ProblemBody, Rule};
 use axum::http::Method;
 use utoipa::ToSchema;
 use utoipa::openapi::header::HeaderBuilder;
@@ -39,6 +39,8 @@ pub fn complete_all(document: &mut OpenApi) {
             }
         }
     }
+    document.extensions =
+        Some(utoipa::openapi::extensions::Extensions::builder().add("x-iroko-rules", rules()).build());
     patch::patches(document);
     shape::shape(document);
 }
@@ -57,6 +59,17 @@ fn schemes_of_credentials() -> [(&'static str, SecurityScheme); 3] {
         ("session_cookie", SecurityScheme::ApiKey(ApiKey::Cookie(key("__Host-iroko_session", cookie)))),
         ("own_page", SecurityScheme::ApiKey(ApiKey::Header(key("X-Iroko-Session", own_page)))),
     ]
+}
+
+/// The rules that refuse requests, by their words.
+fn rules() -> serde_json::Value {
+    let row = |rule: &Rule| {
+        let (name, kind, passes, about) = rule.row();
+        let (slug, status, ..) = kind.row();
+        let row = serde_json::json!({"type": format!("/problems/{slug}"), "status": status, "retryable": passes, "description": about});
+        (name.to_owned(), row)
+    };
+    Rule::ALL.iter().filter(|rule| !rule.is_of_agents()).map(row).collect::<serde_json::Map<_, _>>().into()
 }
 
 /// The operations by method and path template.
@@ -186,11 +199,12 @@ fn complete(path: &str, operation: &mut Operation, nature: Nature) {
     ];
     for (_, kind) in kinds.into_iter().filter(|(applies, _)| *applies) {
         let (slug, status, title, _) = kind.row();
+        let Some(rule) = Rule::ALL.iter().find(|rule| rule.kind() == kind) else { continue };
         let schema = Ref::from_schema_name(ProblemBody::name());
         let mut content = Content::new(Some(RefOr::Ref(schema)));
         content.example = Some(serde_json::json!({
             "type": format!("/problems/{slug}"), "title": title, "status": status,
-            "rule": slug.replace('-', "_"), "retryable": kind.is_retryable(),
+            "rule": rule.name(), "retryable": rule.is_retryable(),
             "request_id": "0198c0de-0000-7000-8000-000000000001"
         }));
         let response = ResponseBuilder::new().description(title).content("application/problem+json", content).build();

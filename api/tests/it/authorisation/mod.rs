@@ -11,6 +11,7 @@
 //! of another service account, an owner of A, is restricted to what the custom role has.
 
 mod compare;
+mod fields;
 pub mod ground;
 mod table;
 
@@ -196,7 +197,11 @@ async fn every_operation_asks_who_calls() {
                 continue;
             }
             for token in [None, Some("eyJhbGciOiJub25lIn0.e30."), Some(&*everybody.expired)] {
-                let wanted = if row.1 == Place::Public { (row.4, None) } else { (401, Some("unauthorized")) };
+                let wanted = match row.1 {
+                    Place::Public => (row.4, None),
+                    Place::Page => (row.4, Some("foreign-page")),
+                    _ => (401, Some("unauthorized")),
+                };
                 check(row, &ask(&api, row, method, template, ids, token).await, wanted, "nobody");
             }
             for who in &everybody.people {
