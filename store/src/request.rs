@@ -158,8 +158,6 @@ pub enum Noun {
     Group,
     /// A service account.
     ServiceAccount,
-    /// A custom role.
-    Role,
     /// A security group.
     SecurityGroup,
     /// An address set.
@@ -200,7 +198,6 @@ async fn generation(conn: &mut Conn, noun: Noun, id: Uuid) -> Result<Option<i64>
         Noun::User => "SELECT generation FROM account WHERE id = $1 FOR UPDATE",
         Noun::Group => "SELECT generation FROM account_group WHERE id = $1 FOR UPDATE",
         Noun::ServiceAccount => "SELECT generation FROM service_account WHERE id = $1 FOR UPDATE",
-        Noun::Role => "SELECT generation FROM custom_role WHERE id = $1 FOR UPDATE",
         // Ports may join while it is looked at: their foreign key shares the lock.
         Noun::SecurityGroup => "SELECT generation FROM security_group WHERE id = $1 FOR NO KEY UPDATE",
         Noun::AddressSet => "SELECT generation FROM address_set WHERE id = $1 FOR NO KEY UPDATE",

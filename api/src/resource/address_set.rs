@@ -41,7 +41,13 @@ impl Create for AddressSets {
     const QUOTA: Option<&'static str> = Some("address_sets");
     const CREATE: &'static str = "A named list of ranges that rules of security groups refer to.";
 
-    async fn create(tx: &mut Tx, within: &Within, _: &Store, asked: AddressSetCreate) -> Result<Row> {
+    async fn create(
+        tx: &mut Tx,
+        _: &<Self as Create>::By,
+        within: &Within,
+        _: &Store,
+        asked: AddressSetCreate,
+    ) -> Result<Row> {
         let naming = written(asked.name, asked.description, asked.labels);
         store::address_set_insert(tx, owner(within)?, &naming, asked.cidrs.into_ranges()).await.map_err(taken::<Self>)
     }

@@ -44,7 +44,13 @@ impl Create for Networks {
     const QUOTA: Option<&'static str> = Some("networks");
     const CREATE: &'static str = "One layer-2 segment of its own. It needs a subnet before ports can be made on it.";
 
-    async fn create(tx: &mut Tx, within: &Within, config: &Arc<Config>, asked: NetworkCreate) -> Result<Row> {
+    async fn create(
+        tx: &mut Tx,
+        _: &<Self as Create>::By,
+        within: &Within,
+        config: &Arc<Config>,
+        asked: NetworkCreate,
+    ) -> Result<Row> {
         let config = &config.network;
         let new = NewNetwork {
             project_id: owner(within)?,

@@ -40,7 +40,13 @@ impl Create for QosPolicies {
     const QUOTA: Option<&'static str> = Some("qos_policies");
     const CREATE: &'static str = "How much ports with it may carry. What holds for a port is the smaller of its policy's and its flavor's limit.";
 
-    async fn create(tx: &mut Tx, within: &Within, _: &Store, asked: QosPolicyCreate) -> Result<Row> {
+    async fn create(
+        tx: &mut Tx,
+        _: &<Self as Create>::By,
+        within: &Within,
+        _: &Store,
+        asked: QosPolicyCreate,
+    ) -> Result<Row> {
         let naming = written(asked.name, asked.description, asked.labels);
         let made = store::qos_policy_insert(tx, owner(within)?, &naming, asked.network_limits.into()).await;
         made.map_err(taken::<Self>)

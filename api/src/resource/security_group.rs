@@ -43,7 +43,13 @@ impl Create for SecurityGroups {
     const QUOTA: Option<&'static str> = Some("security_groups");
     const CREATE: &'static str = "A group without rules: nothing passes until some are made.";
 
-    async fn create(tx: &mut Tx, within: &Within, _: &Store, asked: SecurityGroupCreate) -> Result<Row> {
+    async fn create(
+        tx: &mut Tx,
+        _: &<Self as Create>::By,
+        within: &Within,
+        _: &Store,
+        asked: SecurityGroupCreate,
+    ) -> Result<Row> {
         let naming = written(asked.name, asked.description, asked.labels);
         store::security_group_insert(tx, owner(within)?, &naming, asked.stateful).await.map_err(taken::<Self>)
     }

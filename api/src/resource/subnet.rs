@@ -50,7 +50,13 @@ impl Create for Subnets {
     const CREATE: &'static str =
         "One of each family can be on a network, and more. The hosts of the network learn of it.";
 
-    async fn create(tx: &mut Tx, within: &Within, _: &Store, asked: SubnetCreate) -> Result<Row> {
+    async fn create(
+        tx: &mut Tx,
+        _: &<Self as Create>::By,
+        within: &Within,
+        _: &Store,
+        asked: SubnetCreate,
+    ) -> Result<Row> {
         let plan = asked.plan()?;
         let naming = written(asked.name, asked.description, asked.labels);
         let made = store::subnet_insert(tx, owner(within)?, asked.network_id, &naming, &plan).await;

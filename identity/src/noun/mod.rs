@@ -1,6 +1,7 @@
 //! The nouns whose operations are alike ([`crate::resource`]): one file each, with what only it knows.
 
 mod group;
+mod role;
 mod service_account;
 
 pub use group::may_change as group_may_change;
@@ -13,7 +14,7 @@ use uuid::Uuid;
 
 /// Their routes.
 pub fn router() -> OpenApiRouter<Identity> {
-    OpenApiRouter::new().merge(group::router()).merge(service_account::router())
+    OpenApiRouter::new().merge(group::router()).merge(role::router()).merge(service_account::router())
 }
 
 /// What every noun shows.

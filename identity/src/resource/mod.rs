@@ -87,6 +87,7 @@ pub trait Create: Resource {
     /// Makes one. Quota and place were asked before, commit and answer come after.
     fn create(
         tx: &mut Tx,
+        by: &Self::By,
         within: &Within,
         needs: &Self::Needs,
         request: Self::Request,

@@ -1,8 +1,7 @@
 //! The use cases: one transaction each.
 
-use super::{Change, Create, Delete, Resource, missing};
+use super::{Change, Create, Delete, Place, Resource, missing};
 use crate::service::quota;
-use iroko_store::authority::Scope;
 use iroko_store::noun::{self, Listing, Noun, Within};
 use iroko_store::{Error, Page, Store, Tx, Wake};
 use iroko_web::extract::Patch;
@@ -36,16 +35,16 @@ pub async fn get<R: Resource>(store: &Store, within: &Within, id: Id<R>) -> Resu
 /// Makes one.
 pub async fn create<R: Create>(
     store: &Store,
+    by: &R::By,
     within: &Within,
-    scope: Scope,
     needs: &R::Needs,
     request: R::Request,
 ) -> Result<R::Row> {
     let mut tx = begin(store, within).await?;
     if let Some(kind) = R::QUOTA {
-        quota::take(&mut tx, scope, &[(kind, 1)]).await?;
+        quota::take(&mut tx, by.scope(), &[(kind, 1)]).await?;
     }
-    let row = R::create(&mut tx, within, needs, request).await?;
+    let row = R::create(&mut tx, by, within, needs, request).await?;
     store.commit(tx).await?;
     Ok(row)
 }

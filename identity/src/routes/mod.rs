@@ -11,7 +11,6 @@ mod organization;
 mod permission;
 mod project;
 mod quota;
-mod role;
 mod role_binding;
 mod session;
 mod signing_key;
@@ -34,7 +33,6 @@ pub fn router() -> OpenApiRouter<Identity> {
         .merge(quota::router())
         .merge(user::router())
         .merge(group::router())
-        .merge(role::router())
         .merge(role_binding::router())
         .merge(session::router())
         .merge(credential::router())

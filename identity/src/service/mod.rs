@@ -14,7 +14,6 @@ pub mod oidc;
 pub mod organization;
 pub mod project;
 pub mod quota;
-pub mod role;
 pub mod role_binding;
 pub mod session;
 pub mod session_cookie;

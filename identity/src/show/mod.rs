@@ -7,7 +7,6 @@ pub mod organization;
 pub mod permission;
 pub mod project;
 pub mod quota;
-pub mod role;
 pub mod role_binding;
 pub mod session;
 pub mod signing_key;

@@ -63,7 +63,7 @@ async fn everything(world: &World) -> BTreeMap<&'static str, Uuid> {
     assert!(group::group_member_add(&mut tx, org, group.into(), person.into()).await.unwrap());
     let robot = service_account::service_account_insert(&mut tx, org, &naming("s")).await.unwrap().common.id.as_uuid();
     let allows = Permissions::of(&[Permission::ImageRead]);
-    let role = custom_role::custom_role_insert(&mut tx, org, &name("r"), allows, &labels).await.unwrap().id;
+    let role = custom_role::custom_role_insert(&mut tx, org, &naming("r"), allows).await.unwrap().common.id.as_uuid();
     for scope in [Scope::Organization(org), Scope::Project(world.project)] {
         role_binding_insert(&mut tx, Holder::Group(group), RoleRef::Custom(role), scope).await.unwrap().unwrap();
     }
@@ -248,7 +248,9 @@ async fn store_functions_with_ids_of_others_find_nothing() {
         assert!(!noun::delete::<service_account::ServiceAccount>(&mut tx, &within, robot).await.unwrap());
         assert!(!noun::delete::<group::Group>(&mut tx, &within, id("account_group").into()).await.unwrap());
     }
-    assert!(custom_role::custom_role_get(&mut tx, org, id("custom_role").into()).await.unwrap().is_none());
+    let of_other = Within::organization(org);
+    let role = noun::get::<custom_role::CustomRole>(&mut tx, &of_other, id("custom_role").into()).await;
+    assert!(role.unwrap().is_none());
     assert!(
         instance::instance_list(&mut tx, two.first.project, ALL, &Filter::default(), 20.0)
             .await

@@ -2,6 +2,7 @@
 
 use iroko_model::{OrganizationId, ProjectId};
 use iroko_store::address_set::AddressSet;
+use iroko_store::custom_role::CustomRole;
 use iroko_store::flavor::Flavor;
 use iroko_store::group::Group;
 use iroko_store::image::Image;
@@ -29,6 +30,7 @@ async fn every_statement_of_every_noun_fits_the_schema() {
     let project = || Within::project(ProjectId::new());
     let organization = || Within::organization(OrganizationId::new());
     prepared::<Group>(&pool, organization()).await;
+    prepared::<CustomRole>(&pool, organization()).await;
     prepared::<ServiceAccount>(&pool, organization()).await;
     prepared::<AddressSet>(&pool, project()).await;
     prepared::<Image>(&pool, project()).await;

@@ -172,7 +172,8 @@ impl Everybody {
         };
         let (beside, suspended) = (project("beside").await, project("suspended").await);
         let allows = Permissions::of(&[Permission::InstanceRead, Permission::InstancePower, Permission::ImageRead]);
-        let custom = custom_role::custom_role_insert(&mut tx, a, &name("watch"), allows, &labels).await.unwrap();
+        let watch = Naming { name: name("watch"), description: Description::default(), labels: labels.clone() };
+        let custom = custom_role::custom_role_insert(&mut tx, a, &watch, allows).await.unwrap().common;
         let mut people = Vec::new();
         for (name, role, bound) in PEOPLE {
             let account = person(&mut tx, &format!("the-{name}"), a, "no password").await;
@@ -185,7 +186,7 @@ impl Everybody {
                 match role.parse::<Role>() {
                     Ok(role) => bind(&mut tx, &account, role, scope).await,
                     Err(_) => {
-                        let (holder, role) = (Holder::User(account.id.as_uuid()), RoleRef::Custom(custom.id));
+                        let (holder, role) = (Holder::User(account.id.as_uuid()), RoleRef::Custom(custom.id.as_uuid()));
                         role_binding_insert(&mut tx, holder, role, scope).await.unwrap().unwrap();
                     }
                 }
