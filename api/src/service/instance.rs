@@ -289,7 +289,7 @@ pub async fn console(app: &App, tenant: &InProject, id: InstanceId) -> Result<Co
     let row = instance::instance_get(&mut tx, tenant.project, id, lease_s(app)).await?;
     let row = row.filter(|row| row.deleted_at.is_none()).ok_or(Problem::new(Plain::NotFound))?;
     let answers = console::console_want(&mut tx, id).await? && !row.host_unreachable;
-    app.store.commit_question(tx, Wake::All).await?;
+    app.store.commit_question(tx, Wake::Outbox).await?;
     let patience = Instant::now() + if answers { CONSOLE_WAIT } else { Duration::ZERO };
     loop {
         let mut tx = app.store.begin_bound(tenant.project).await?;

@@ -79,6 +79,17 @@ pub async fn list(app: &Identity) -> Result<List<SigningKey>> {
     Ok(List::all(rows.into_iter().map(Show::show).collect()))
 }
 
+/// One key.
+pub async fn get(app: &Identity, kid: &str) -> Result<SigningKey> {
+    // NUL cannot be in a text of the database.
+    if kid.contains('\0') {
+        return Err(Problem::new(Plain::NotFound));
+    }
+    let mut conn = app.store.connection().await?;
+    let row = signing_key::signing_key_get(&mut conn, kid).await?;
+    row.map(Show::show).ok_or(Problem::new(Plain::NotFound))
+}
+
 /// Lets the next key sign from now on. Tokens of the one before hold until they end.
 pub async fn rotate(app: &Identity) -> Result<List<SigningKey>> {
     let now = app.credentials.clock.now();

@@ -217,6 +217,7 @@ pub const TABLE: &[Row] = &[
     ("enrolment_token_get", System, "enrolment_token.read", "operator auditor", 404),
     ("enrolment_token_delete", System, "enrolment_token.delete", "operator", 204),
     ("signing_key_list", System, "signing_key.read", "operator auditor", 200),
+    ("signing_key_get", System, "signing_key.read", "operator auditor", 404),
     ("signing_key_rotate", System, "signing_key.rotate", "operator", 200),
     ("signing_key_delete", System, "signing_key.rotate", "operator", 204),
     ("flavor_create", System, "flavor.create", "operator", 422),
