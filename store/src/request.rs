@@ -152,8 +152,6 @@ pub enum Noun {
     Port,
     /// A project.
     Project,
-    /// A user.
-    User,
     /// A group of users.
     Group,
     /// A service account.
@@ -195,7 +193,6 @@ async fn generation(conn: &mut Conn, noun: Noun, id: Uuid) -> Result<Option<i64>
         Noun::Organization => "SELECT generation FROM organization WHERE id = $1 FOR UPDATE",
         Noun::Port => "SELECT generation FROM port WHERE id = $1 FOR UPDATE",
         Noun::Project => "SELECT generation FROM project WHERE id = $1 FOR UPDATE",
-        Noun::User => "SELECT generation FROM account WHERE id = $1 FOR UPDATE",
         Noun::Group => "SELECT generation FROM account_group WHERE id = $1 FOR UPDATE",
         Noun::ServiceAccount => "SELECT generation FROM service_account WHERE id = $1 FOR UPDATE",
         // Ports may join while it is looked at: their foreign key shares the lock.

@@ -1,12 +1,11 @@
 //! Users.
 
-use crate::fault::Faults;
+use crate::fault::{Checked, Faults};
 use crate::{LabelMap, labels};
-use iroko_model::{Labels, Username, password};
+use iroko_model::{Description, Labels, OrganizationId, UserId, Username, password};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 /// Asks for a user.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -19,6 +18,9 @@ pub struct UserCreate {
     /// First password, 12 characters or more.
     #[schema(min_length = 12, max_length = 1024)]
     pub password: String,
+    /// What the user is for.
+    #[serde(default)]
+    pub description: Description,
     /// Labels.
     #[serde(default)]
     #[schema(value_type = Option<iroko_model::Labels>)]
@@ -32,6 +34,8 @@ pub struct CheckedUser {
     pub username: Username,
     /// First password.
     pub password: String,
+    /// What the user is for.
+    pub description: Description,
     /// Labels.
     pub labels: Labels,
 }
@@ -44,9 +48,11 @@ impl UserCreate {
         let right = faults.take(&format!("{pointer}/password"), right);
         let labels = faults.take(&format!("{pointer}/labels"), labels(self.labels));
         let password = right.map(|()| self.password);
+        let description = self.description;
         username.zip(password).zip(labels).map(|((username, password), labels)| CheckedUser {
             username,
             password,
+            description,
             labels,
         })
     }
@@ -62,31 +68,38 @@ impl TryFrom<UserCreate> for CheckedUser {
     }
 }
 
-/// Changes a user; what is absent stays.
-#[derive(Debug, Deserialize, ToSchema)]
+/// What may change of a user.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"disabled": true}))]
-pub struct UserUpdate {
+pub struct UserSettings {
+    /// What the user is for.
+    #[serde(default)]
+    pub description: Description,
     /// A disabled user cannot log in, and their tokens count no more.
     #[serde(default)]
-    pub disabled: Option<bool>,
-    /// Labels; they take the place of all there were.
+    pub disabled: bool,
+    /// Labels.
     #[serde(default)]
-    #[schema(value_type = Option<iroko_model::Labels>)]
-    pub labels: Option<LabelMap>,
+    pub labels: Labels,
 }
 
+impl Checked for UserSettings {}
+
 /// A user.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"id": "0198c0de-0000-7000-8000-00000000000a", "organization_id": "0198c0de-0000-7000-8000-000000000000",
-    "username": "ama", "disabled": false, "labels": {}, "generation": 1, "created_at": "2026-11-23T08:00:00Z"}))]
+    "username": "ama", "description": "", "disabled": false, "labels": {}, "generation": 1, "created_at": "2026-11-23T08:00:00Z",
+    "updated_at": "2026-11-23T08:00:00Z"}))]
 pub struct User {
     /// Their id.
-    pub id: Uuid,
+    pub id: UserId,
     /// The organization they belong to.
-    pub organization_id: Uuid,
+    pub organization_id: OrganizationId,
     /// Log-in name.
     pub username: String,
+    /// What the user is for.
+    pub description: String,
     /// They cannot log in.
     pub disabled: bool,
     /// Labels.
@@ -98,4 +111,8 @@ pub struct User {
     #[serde(with = "time::serde::rfc3339")]
     #[schema(value_type = String, format = DateTime)]
     pub created_at: OffsetDateTime,
+    /// When they were last changed.
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    pub updated_at: OffsetDateTime,
 }

@@ -6,11 +6,12 @@ use iroko_api::server::{Listening, serve};
 use iroko_identity::auth::config::{AuthConfig, BootstrapConfig};
 use iroko_identity::auth::token::{Claims, ISSUER};
 use iroko_identity::layers::rate::RateConfig;
-use iroko_model::{InstanceId, Labels, Name, OrganizationId, ProjectId, Role, Username};
+use iroko_model::{Description, InstanceId, Labels, Name, OrganizationId, ProjectId, Role, Username};
 use iroko_store::account::{self, Account};
 use iroko_store::authority::{Scope, Subject};
 use iroko_store::role_binding::{Holder, RoleRef, role_binding_insert};
 use iroko_store::session::{NewSession, session_begin};
+use iroko_store::user::NewUser;
 use iroko_store::{Filter, PageQuery, Store, Tx, organization, project, user};
 use iroko_web::connection::ConnectionConfig;
 use iroko_web::problem::Rule;
@@ -431,8 +432,15 @@ async fn second_project(tx: &mut Tx) -> (OrganizationId, ProjectId) {
 /// Somebody without roles.
 pub async fn person(tx: &mut Tx, username: &str, organization_id: OrganizationId, hash: &str) -> Account {
     let name = Username::try_from(username.to_owned()).unwrap();
-    let row = user::user_insert(tx, organization_id, &name, hash, &Labels::default()).await.unwrap();
-    Account { id: row.id.into(), organization_id, username: username.to_owned() }
+    let new = NewUser {
+        organization_id,
+        username: &name,
+        description: &Description::default(),
+        password_hash: hash,
+        labels: &Labels::default(),
+    };
+    let row = user::user_insert(tx, &new).await.unwrap();
+    Account { id: row.common.id, organization_id, username: username.to_owned() }
 }
 
 /// An access token of a new session, without the time that a password takes, as of `ago`.

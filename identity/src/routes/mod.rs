@@ -16,7 +16,6 @@ mod session;
 mod signing_key;
 mod suspension;
 mod totp;
-mod user;
 
 use crate::Identity;
 use utoipa_axum::router::OpenApiRouter;
@@ -31,7 +30,6 @@ pub fn router() -> OpenApiRouter<Identity> {
         .merge(permission::router())
         .merge(suspension::router())
         .merge(quota::router())
-        .merge(user::router())
         .merge(group::router())
         .merge(role_binding::router())
         .merge(session::router())

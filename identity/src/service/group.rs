@@ -2,9 +2,8 @@
 
 use crate::Identity;
 use crate::extract::{Actor, ListQuery};
-use crate::noun::group_may_change;
+use crate::noun::{group_may_change, show_user};
 use crate::service::authority::{guard_owners, still_owned};
-use crate::show::Show;
 use iroko_model::{GroupId, OrganizationId, UserId};
 use iroko_store::group;
 use iroko_store::role_binding::Leaving;
@@ -24,7 +23,7 @@ pub async fn members(
         return Err(Problem::new(Plain::NotFound));
     }
     let page = group::group_members(&mut tx, organization, id, query.page, &query.filter).await?;
-    Ok(iroko_web::list(page, Show::show))
+    Ok(iroko_web::list(page, show_user))
 }
 
 /// Adds a member: gives them what the group has.

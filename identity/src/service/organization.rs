@@ -43,7 +43,8 @@ pub async fn create(
         bind_below(&mut tx, row.id.into()).await?;
         let owner = user::insert(&mut tx, row.id.into(), &owner, &hash, "/owner").await?;
         let scope = Scope::Organization(row.id.into());
-        role_binding_insert(&mut tx, Holder::User(owner.id), RoleRef::BuiltIn(Role::Owner), scope).await?;
+        role_binding_insert(&mut tx, Holder::User(owner.common.id.as_uuid()), RoleRef::BuiltIn(Role::Owner), scope)
+            .await?;
     }
     app.store.commit(tx).await?;
     Ok(row.show())

@@ -10,7 +10,6 @@ pub mod quota;
 pub mod role_binding;
 pub mod session;
 pub mod signing_key;
-pub mod user;
 
 /// A row that can be shown.
 pub trait Show<T> {

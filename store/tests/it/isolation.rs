@@ -3,7 +3,7 @@
 
 use crate::world::{World, name, naming, room, size};
 use iroko_model::port::PortLimits;
-use iroko_model::{Labels, OrganizationId, Permission, Permissions, ProjectId, Role, Username};
+use iroko_model::{Description, Labels, OrganizationId, Permission, Permissions, ProjectId, Role, Username};
 use iroko_store::authority::Scope;
 use iroko_store::noun::{self, Listing, Noun, Within};
 use iroko_store::role_binding::{Holder, RoleRef, role_binding_insert};
@@ -58,7 +58,14 @@ async fn everything(world: &World) -> BTreeMap<&'static str, Uuid> {
     let org =
         OrganizationId::from(project::project_get(&mut tx, world.project).await.unwrap().unwrap().organization_id);
     let username = Username::try_from(format!("u-{}", world.project)).unwrap();
-    let person = user::user_insert(&mut tx, org, &username, "hash", &labels).await.unwrap().id;
+    let new = user::NewUser {
+        organization_id: org,
+        username: &username,
+        description: &Description::default(),
+        password_hash: "hash",
+        labels: &labels,
+    };
+    let person = user::user_insert(&mut tx, &new).await.unwrap().common.id.as_uuid();
     let group = group::group_insert(&mut tx, org, &naming("g")).await.unwrap().common.id.as_uuid();
     assert!(group::group_member_add(&mut tx, org, group.into(), person.into()).await.unwrap());
     let robot = service_account::service_account_insert(&mut tx, org, &naming("s")).await.unwrap().common.id.as_uuid();
@@ -233,8 +240,8 @@ async fn store_functions_with_ids_of_others_find_nothing() {
     let mine = project::project_get(&mut two.first.store.connection().await.unwrap(), two.first.project).await;
     let mine = OrganizationId::from(mine.unwrap().unwrap().organization_id);
     let mut tx = bound(&two.first, mine).await;
-    assert!(user::user_get(&mut tx, org, id("account").into()).await.unwrap().is_none());
-    assert!(user::user_update(&mut tx, org, id("account").into(), Some(true), None).await.unwrap().is_none());
+    let of_other = Within::organization(org);
+    assert!(noun::get::<user::User>(&mut tx, &of_other, id("account").into()).await.unwrap().is_none());
     assert!(!group::group_member_add(&mut tx, org, id("account_group").into(), id("account").into()).await.unwrap());
     assert!(
         group::group_members(&mut tx, org, id("account_group").into(), ALL, &Filter::default())
@@ -246,9 +253,9 @@ async fn store_functions_with_ids_of_others_find_nothing() {
     for within in [Within::organization(org), Within::system()] {
         let robot = id("service_account").into();
         assert!(!noun::delete::<service_account::ServiceAccount>(&mut tx, &within, robot).await.unwrap());
+        assert!(!noun::delete::<user::User>(&mut tx, &within, id("account").into()).await.unwrap());
         assert!(!noun::delete::<group::Group>(&mut tx, &within, id("account_group").into()).await.unwrap());
     }
-    let of_other = Within::organization(org);
     let role = noun::get::<custom_role::CustomRole>(&mut tx, &of_other, id("custom_role").into()).await;
     assert!(role.unwrap().is_none());
     assert!(

@@ -13,6 +13,7 @@ use iroko_store::security_group::SecurityGroup;
 use iroko_store::service_account::ServiceAccount;
 use iroko_store::ssh_key::SshKey;
 use iroko_store::subnet::Subnet;
+use iroko_store::user::User;
 use iroko_test_database::database;
 use sqlx::{AssertSqlSafe, Executor, PgPool, SqlSafeStr};
 
@@ -32,6 +33,7 @@ async fn every_statement_of_every_noun_fits_the_schema() {
     prepared::<Group>(&pool, organization()).await;
     prepared::<CustomRole>(&pool, organization()).await;
     prepared::<ServiceAccount>(&pool, organization()).await;
+    prepared::<User>(&pool, organization()).await;
     prepared::<AddressSet>(&pool, project()).await;
     prepared::<Image>(&pool, project()).await;
     prepared::<Flavor>(&pool, Within::system()).await;
