@@ -54,12 +54,8 @@ pub async fn group_members(
     page: PageQuery,
     filter: &Filter,
 ) -> Result<Page<User>> {
-    let listing = Listing {
-        name: filter.name.clone(),
-        labels: filter.labels.clone(),
-        by: vec![(user::BY_GROUP, Value::Id(id.as_uuid()))],
-        ..Listing::of(page)
-    };
+    let by = vec![(user::BY_GROUP, Value::Id(id.as_uuid()))];
+    let listing = Listing { by, ..Listing::filtered(page, filter) };
     Ok(noun::page(conn, &Within::organization(organization), &listing).await?.0)
 }
 

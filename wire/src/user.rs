@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use utoipa::ToSchema;
 
 /// Asks for a user.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"username": "ama", "password": "a long pass phrase"}))]
 pub struct UserCreate {
@@ -40,9 +40,15 @@ pub struct CheckedUser {
     pub labels: Labels,
 }
 
+impl Checked for UserCreate {
+    fn check(&self, faults: &mut Faults) {
+        drop(self.clone().checked("", faults));
+    }
+}
+
 impl UserCreate {
     /// Checks it as a part of a request, at `pointer`.
-    pub fn check(self, pointer: &str, faults: &mut Faults) -> Option<CheckedUser> {
+    pub fn checked(self, pointer: &str, faults: &mut Faults) -> Option<CheckedUser> {
         let right = password::check(&self.password, &[&self.username]);
         let username = faults.take(&format!("{pointer}/username"), Username::try_from(self.username));
         let right = faults.take(&format!("{pointer}/password"), right);
@@ -63,7 +69,7 @@ impl TryFrom<UserCreate> for CheckedUser {
 
     fn try_from(wire: UserCreate) -> Result<Self, Faults> {
         let mut faults = Faults::default();
-        let checked = wire.check("", &mut faults);
+        let checked = wire.checked("", &mut faults);
         faults.finish_with(checked)
     }
 }

@@ -311,6 +311,20 @@ async fn people_and_roles_are_listed_and_changed_as_other_nouns_are() {
         let listed = api.get_as(&ama, &query).await.must(200);
         assert_eq!((&listed["items"], &listed["total"]), (&json!([changed]), &json!(1)));
     }
+    let project = json!({"name": "archives", "labels": {"a": "1"}});
+    let project = api.post_as(&ama, &format!("{org}/projects"), project).await.made();
+    api.patch_as(&ama, &org, json!({"labels": {"a": "1"}})).await.must(200);
+    for at in [format!("/v1/projects/{project}"), org.clone()] {
+        let before = api.get_as(&ama, &at).await.must(200)["generation"].as_i64().unwrap();
+        let change = json!({"description": "of nights", "labels": {"b": "2"}});
+        let changed = api.patch_as(&ama, &at, change.clone()).await.must(200);
+        assert_eq!(
+            (&changed["description"], &changed["labels"]),
+            (&change["description"], &json!({"a": "1", "b": "2"}))
+        );
+        assert_eq!(api.patch_as(&ama, &at, change).await.must(200)["generation"], before + 1, "nothing more changes");
+        assert_eq!(api.patch_as(&ama, &at, json!({"name": null})).await.fault(), fault("/name", "field_missing"));
+    }
     let user = &api.get_as(&ama, &format!("{org}/users?name=esi")).await.must(200)["items"][0];
     let join = format!("{org}/groups/{group}/members/{}", user["id"].as_str().unwrap());
     api.call(Method::PUT, &join, Some(&ama), None).await.must(204);

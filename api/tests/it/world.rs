@@ -6,7 +6,7 @@ use iroko_api::server::{Listening, serve};
 use iroko_identity::auth::config::{AuthConfig, BootstrapConfig};
 use iroko_identity::auth::token::{Claims, ISSUER};
 use iroko_identity::layers::rate::RateConfig;
-use iroko_model::{Description, InstanceId, Labels, Name, OrganizationId, ProjectId, Role, Username};
+use iroko_model::{Description, InstanceId, Labels, Name, Naming, OrganizationId, ProjectId, Role, Username};
 use iroko_store::account::{self, Account};
 use iroko_store::authority::{Scope, Subject};
 use iroko_store::role_binding::{Holder, RoleRef, role_binding_insert};
@@ -420,13 +420,18 @@ async fn connected(config: &Config) -> Store {
 async fn first_project(tx: &mut Tx, account: &Account) -> ProjectId {
     let page = PageQuery { limit: 1, after: None };
     let found = project::project_list_of(tx, Subject::User(account.id), page, &Filter::default()).await.unwrap();
-    found.items[0].id.into()
+    found.items[0].common.id
 }
 
 async fn second_project(tx: &mut Tx) -> (OrganizationId, ProjectId) {
-    let (name, labels) = (Name::try_from("second").unwrap(), Labels::default());
-    let organization = organization::organization_insert(tx, None, &name, &labels).await.unwrap().id.into();
-    (organization, project::project_insert(tx, organization, &name, &labels).await.unwrap().id.into())
+    let naming = naming("second");
+    let organization = organization::organization_insert(tx, None, &naming).await.unwrap().common.id;
+    (organization, project::project_insert(tx, organization, &naming).await.unwrap().common.id)
+}
+
+/// What is written on something of this name.
+pub fn naming(name: &str) -> Naming {
+    Naming { name: Name::try_from(name).unwrap(), description: Description::default(), labels: Labels::default() }
 }
 
 /// Somebody without roles.

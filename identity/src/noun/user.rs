@@ -1,7 +1,7 @@
 //! Users, as those see them who run an organization.
 
 use crate::Identity;
-use crate::extract::{ApiJson, Guard, Within as Inside};
+use crate::extract::{CheckedJson, Guard, Within as Inside};
 use crate::guarded;
 use crate::resource::{Change, Delete, Place, Resource, Routes, Words, missing, stored};
 use crate::service::authority::{guard_owners, outranks_subject, still_owned};
@@ -65,7 +65,7 @@ pub fn show(row: Row) -> User {
 async fn create(
     State(app): State<Identity>,
     within: Inside<perm::UserCreate>,
-    ApiJson(body): ApiJson<UserCreate>,
+    CheckedJson(body): CheckedJson<UserCreate>,
 ) -> Result<(StatusCode, Json<User>)> {
     Ok((StatusCode::CREATED, Json(show(service::create(&app, within.organization, body).await?))))
 }

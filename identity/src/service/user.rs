@@ -51,7 +51,7 @@ pub async fn create(app: &Identity, organization: OrganizationId, request: UserC
     let home = organization_get(&mut tx, organization).await?.ok_or(Problem::new(Plain::NotFound))?;
     // Nobody waits for a password to be hashed with a connection in hand.
     drop(tx);
-    let hash = hash(app, &checked, home.name, "").await?;
+    let hash = hash(app, &checked, home.common.name, "").await?;
     let mut tx = app.store.begin_bound(organization).await?;
     let row = insert(&mut tx, organization, &checked, &hash, "").await?;
     app.store.commit(tx).await?;

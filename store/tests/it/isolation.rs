@@ -33,7 +33,7 @@ async fn two(connect: &PgConnectOptions) -> Two {
     let (mut ids, mut worlds) = (BTreeMap::new(), Vec::new());
     let mut tx = first.begin().await;
     let other = account::bootstrap(&mut tx, &name("second"), &name("second"), "kofi", "hash").await.unwrap();
-    let organization = project::project_get(&mut tx, other).await.unwrap().unwrap().organization_id.into();
+    let organization = project::project_get(&mut tx, other).await.unwrap().unwrap().organization_id;
     first.commit(tx).await;
     for project in [first.project, other] {
         let world = World { store: first.store.clone(), project, image: crate::world::an_image(&first, project).await };
@@ -55,8 +55,7 @@ async fn everything(world: &World) -> BTreeMap<&'static str, Uuid> {
     let labels = Labels::default();
     let (port, ..) = world.port(&mut tx, network).await.unwrap();
     let key = ssh_key::ssh_key_insert(&mut tx, world.project, &naming("k"), &line(), "print".to_owned()).await.unwrap();
-    let org =
-        OrganizationId::from(project::project_get(&mut tx, world.project).await.unwrap().unwrap().organization_id);
+    let org = project::project_get(&mut tx, world.project).await.unwrap().unwrap().organization_id;
     let username = Username::try_from(format!("u-{}", world.project)).unwrap();
     let new = user::NewUser {
         organization_id: org,
@@ -161,7 +160,7 @@ async fn statements_without_where_see_and_change_only_their_own() {
     let (_database, connect) = database().await;
     let two = two(&connect).await;
     let mut conn = two.first.store.connection().await.unwrap();
-    let mine = project::project_get(&mut conn, two.first.project).await.unwrap().unwrap().organization_id;
+    let mine = project::project_get(&mut conn, two.first.project).await.unwrap().unwrap().organization_id.as_uuid();
     drop(conn);
     let (project, theirs) = (two.first.project, two.organization.as_uuid());
     let before = owned(&two, two.second.project, theirs).await;
@@ -238,7 +237,7 @@ async fn store_functions_with_ids_of_others_find_nothing() {
     assert!(organization::organization_get(&mut tx, org).await.unwrap().is_none());
     two.first.commit(tx).await;
     let mine = project::project_get(&mut two.first.store.connection().await.unwrap(), two.first.project).await;
-    let mine = OrganizationId::from(mine.unwrap().unwrap().organization_id);
+    let mine = mine.unwrap().unwrap().organization_id;
     let mut tx = bound(&two.first, mine).await;
     let of_other = Within::organization(org);
     assert!(noun::get::<user::User>(&mut tx, &of_other, id("account").into()).await.unwrap().is_none());
@@ -267,7 +266,6 @@ async fn store_functions_with_ids_of_others_find_nothing() {
     );
     two.first.commit(tx).await;
     // What is new cannot be put into another's hands.
-    let labels = Labels::default();
     let mut tx = bound(&two.first, two.first.project).await;
     let planted = ssh_key::ssh_key_insert(&mut tx, theirs, &naming("planted"), &line(), "print".to_owned()).await;
     assert!(matches!(planted, Err(Error::Database(_))), "{planted:?}");
@@ -276,7 +274,7 @@ async fn store_functions_with_ids_of_others_find_nothing() {
     let planted = role_binding_insert(&mut tx, holder, role, Scope::Organization(org)).await;
     assert!(matches!(planted, Err(Error::Database(_))), "{planted:?}");
     let mut tx = bound(&two.first, mine).await;
-    let planted = project::project_insert(&mut tx, org, &name("planted"), &labels).await;
+    let planted = project::project_insert(&mut tx, org, &naming("planted")).await;
     assert!(matches!(planted, Err(Error::Database(_))), "{planted:?}");
     assert_eq!(owned(&two, theirs, org.as_uuid()).await, before);
 }

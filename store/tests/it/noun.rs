@@ -8,6 +8,8 @@ use iroko_store::group::Group;
 use iroko_store::image::Image;
 use iroko_store::network::Network;
 use iroko_store::noun::{Noun, Within, statements};
+use iroko_store::organization::Organization;
+use iroko_store::project::Project;
 use iroko_store::qos_policy::QosPolicy;
 use iroko_store::security_group::SecurityGroup;
 use iroko_store::service_account::ServiceAccount;
@@ -33,6 +35,8 @@ async fn every_statement_of_every_noun_fits_the_schema() {
     prepared::<Group>(&pool, organization()).await;
     prepared::<CustomRole>(&pool, organization()).await;
     prepared::<ServiceAccount>(&pool, organization()).await;
+    prepared::<Organization>(&pool, Within::system()).await;
+    prepared::<Project>(&pool, organization()).await;
     prepared::<User>(&pool, organization()).await;
     prepared::<AddressSet>(&pool, project()).await;
     prepared::<Image>(&pool, project()).await;
