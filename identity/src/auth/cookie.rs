@@ -127,7 +127,10 @@ mod tests {
         SessionCookies::new(&AuthConfig { cookie_origins, cookie_plain_http, ..AuthConfig::default() })
     }
 
-    fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+    /// Name and value.
+    type Field = (&'static str, &'static str);
+
+    fn headers(fields: &[Field]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in fields {
             headers.append(*name, HeaderValue::from_static(value));
@@ -167,7 +170,7 @@ mod tests {
 
     #[test]
     fn one_cookie_and_nothing_beside_it_is_read() {
-        let cookies_of = |fields: &[(&'static str, &'static str)]| {
+        let cookies_of = |fields: &[Field]| {
             let headers = headers(fields);
             cookies(&["https://a.example"], false).unwrap().read(&headers).map(str::to_owned)
         };
@@ -182,12 +185,12 @@ mod tests {
 
     #[test]
     fn who_asks_for_another_page_is_doubted() {
-        const OWN: (&str, &str) = ("origin", "https://a.example");
-        const MEANT: (&str, &str) = ("x-iroko-session", "cookie");
-        const SAME: (&str, &str) = ("sec-fetch-site", "same-origin");
-        const SOCKET: (&str, &str) = ("upgrade", "websocket");
+        const OWN: Field = ("origin", "https://a.example");
+        const MEANT: Field = ("x-iroko-session", "cookie");
+        const SAME: Field = ("sec-fetch-site", "same-origin");
+        const SOCKET: Field = ("upgrade", "websocket");
         let (get, post) = (Method::GET, Method::POST);
-        let table: &[(&Method, &[(&str, &str)], Option<Doubt>)] = &[
+        let table: &[(&Method, &[Field], Option<Doubt>)] = &[
             (&get, &[], None),
             (&get, &[SAME], None),
             (&get, &[OWN], None),
@@ -218,11 +221,7 @@ mod tests {
         ];
         let cookies = cookies(&["https://a.example"], false).unwrap();
         for (method, fields, wanted) in table {
-            let mut map = HeaderMap::new();
-            for (name, value) in *fields {
-                map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
-            }
-            assert_eq!(cookies.doubt(method, &map), *wanted, "{method} {fields:?}");
+            assert_eq!(cookies.doubt(method, &headers(fields)), *wanted, "{method} {fields:?}");
         }
     }
 }
