@@ -4,11 +4,11 @@
 use super::carrier::{self, ByCookie, Carried};
 use crate::Identity;
 use crate::auth::refresh::{CookieVerdict, hash, judge_cookie};
-use crate::extract::Source;
 use axum::http::HeaderValue;
 use iroko_store::credential::{Credential, credential_by_account};
 use iroko_store::request::{self, Who};
 use iroko_store::session::{self, Presented};
+use iroko_web::extract::Source;
 use iroko_web::problem::Result;
 
 /// Whose cookie was shown.
