@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use axum_server::tls::TlsInfo;
 use iroko_agent_wire::AgentKind;
 use iroko_model::HostId;
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Plain, Problem, Result, Rule};
 use std::sync::Arc;
 use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate};
 
@@ -30,8 +30,8 @@ impl Agent {
     pub async fn holds(&self, link: &AgentHub) -> Result<()> {
         match link.certificates.hold(self.host, self.kind, self.serial.clone()).await {
             Some(true) => Ok(()),
-            Some(false) => Err(Problem::with(Kind::Unauthorized, REFUSED)),
-            None => Err(Problem::new(Kind::Unavailable)),
+            Some(false) => Err(Problem::refuse(Rule::AgentRefused, REFUSED)),
+            None => Err(Problem::new(Plain::Unavailable)),
         }
     }
 }
@@ -42,7 +42,7 @@ impl FromRequestParts<AgentHub> for Agent {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, link: &AgentHub) -> Result<Self> {
-        let refused = || Problem::with(Kind::Unauthorized, REFUSED);
+        let refused = || Problem::refuse(Rule::AgentRefused, REFUSED);
         let (host, kind, serial) = parts.extensions.get::<Arc<TlsInfo>>().and_then(named).ok_or_else(refused)?;
         let agent = Self { host, kind, serial, _turn: link.turns.take(host, kind)? };
         agent.holds(link).await?;
@@ -69,6 +69,6 @@ pub fn is_itself(agent: &Agent, said: AgentKind) -> Result<()> {
     if agent.kind == said {
         Ok(())
     } else {
-        Err(Problem::with(Kind::Unauthorized, "the certificate is of the host's other agent"))
+        Err(Problem::refuse(Rule::AgentRefused, "the certificate is of the host's other agent"))
     }
 }

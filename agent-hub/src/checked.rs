@@ -5,7 +5,7 @@
 use crate::config::HostCeiling;
 use iroko_agent_wire::{ConsoleLog, REASON_MAX_CHARS, Report, SessionRequest};
 use iroko_model::{HostId, Invalid, Resources};
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Plain, Problem, Result, Rule};
 use std::collections::HashMap;
 use std::hash::Hash;
 
@@ -19,10 +19,10 @@ const MIB_OF_GIB: u64 = 1024;
 /// A report within its bounds.
 pub fn report(host: HostId, mut report: Report) -> Result<Report> {
     if report.incarnation < 0 || report.sequence < 0 {
-        return Err(Problem::with(Kind::Invalid, "incarnation and sequence are 0 or more"));
+        return Err(Problem::refuse(Rule::AgentReport, "incarnation and sequence are 0 or more"));
     }
     if report.instances.len().max(report.ports.len()).max(report.consoles.len()) > Report::MAX {
-        return Err(Problem::new(Kind::TooLarge));
+        return Err(Problem::new(Plain::TooLarge));
     }
     let told = report.instances.len() + report.ports.len() + report.consoles.len();
     report.instances.retain(|seen| is_stored(seen.generation) && is_stored(seen.ended_operation()));
@@ -104,6 +104,7 @@ mod tests {
     use iroko_model::InstanceId;
     use iroko_model::instance::ObservedState;
     use iroko_model::reason::{Code, Reason};
+    use iroko_web::problem::Kind;
 
     fn of(instances: Vec<InstanceObservation>, consoles: Vec<ConsoleLog>) -> Report {
         let agent = AgentKind::Compute;

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use iroko_agent_wire::{AgentKind, ConnectionReply, ConnectionReport};
 use iroko_store::connection_log::connection_records_accept;
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Plain, Problem, Result};
 
 /// `POST /agent/v1/connections`.
 pub async fn take(
@@ -16,7 +16,7 @@ pub async fn take(
 ) -> Result<Json<ConnectionReply>> {
     is_itself(&agent, AgentKind::Net)?;
     if report.records.len() > ConnectionReport::MAX {
-        return Err(Problem::new(Kind::TooLarge));
+        return Err(Problem::new(Plain::TooLarge));
     }
     let mut tx = link.store.begin().await?;
     connection_records_accept(&mut tx, agent.host, &report.records).await?;

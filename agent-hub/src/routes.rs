@@ -18,7 +18,7 @@ use iroko_agent_wire::{
 };
 use iroko_model::{HostId, ImageId};
 use iroko_store::{host, image};
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Plain, Problem, Result, Rule};
 use iroko_wire::host::host_name;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -59,7 +59,7 @@ async fn greeting<T: DeserializeOwned>(body: Body) -> Result<T> {
     let (mut kept, mut read) = (Vec::new(), 0);
     let mut pieces = body.into_data_stream();
     while let Some(piece) = pieces.next().await {
-        let piece = piece.map_err(|_| Problem::with(Kind::BadRequest, "the body broke off"))?;
+        let piece = piece.map_err(|_| Problem::refuse(Rule::AgentBody, "the body broke off"))?;
         read += piece.len();
         if read > READ_PAST_MAX_BYTES {
             break;
@@ -69,9 +69,9 @@ async fn greeting<T: DeserializeOwned>(body: Body) -> Result<T> {
         }
     }
     if read > GREETING_MAX_BYTES {
-        return Err(Problem::new(Kind::TooLarge));
+        return Err(Problem::new(Plain::TooLarge));
     }
-    serde_json::from_slice(&kept).map_err(|_| Problem::with(Kind::BadRequest, "the body is not what this call takes"))
+    serde_json::from_slice(&kept).map_err(|_| Problem::refuse(Rule::AgentBody, "the body is not what this call takes"))
 }
 
 async fn enrol(State(link): State<AgentHub>, body: Body) -> Result<Json<EnrolReply>> {
@@ -83,11 +83,11 @@ async fn enrol(State(link): State<AgentHub>, body: Body) -> Result<Json<EnrolRep
     let admitted = host::enrol(&mut tx, &token_hash(&request.token), request.agent, &name, "").await;
     let admitted = admitted.map_err(|error| match error {
         iroko_store::Error::Taken(_) => {
-            Problem::with(Kind::Conflict, "another host has this name; choose another, or bind the token to it")
+            Problem::refuse(Rule::NameTaken, "another host has this name; choose another, or bind the token to it")
         }
         error => error.into(),
     })?;
-    let host_id = admitted.map_err(|refusal| Problem::with(Kind::Unauthorized, refusal.to_string()))?;
+    let host_id = admitted.map_err(|refusal| Problem::refuse(Rule::AgentRefused, refusal.to_string()))?;
     let reply = issue(&link, host_id, request.agent, &request.csr_pem)?;
     host::agent_certificate_set(&mut tx, host_id, request.agent, &reply.1).await?;
     link.store.commit(tx).await?;
@@ -99,7 +99,7 @@ fn issue(link: &AgentHub, host_id: HostId, kind: AgentKind, csr_pem: &str) -> Re
     let issued =
         link.authority.sign(csr_pem, host_id, kind, link.config.certificate_days).map_err(|error| match error {
             crate::authority::AuthorityError::Request(_) => {
-                Problem::with(Kind::BadRequest, "csr_pem is not a PKCS #10 signing request")
+                Problem::refuse(Rule::AgentBody, "csr_pem is not a PKCS #10 signing request")
             }
             error => Problem::internal(&error),
         })?;
@@ -128,7 +128,8 @@ async fn session(
     let mut tx = link.store.begin().await?;
     let incarnation = host::session_begin(&mut tx, agent.host, &request).await?;
     link.store.commit(tx).await?;
-    let incarnation = incarnation.ok_or(Problem::new(Kind::Unauthorized))?;
+    let incarnation =
+        incarnation.ok_or_else(|| Problem::refuse(Rule::AgentRefused, "the host is not there any more"))?;
     Ok(Json(SessionReply { host_id: agent.host, incarnation, lease_s: link.config.lease_s }))
 }
 
@@ -151,9 +152,11 @@ async fn report(State(link): State<AgentHub>, agent: Agent, Json(report): Json<R
     is_itself(&agent, report.agent)?;
     match link.reports.take(agent.host, checked::report(agent.host, report)?).await {
         Reception::Accepted => Ok(Json(ReportReply {})),
-        Reception::Stale => Err(Problem::with(Kind::Conflict, "the session is not the current one; begin another")),
-        Reception::NotTaken => Err(Problem::with(Kind::Invalid, "the report cannot be stored, now or later")),
-        Reception::Unavailable => Err(Problem::new(Kind::Unavailable)),
+        Reception::Stale => {
+            Err(Problem::refuse(Rule::AgentSessionOld, "the session is not the current one; begin another"))
+        }
+        Reception::NotTaken => Err(Problem::refuse(Rule::AgentReport, "the report cannot be stored, now or later")),
+        Reception::Unavailable => Err(Problem::new(Plain::Unavailable)),
     }
 }
 
@@ -193,7 +196,7 @@ async fn image_bytes(
 ) -> Result<Response> {
     let mut conn = link.store.connection().await?;
     if agent.kind != AgentKind::Compute || !image::image_is_used_on(&mut conn, id, agent.host).await? {
-        return Err(Problem::new(Kind::NotFound));
+        return Err(Problem::new(Plain::NotFound));
     }
     drop(conn);
     let mut file = link.images.open(id).await.map_err(|e| Problem::internal(&e))?;

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use iroko_agent_wire::{AgentKind, StatisticsReply, StatisticsReport};
 use iroko_store::statistics;
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Plain, Problem, Result, Rule};
 
 /// `POST /agent/v1/statistics`.
 pub async fn take(
@@ -16,7 +16,7 @@ pub async fn take(
 ) -> Result<Json<StatisticsReply>> {
     is_itself(&agent, AgentKind::Net)?;
     if report.ports.len().max(report.rules.len()) > StatisticsReport::MAX {
-        return Err(Problem::new(Kind::TooLarge));
+        return Err(Problem::new(Plain::TooLarge));
     }
     let mut tx = link.store.begin().await?;
     let taken = statistics::statistics_accept(&mut tx, agent.host, &report).await?;
@@ -24,6 +24,6 @@ pub async fn take(
     if taken {
         Ok(Json(StatisticsReply {}))
     } else {
-        Err(Problem::with(Kind::Conflict, "the session is not the current one; begin another"))
+        Err(Problem::refuse(Rule::AgentSessionOld, "the session is not the current one; begin another"))
     }
 }

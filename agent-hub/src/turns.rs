@@ -3,7 +3,7 @@
 
 use iroko_agent_wire::AgentKind;
 use iroko_model::HostId;
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Problem, Result, Rule};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -40,7 +40,7 @@ impl Turns {
         if *count >= AT_ONCE {
             metrics::counter!("iroko_agent_requests_refused_total").increment(1);
             let text = format!("an agent asks at most {AT_ONCE} things at the same time");
-            return Err(Problem::with(Kind::TooManyRequests, text).retry_after(AGAIN));
+            return Err(Problem::refuse(Rule::AgentBusy, text).retry_after(AGAIN));
         }
         *count += 1;
         Ok(Turn { _held: Arc::new(Held { open: self.0.clone(), of }) })
@@ -62,6 +62,7 @@ impl Drop for Held {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use iroko_web::problem::Kind;
 
     #[test]
     fn an_agent_has_its_turns_and_others_have_theirs() {

@@ -14,7 +14,8 @@ use utoipa_axum::router::OpenApiRouter;
 #[openapi(
     info(title = "Iroko", version = "1", license(name = "Apache-2.0", identifier = "Apache-2.0"),
         description = "Virtual machines and networks for tenants, hosts for operators.\n\n\
-            Log in with `POST /v1/auth/token` and send the token as `Authorization: Bearer TOKEN`. Errors are RFC 9457 problems; \
+            Log in with `POST /v1/auth/token` and send the token as `Authorization: Bearer TOKEN`; a page in a browser logs in with \
+            `POST /v1/auth/sessions` and holds a cookie instead. Errors are RFC 9457 problems; \
             their `type` is a path of this API that explains it. Lists come in pages: send `next_cursor` back as `cursor`. \
             What takes long appears at once and shows how far it is in `status` and `status_reason`."),
     servers((url = "/", description = "The service that gave this document")),
@@ -43,7 +44,7 @@ use utoipa_axum::router::OpenApiRouter;
         (name = "Address sets", description = "Named ranges of addresses that rules of security groups refer to."),
         (name = "QoS policies", description = "How much ports may carry."),
         (name = "Hosts", description = "Computers that instances run on, their enrolment and what was found on them; for operators.")),
-    security(("bearer" = [])),
+    security(("bearer" = []), ("session_cookie" = [], "own_page" = [])),
     components(schemas(ProblemBody))
 )]
 struct Base;

@@ -15,7 +15,7 @@ use iroko_identity::{Identity, IdentityConfig, layers};
 use iroko_store::Store;
 use iroko_web::connection::ConnectionConfig;
 use iroko_web::connection::Door;
-use iroko_web::problem::{Kind, Problem};
+use iroko_web::problem::{Plain, Problem};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::collections::HashSet;
 use std::net::{SocketAddr, TcpListener};
@@ -139,8 +139,8 @@ pub fn rest_router(app: App) -> Router {
                 async move { text }
             }),
         )
-        .fallback(|| async { Problem::new(Kind::NotFound) })
-        .method_not_allowed_fallback(|| async { Problem::new(Kind::MethodNotAllowed) });
+        .fallback(|| async { Problem::new(Plain::NotFound) })
+        .method_not_allowed_fallback(|| async { Problem::new(Plain::MethodNotAllowed) });
     layers::rest(router.layer(DefaultBodyLimit::max(BODY_MAX_BYTES)), &app.identity, operations)
 }
 

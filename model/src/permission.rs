@@ -3,7 +3,8 @@
 //! The table below is the whole list. A route names its permission as a type of [`perm`], so that
 //! the compiler sees what it asks; a role is a [`Permissions`], a set of bits.
 
-use crate::Invalid;
+use crate::{Invalid, checked};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
 
@@ -161,6 +162,25 @@ impl FromStr for Permission {
     fn from_str(text: &str) -> Result<Self, Invalid> {
         let found = Self::ALL.iter().copied().find(|permission| permission.as_str() == text);
         found.ok_or_else(|| Invalid::new("permission_unknown", format!("{text:?} is not the name of a permission")))
+    }
+}
+
+impl TryFrom<String> for Permission {
+    type Error = Invalid;
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        text.parse()
+    }
+}
+
+impl Serialize for Permission {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Permission {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        checked::deserialize::<String, _, _>(from, || Self::InstanceRead)
     }
 }
 

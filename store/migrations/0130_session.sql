@@ -5,10 +5,12 @@ CREATE TABLE session (
     id              uuid PRIMARY KEY,
     account_id      uuid NOT NULL REFERENCES account ON DELETE CASCADE,
     method          text NOT NULL CHECK (method IN ('password', 'oidc')),
+    -- What the client holds: an access and a refresh token, or the cookie of a browser. The secret of one kind is none of the other.
+    carrier         text NOT NULL CHECK (carrier IN ('token', 'cookie')),
     source          inet NOT NULL,
     user_agent      text,
     created_at      timestamptz NOT NULL,
-    -- Last exchange of a refresh token.
+    -- Last exchange of its secret.
     used_at         timestamptz NOT NULL,
     idle_expires_at timestamptz NOT NULL,
     expires_at      timestamptz NOT NULL,
@@ -19,8 +21,8 @@ CREATE TABLE session (
 CREATE INDEX session_by_account ON session (account_id, id);
 CREATE INDEX session_by_end ON session (expires_at);
 
--- Every refresh token a session ever had: the one without used_at is the current one, and any other
--- that comes back was stolen or is a lost answer.
+-- Every secret a session ever had, refresh tokens or values of its cookie: the one without used_at is the current one, and any
+-- other that comes back was stolen or is a lost answer.
 CREATE TABLE refresh_token (
     token_hash bytea PRIMARY KEY,
     session_id uuid NOT NULL REFERENCES session ON DELETE CASCADE,

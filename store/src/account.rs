@@ -5,7 +5,7 @@ use crate::conn::Conn;
 use crate::error::Result;
 use crate::role_binding::{Holder, RoleRef, role_binding_insert};
 use crate::{organization, project};
-use iroko_model::{Labels, Name, OrganizationId, ProjectId, Role, UserId};
+use iroko_model::{Description, Labels, Name, Naming, OrganizationId, ProjectId, Role, UserId};
 
 /// A person who can log in.
 #[derive(Debug, Clone)]
@@ -39,21 +39,22 @@ pub async fn bootstrap(
     username: &str,
     password_hash: &str,
 ) -> Result<ProjectId> {
-    let labels = Labels::default();
-    let organization = organization::organization_insert(&mut *conn, None, organization, &labels).await?.id;
-    let project = project::project_insert(&mut *conn, organization.into(), project, &labels).await?.id;
+    let named =
+        |name: &Name| Naming { name: name.clone(), description: Description::default(), labels: Labels::default() };
+    let organization = organization::organization_insert(&mut *conn, None, &named(organization)).await?.common.id;
+    let project = project::project_insert(&mut *conn, organization, &named(project)).await?.common.id;
     let user = UserId::new().as_uuid();
     sqlx::query!(
         "INSERT INTO account (id, organization_id, username, password_hash) VALUES ($1, $2, $3, $4)",
         user,
-        organization,
+        organization.as_uuid(),
         username,
         password_hash
     )
     .execute(&mut *conn)
     .await?;
-    for (role, scope) in [(Role::Operator, Scope::System), (Role::Owner, Scope::Organization(organization.into()))] {
+    for (role, scope) in [(Role::Operator, Scope::System), (Role::Owner, Scope::Organization(organization))] {
         role_binding_insert(&mut *conn, Holder::User(user), RoleRef::BuiltIn(role), scope).await?;
     }
-    Ok(project.into())
+    Ok(project)
 }

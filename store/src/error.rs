@@ -27,6 +27,9 @@ pub enum Error {
     /// The caller said what they have seen, but the operation compares nothing.
     #[error("the operation does not compare what the caller has seen")]
     NotComparable,
+    /// A request that only reads has changed something.
+    #[error("a request that only reads cannot commit a change")]
+    OnlyReads,
     /// A row holds something this release cannot read.
     #[error("the column {column} holds something unreadable")]
     Corrupt {

@@ -2,9 +2,9 @@
 
 use crate::conn::Conn;
 use crate::error::Result;
-use crate::noun::{self, Columns, Common, Noun, Within};
+use crate::noun::{self, Columns, Common, Listing, Noun, Value, Within};
 use crate::page::{Filter, Page, PageQuery};
-use crate::user::User;
+use crate::user::{self, User};
 use iroko_model::{GroupId, Naming, OrganizationId, UserId};
 use sqlx::FromRow;
 use uuid::Uuid;
@@ -49,28 +49,14 @@ pub async fn group_update(conn: &mut Conn, id: GroupId, naming: &Naming) -> Resu
 /// A page of a group's members. The filter's name is the log-in name.
 pub async fn group_members(
     conn: &mut Conn,
-    organization_id: OrganizationId,
+    organization: OrganizationId,
     id: GroupId,
     page: PageQuery,
     filter: &Filter,
 ) -> Result<Page<User>> {
-    let rows = sqlx::query_as!(
-        User,
-        "SELECT a.id, a.organization_id, a.username, a.disabled_at, a.labels, a.generation, a.created_at
-         FROM account_group g JOIN account_group_member m ON m.group_id = g.id JOIN account a ON a.id = m.account_id
-         WHERE g.organization_id = $1 AND g.id = $2 AND ($3::uuid IS NULL OR a.id > $3)
-           AND ($5::text IS NULL OR a.username = $5) AND ($6::jsonb IS NULL OR a.labels @> $6)
-         ORDER BY a.id LIMIT $4 + 1",
-        organization_id.as_uuid(),
-        id.as_uuid(),
-        page.after,
-        page.limit,
-        filter.name.as_deref(),
-        filter.labels
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(Page::cut(rows, page, |row| row.id))
+    let by = vec![(user::BY_GROUP, Value::Id(id.as_uuid()))];
+    let listing = Listing { by, ..Listing::filtered(page, filter) };
+    Ok(noun::page(conn, &Within::organization(organization), &listing).await?.0)
 }
 
 /// Adds a user of the same organization; adding one who is a member is no error. False where the

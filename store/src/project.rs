@@ -3,66 +3,50 @@
 use crate::authority::Subject;
 use crate::conn::Conn;
 use crate::error::Result;
+use crate::noun::{self, Columns, Common, Listing, Noun, Within};
 use crate::page::{Filter, Page, PageQuery};
-use iroko_model::{Labels, Name, OrganizationId, ProjectId};
-use serde_json::Value;
+use iroko_model::{Naming, OrganizationId, ProjectId};
+use sqlx::FromRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 /// A project.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, FromRow)]
 pub struct Project {
-    /// The project.
-    pub id: Uuid,
+    /// What every noun has; the name is unique in the organization.
+    #[sqlx(flatten)]
+    pub common: Common<ProjectId>,
     /// Owner.
-    pub organization_id: Uuid,
+    #[sqlx(try_from = "Uuid")]
+    pub organization_id: OrganizationId,
     /// The owner's name.
     pub organization_name: String,
-    /// Its name, unique in the organization.
-    pub name: String,
     /// When it was suspended.
     pub suspended_at: Option<OffsetDateTime>,
     /// When it was asked to be purged.
     pub purging_at: Option<OffsetDateTime>,
-    /// Labels.
-    pub labels: Value,
-    /// Grows with each change.
-    pub generation: i64,
-    /// When it was made.
-    pub created_at: OffsetDateTime,
+}
+
+impl Noun for Project {
+    type Id = ProjectId;
+    const TABLE: &'static str = "project";
+    const COLUMNS: &'static str =
+        "n.organization_id, owner_name(n.organization_id) AS organization_name, n.suspended_at, n.purging_at";
+
+    fn common(&self) -> &Common<ProjectId> {
+        &self.common
+    }
 }
 
 /// Makes a project.
-pub async fn project_insert(
-    conn: &mut Conn,
-    organization_id: OrganizationId,
-    name: &Name,
-    labels: &Labels,
-) -> Result<Project> {
-    Ok(sqlx::query_as!(
-        Project,
-        r#"INSERT INTO project (id, organization_id, name, labels) VALUES ($1, $2, $3, $4)
-           RETURNING id, organization_id, owner_name(organization_id) AS "organization_name!", name, suspended_at, purging_at, labels,
-                     generation, created_at"#,
-        ProjectId::new().as_uuid(),
-        organization_id.as_uuid(),
-        name.as_str(),
-        serde_json::json!(labels)
-    )
-    .fetch_one(conn)
-    .await?)
+pub async fn project_insert(conn: &mut Conn, organization: OrganizationId, naming: &Naming) -> Result<Project> {
+    let row = Columns::default().naming(naming)?.set("organization_id", organization.as_uuid())?;
+    noun::insert(conn, ProjectId::new(), row).await
 }
 
 /// One project.
 pub async fn project_get(conn: &mut Conn, id: ProjectId) -> Result<Option<Project>> {
-    Ok(sqlx::query_as!(
-        Project,
-        r#"SELECT id, organization_id, owner_name(organization_id) AS "organization_name!", name, suspended_at, purging_at, labels,
-                  generation, created_at FROM project WHERE id = $1"#,
-        id.as_uuid()
-    )
-    .fetch_optional(conn)
-    .await?)
+    noun::get(conn, &Within::system(), id).await
 }
 
 /// A page of the projects that a role on them, or on an organization above them, gives a subject.
@@ -73,14 +57,12 @@ pub async fn project_list_of(
     page: PageQuery,
     filter: &Filter,
 ) -> Result<Page<Project>> {
-    let rows = sqlx::query_as!(
-        Project,
+    let ids = sqlx::query_scalar!(
         "WITH seen AS (
              SELECT organization_id, project_id FROM role_grant($1, $2)
              WHERE NOT is_void AND (role IS NOT NULL OR 'project.read' = ANY (permissions))
          )
-         SELECT p.id, p.organization_id, o.name AS organization_name, p.name, p.suspended_at, p.purging_at, p.labels, p.generation, p.created_at
-         FROM project p JOIN organization o ON o.id = p.organization_id
+         SELECT p.id FROM project p JOIN organization o ON o.id = p.organization_id
          WHERE (p.id IN (SELECT project_id FROM seen) OR o.ancestors && ARRAY(SELECT organization_id FROM seen))
            AND ($3::uuid IS NULL OR p.id > $3) AND ($5::text IS NULL OR p.name = $5) AND ($6::jsonb IS NULL OR p.labels @> $6)
          ORDER BY p.id LIMIT $4 + 1",
@@ -91,54 +73,24 @@ pub async fn project_list_of(
         filter.name.as_deref(),
         filter.labels
     )
-    .fetch_all(conn)
+    .fetch_all(&mut *conn)
     .await?;
-    Ok(Page::cut(rows, page, |row| row.id))
+    noun::rows(conn, Page::cut(ids, page, |id| *id)).await
 }
 
 /// A page of an organization's projects.
 pub async fn project_list(
     conn: &mut Conn,
-    organization_id: OrganizationId,
+    organization: OrganizationId,
     page: PageQuery,
     filter: &Filter,
 ) -> Result<Page<Project>> {
-    let rows = sqlx::query_as!(
-        Project,
-        r#"SELECT id, organization_id, owner_name(organization_id) AS "organization_name!", name, suspended_at, purging_at, labels,
-                  generation, created_at FROM project
-           WHERE organization_id = $1 AND ($2::uuid IS NULL OR id > $2)
-             AND ($4::text IS NULL OR name = $4) AND ($5::jsonb IS NULL OR labels @> $5)
-           ORDER BY id LIMIT $3 + 1"#,
-        organization_id.as_uuid(),
-        page.after,
-        page.limit,
-        filter.name.as_deref(),
-        filter.labels
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(Page::cut(rows, page, |row| row.id))
+    Ok(noun::page(conn, &Within::organization(organization), &Listing::filtered(page, filter)).await?.0)
 }
 
-/// Renames or labels; what is `None` stays.
-pub async fn project_update(
-    conn: &mut Conn,
-    id: ProjectId,
-    name: Option<&Name>,
-    labels: Option<&Labels>,
-) -> Result<Option<Project>> {
-    Ok(sqlx::query_as!(
-        Project,
-        r#"UPDATE project SET name = coalesce($2, name), labels = coalesce($3, labels), generation = generation + 1
-           WHERE id = $1 RETURNING id, organization_id, owner_name(organization_id) AS "organization_name!", name, suspended_at, purging_at,
-                                   labels, generation, created_at"#,
-        id.as_uuid(),
-        name.map(Name::as_str),
-        labels.map(|labels| serde_json::json!(labels))
-    )
-    .fetch_optional(conn)
-    .await?)
+/// Changes what people wrote on a project that the caller has locked.
+pub async fn project_update(conn: &mut Conn, id: ProjectId, naming: &Naming) -> Result<Project> {
+    noun::update(conn, id, Columns::default().naming(naming)?).await
 }
 
 /// Deletes a project in which nothing is left, else [`crate::Error::InUse`]; false where there was

@@ -139,33 +139,13 @@ pub fn current() -> Option<Arc<Request>> {
     CURRENT.try_with(Arc::clone).ok()
 }
 
-/// What `If-Match` can be asked of.
+/// What is compared by hand; other nouns are, when their rows are locked ([`crate::noun::lock`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Noun {
     /// An instance.
     Instance,
-    /// A network.
-    Network,
-    /// An organization.
-    Organization,
     /// A port.
     Port,
-    /// A project.
-    Project,
-    /// A user.
-    User,
-    /// A group of users.
-    Group,
-    /// A service account.
-    ServiceAccount,
-    /// A custom role.
-    Role,
-    /// A security group.
-    SecurityGroup,
-    /// An address set.
-    AddressSet,
-    /// A QoS policy.
-    QosPolicy,
 }
 
 /// Compares the generation that the caller has seen, if they said one, with the row's, and keeps the row
@@ -193,26 +173,19 @@ pub(crate) fn compare(now: i64) -> Result<()> {
 async fn generation(conn: &mut Conn, noun: Noun, id: Uuid) -> Result<Option<i64>> {
     let query = match noun {
         Noun::Instance => "SELECT generation FROM instance WHERE id = $1 FOR UPDATE",
-        Noun::Network => "SELECT generation FROM network WHERE id = $1 FOR UPDATE",
-        Noun::Organization => "SELECT generation FROM organization WHERE id = $1 FOR UPDATE",
         Noun::Port => "SELECT generation FROM port WHERE id = $1 FOR UPDATE",
-        Noun::Project => "SELECT generation FROM project WHERE id = $1 FOR UPDATE",
-        Noun::User => "SELECT generation FROM account WHERE id = $1 FOR UPDATE",
-        Noun::Group => "SELECT generation FROM account_group WHERE id = $1 FOR UPDATE",
-        Noun::ServiceAccount => "SELECT generation FROM service_account WHERE id = $1 FOR UPDATE",
-        Noun::Role => "SELECT generation FROM custom_role WHERE id = $1 FOR UPDATE",
-        // Ports may join while it is looked at: their foreign key shares the lock.
-        Noun::SecurityGroup => "SELECT generation FROM security_group WHERE id = $1 FOR NO KEY UPDATE",
-        Noun::AddressSet => "SELECT generation FROM address_set WHERE id = $1 FOR NO KEY UPDATE",
-        Noun::QosPolicy => "SELECT generation FROM qos_policy WHERE id = $1 FOR UPDATE",
     };
     Ok(sqlx::query_scalar(query).bind(id).fetch_optional(conn).await?)
 }
 
 /// What the commit of a request's transaction does besides: writes the audit record and settles the
-/// idempotency key.
+/// idempotency key. A request that only reads commits nothing.
 pub(crate) async fn settle(conn: &mut Conn) -> Result<()> {
-    let Some(request) = current().filter(|request| request.is_change) else { return Ok(()) };
+    let Some(request) = current() else { return Ok(()) };
+    // Browsers let any page ask for a GET, with the cookies of its user.
+    if !request.is_change {
+        return Err(Error::OnlyReads);
+    }
     let (organization, project, actor, claim) = {
         let state = request.state();
         if state.generations.is_some() {

@@ -1,6 +1,6 @@
-//! Sessions: one log-in each, with the chain of its refresh tokens.
+//! Sessions: one log-in each, with the chain of its secrets: refresh tokens, or values of its cookie.
 //!
-//! A refresh token is kept as a hash, used ones too: one that comes back after its successor was used
+//! A secret is kept as a hash, used ones too: one that comes back after its successor was used
 //! is known to be of this session, and ends it.
 
 use crate::conn::Conn;
@@ -21,6 +21,8 @@ pub struct NewSession<'a> {
     pub account_id: UserId,
     /// `password` or `oidc`.
     pub method: &'a str,
+    /// What the client holds: `token` or `cookie`.
+    pub carrier: &'a str,
     /// Where it was begun from.
     pub source: IpAddr,
     /// What the client calls itself.
@@ -40,6 +42,8 @@ pub struct Session {
     pub id: SessionId,
     /// How the person proved who they are.
     pub method: String,
+    /// What the client holds: `token` or `cookie`.
+    pub carrier: String,
     /// Where it was begun from.
     pub source: IpNetwork,
     /// What the client called itself.
@@ -54,8 +58,8 @@ pub struct Session {
     pub expires_at: OffsetDateTime,
 }
 
-/// Begins a session with its first refresh token. The one longest unused makes room in a crowd.
-pub async fn session_begin(conn: &mut Conn, new: &NewSession<'_>, token_hash: &[u8]) -> Result<SessionId> {
+/// Begins a session with its first secret. The one longest unused makes room in a crowd.
+pub async fn session_begin(conn: &mut Conn, new: &NewSession<'_>, token_hash: &[u8]) -> Result<Session> {
     let id = SessionId::new();
     sqlx::query!(
         "UPDATE session SET revoked_at = $2, revoked_reason = 'crowded' WHERE id IN (
@@ -69,8 +73,8 @@ pub async fn session_begin(conn: &mut Conn, new: &NewSession<'_>, token_hash: &[
     .await?;
     sqlx::query!(
         "WITH made AS (
-            INSERT INTO session (id, account_id, method, source, user_agent, created_at, used_at, idle_expires_at, expires_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8) RETURNING id)
+            INSERT INTO session (id, account_id, method, source, user_agent, created_at, used_at, idle_expires_at, expires_at, carrier)
+            VALUES ($1, $2, $3, $4, $5, $6, $6, $7, $8, $10) RETURNING id)
          INSERT INTO refresh_token (token_hash, session_id) SELECT $9, id FROM made",
         id.as_uuid(),
         new.account_id.as_uuid(),
@@ -80,20 +84,35 @@ pub async fn session_begin(conn: &mut Conn, new: &NewSession<'_>, token_hash: &[
         new.now,
         new.idle_expires_at,
         new.expires_at,
-        token_hash
+        token_hash,
+        new.carrier
     )
     .execute(conn)
     .await?;
-    Ok(id)
+    Ok(Session {
+        id,
+        method: new.method.to_owned(),
+        carrier: new.carrier.to_owned(),
+        source: new.source.into(),
+        user_agent: new.user_agent.map(str::to_owned),
+        created_at: new.now,
+        used_at: new.now,
+        idle_expires_at: new.idle_expires_at,
+        expires_at: new.expires_at,
+    })
 }
 
-/// A refresh token that was presented, and its session. Both rows stay locked until the transaction ends.
+/// A secret that was presented, and its session.
 #[derive(Debug, Clone)]
 pub struct Presented {
     /// Its session.
     pub session_id: SessionId,
     /// Whose.
     pub account_id: UserId,
+    /// What the client holds: `token` or `cookie`.
+    pub carrier: String,
+    /// When the current secret of the session was given.
+    pub renewed_at: OffsetDateTime,
     /// When it was exchanged for its successor.
     pub used_at: Option<OffsetDateTime>,
     /// Its successor was given a second time.
@@ -106,13 +125,26 @@ pub struct Presented {
     pub expires_at: OffsetDateTime,
 }
 
-/// Finds a presented refresh token and locks it with its session.
+/// Finds a presented secret and locks it with its session until the transaction ends.
 pub async fn refresh_token_lock(conn: &mut Conn, token_hash: &[u8]) -> Result<Option<Presented>> {
     Ok(sqlx::query_as!(
         Presented,
-        r#"SELECT t.session_id, s.account_id, t.used_at, t.repeated AS is_repeated,
+        r#"SELECT t.session_id, s.account_id, s.carrier, s.used_at AS renewed_at, t.used_at, t.repeated AS is_repeated,
                   s.revoked_at IS NOT NULL AS "is_revoked!", s.idle_expires_at, s.expires_at
            FROM refresh_token t JOIN session s ON s.id = t.session_id WHERE t.token_hash = $1 FOR UPDATE OF s, t"#,
+        token_hash
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
+/// Finds a presented secret without a lock: what a request by a cookie asks.
+pub async fn session_secret_find(conn: &mut Conn, token_hash: &[u8]) -> Result<Option<Presented>> {
+    Ok(sqlx::query_as!(
+        Presented,
+        r#"SELECT t.session_id, s.account_id, s.carrier, s.used_at AS renewed_at, t.used_at, t.repeated AS is_repeated,
+                  s.revoked_at IS NOT NULL AS "is_revoked!", s.idle_expires_at, s.expires_at
+           FROM refresh_token t JOIN session s ON s.id = t.session_id WHERE t.token_hash = $1"#,
         token_hash
     )
     .fetch_optional(conn)
@@ -210,7 +242,7 @@ pub async fn session_list(
 ) -> Result<Page<Session>> {
     let rows = sqlx::query_as!(
         Session,
-        "SELECT id, method, source, user_agent, created_at, used_at, idle_expires_at, expires_at FROM session
+        "SELECT id, method, carrier, source, user_agent, created_at, used_at, idle_expires_at, expires_at FROM session
          WHERE account_id = $1 AND revoked_at IS NULL AND expires_at > $2 AND idle_expires_at > $2
            AND ($3::uuid IS NULL OR id > $3) ORDER BY id LIMIT $4",
         account.as_uuid(),
@@ -232,7 +264,7 @@ pub async fn session_get(
 ) -> Result<Option<Session>> {
     Ok(sqlx::query_as!(
         Session,
-        "SELECT id, method, source, user_agent, created_at, used_at, idle_expires_at, expires_at FROM session
+        "SELECT id, method, carrier, source, user_agent, created_at, used_at, idle_expires_at, expires_at FROM session
          WHERE id = $2 AND account_id = $1 AND revoked_at IS NULL AND expires_at > $3 AND idle_expires_at > $3",
         account.as_uuid(),
         id.as_uuid(),

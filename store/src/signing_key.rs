@@ -41,6 +41,17 @@ pub async fn signing_key_list(conn: &mut Conn) -> Result<Vec<SigningKey>> {
     .await?)
 }
 
+/// One key.
+pub async fn signing_key_get(conn: &mut Conn, kid: &str) -> Result<Option<SigningKey>> {
+    Ok(sqlx::query_as!(
+        SigningKey,
+        "SELECT kid, state, sealed, created_at, activated_at, retired_at FROM signing_key WHERE kid = $1",
+        kid
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
 /// Adds a key that will sign one day.
 pub async fn signing_key_insert(conn: &mut Conn, kid: &str, sealed: &[u8], now: OffsetDateTime) -> Result<()> {
     sqlx::query!(

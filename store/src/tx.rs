@@ -169,6 +169,13 @@ impl Store {
         Ok(tx.commit().await?)
     }
 
+    /// Commits a question to a host, of which nothing that is wanted changes, and wakes whoever passes it on: a read may ask so.
+    pub async fn commit_question(&self, tx: Tx, whom: Wake) -> Result<()> {
+        self.commit_aside(tx).await?;
+        self.waker.wake(whom);
+        Ok(())
+    }
+
     /// Signals of this and every other process that something was committed that concerns `of`. All who wait in this
     /// process share one connection.
     pub async fn signals(&self, of: Wake) -> Result<Signals> {

@@ -3,121 +3,96 @@
 
 use crate::conn::Conn;
 use crate::error::Result;
-use crate::page::{Filter, Page, PageQuery};
-use iroko_model::{Labels, OrganizationId, UserId, Username};
-use serde_json::Value;
+use crate::noun::{self, By, Columns, Common, Noun, Of};
+use iroko_model::{Description, Labels, OrganizationId, UserId, Username};
+use sqlx::FromRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 /// A user.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, FromRow)]
 pub struct User {
-    /// The person.
-    pub id: Uuid,
+    /// What every noun has; the name is the log-in name, unique over the cloud.
+    #[sqlx(flatten)]
+    pub common: Common<UserId>,
     /// Owner.
-    pub organization_id: Uuid,
-    /// Log-in name, unique over the cloud.
-    pub username: String,
+    #[sqlx(try_from = "Uuid")]
+    pub organization_id: OrganizationId,
     /// When they were disabled.
     pub disabled_at: Option<OffsetDateTime>,
+}
+
+/// The place of `group_id` in the filters.
+pub(crate) const BY_GROUP: usize = 1;
+
+impl Noun for User {
+    type Id = UserId;
+    const TABLE: &'static str = "account";
+    const COLUMNS: &'static str = "n.organization_id, n.disabled_at";
+    const NAME: &'static str = "username";
+    const FILTERS: &'static [By] = &[
+        By {
+            name: "disabled",
+            of: Of::Flag,
+            condition: "(n.disabled_at IS NOT NULL) = $",
+            about: "Only users who are disabled, or who are not.",
+        },
+        By {
+            name: "group_id",
+            of: Of::Id,
+            condition: "EXISTS (SELECT FROM account_group_member m WHERE m.account_id = n.id AND m.group_id = $)",
+            about: "Only members of this group.",
+        },
+    ];
+
+    fn common(&self) -> &Common<UserId> {
+        &self.common
+    }
+}
+
+/// What a new user is made of.
+#[derive(Debug)]
+pub struct NewUser<'a> {
+    /// Owner.
+    pub organization_id: OrganizationId,
+    /// Log-in name.
+    pub username: &'a Username,
+    /// What the user is for.
+    pub description: &'a Description,
+    /// Hash of the first password.
+    pub password_hash: &'a str,
     /// Labels.
-    pub labels: Value,
-    /// Grows with each change.
-    pub generation: i64,
-    /// When they were made.
-    pub created_at: OffsetDateTime,
+    pub labels: &'a Labels,
 }
 
 /// Makes a user.
-pub async fn user_insert(
-    conn: &mut Conn,
-    organization_id: OrganizationId,
-    username: &Username,
-    password_hash: &str,
-    labels: &Labels,
-) -> Result<User> {
-    Ok(sqlx::query_as!(
-        User,
-        "INSERT INTO account (id, organization_id, username, password_hash, labels) VALUES ($1, $2, $3, $4, $5)
-         RETURNING id, organization_id, username, disabled_at, labels, generation, created_at",
-        UserId::new().as_uuid(),
-        organization_id.as_uuid(),
-        username.as_str(),
-        password_hash,
-        serde_json::json!(labels)
-    )
-    .fetch_one(conn)
-    .await?)
+pub async fn user_insert(conn: &mut Conn, new: &NewUser<'_>) -> Result<User> {
+    let row = Columns::default()
+        .set("organization_id", new.organization_id.as_uuid())?
+        .set("username", new.username.as_str().to_owned())?
+        .set("description", new.description.as_str().to_owned())?
+        .set("password_hash", new.password_hash.to_owned())?
+        .set("labels", serde_json::json!(new.labels))?;
+    noun::insert(conn, UserId::new(), row).await
 }
 
-/// One user of the organization.
-pub async fn user_get(conn: &mut Conn, organization_id: OrganizationId, id: UserId) -> Result<Option<User>> {
-    Ok(sqlx::query_as!(
-        User,
-        "SELECT id, organization_id, username, disabled_at, labels, generation, created_at FROM account
-         WHERE organization_id = $1 AND id = $2",
-        organization_id.as_uuid(),
-        id.as_uuid()
-    )
-    .fetch_optional(conn)
-    .await?)
+/// What may change of a user.
+#[derive(Debug)]
+pub struct UserChange<'a> {
+    /// What the user is for.
+    pub description: &'a Description,
+    /// They cannot log in.
+    pub is_disabled: bool,
+    /// Labels.
+    pub labels: &'a Labels,
 }
 
-/// A page of the organization's users. The filter's name is the log-in name.
-pub async fn user_list(
-    conn: &mut Conn,
-    organization_id: OrganizationId,
-    page: PageQuery,
-    filter: &Filter,
-) -> Result<Page<User>> {
-    let rows = sqlx::query_as!(
-        User,
-        "SELECT id, organization_id, username, disabled_at, labels, generation, created_at FROM account
-         WHERE organization_id = $1 AND ($2::uuid IS NULL OR id > $2)
-           AND ($4::text IS NULL OR username = $4) AND ($5::jsonb IS NULL OR labels @> $5)
-         ORDER BY id LIMIT $3 + 1",
-        organization_id.as_uuid(),
-        page.after,
-        page.limit,
-        filter.name.as_deref(),
-        filter.labels
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(Page::cut(rows, page, |row| row.id))
-}
-
-/// Disables, enables or labels; what is `None` stays.
-pub async fn user_update(
-    conn: &mut Conn,
-    organization_id: OrganizationId,
-    id: UserId,
-    disabled: Option<bool>,
-    labels: Option<&Labels>,
-) -> Result<Option<User>> {
-    Ok(sqlx::query_as!(
-        User,
-        "UPDATE account SET disabled_at = CASE WHEN $3::boolean IS NULL THEN disabled_at WHEN $3 THEN coalesce(disabled_at, now()) END,
-             labels = coalesce($4, labels), generation = generation + 1
-         WHERE organization_id = $1 AND id = $2
-         RETURNING id, organization_id, username, disabled_at, labels, generation, created_at",
-        organization_id.as_uuid(),
-        id.as_uuid(),
-        disabled,
-        labels.map(|labels| serde_json::json!(labels))
-    )
-    .fetch_optional(conn)
-    .await?)
-}
-
-/// Deletes a user, with their roles and memberships; false where there was none.
-pub async fn user_delete(conn: &mut Conn, organization_id: OrganizationId, id: UserId) -> Result<bool> {
-    let done = sqlx::query!(
-        "DELETE FROM account WHERE organization_id = $1 AND id = $2",
-        organization_id.as_uuid(),
-        id.as_uuid()
-    )
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected() == 1)
+/// Changes a user whom the caller has locked.
+pub async fn user_update(conn: &mut Conn, was: &User, to: &UserChange<'_>) -> Result<User> {
+    let since = to.is_disabled.then(|| was.disabled_at.unwrap_or_else(OffsetDateTime::now_utc));
+    let row = Columns::default()
+        .set("description", to.description.as_str().to_owned())?
+        .set("labels", serde_json::json!(to.labels))?
+        .set("disabled_at", since)?;
+    noun::update(conn, was.common.id, row).await
 }

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use iroko_model::Invalid;
 pub use iroko_wire::fault::{Faults, FieldError};
 pub use iroko_wire::problem::{Kind, ProblemBody};
+pub use iroko_wire::rule::{Plain, Rule};
 use std::time::Duration;
 
 /// When to try again while an instance is being deleted.
@@ -38,26 +39,29 @@ pub fn status_of(kind: Kind) -> StatusCode {
 /// A problem to answer with.
 #[derive(Debug)]
 pub struct Problem {
-    kind: Kind,
+    rule: Rule,
     detail: Option<String>,
     errors: Vec<FieldError>,
     retry_after: Option<Duration>,
     challenge: Option<String>,
-    rule: Option<&'static str>,
 }
 
 /// Shorthand of the handlers.
 pub type Result<T> = std::result::Result<T, Problem>;
 
 impl Problem {
-    /// A problem without further words.
-    pub const fn new(kind: Kind) -> Self {
-        Self { kind, detail: None, errors: Vec::new(), retry_after: None, challenge: None, rule: None }
+    const fn of(rule: Rule) -> Self {
+        Self { rule, detail: None, errors: Vec::new(), retry_after: None, challenge: None }
     }
 
-    /// A problem with words of its own.
-    pub fn with(kind: Kind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: Some(detail.into()), errors: Vec::new(), retry_after: None, challenge: None, rule: None }
+    /// A problem that says it all by what it is.
+    pub const fn new(plain: Plain) -> Self {
+        Self::of(plain.rule())
+    }
+
+    /// A refusal by a rule, with what the caller can do about it. There is no refusal without a rule of its own.
+    pub fn refuse(rule: Rule, detail: impl Into<String>) -> Self {
+        Self { detail: Some(detail.into()), ..Self::of(rule) }
     }
 
     /// A field with a value that breaks a rule.
@@ -67,7 +71,7 @@ impl Problem {
 
     /// Several such fields.
     pub fn fields(errors: Vec<FieldError>) -> Self {
-        Self { kind: Kind::Invalid, detail: None, errors, retry_after: None, challenge: None, rule: None }
+        Self { errors, ..Self::of(Rule::Invalid) }
     }
 
     /// A field that refers to something that does not exist.
@@ -78,25 +82,19 @@ impl Problem {
     /// Something is still held by an instance that is being deleted, and free in a moment.
     pub fn leaving(what: &str) -> Self {
         let text = format!("{what} is still held by an instance that is being deleted; try again in a moment");
-        Self::with(Kind::Conflict, text).retry_after(LEAVING_FOR)
+        Self::refuse(Rule::InUseLeaving, text).retry_after(LEAVING_FOR)
     }
 
     /// A failure of the service; the cause goes to the log.
     pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         tracing::error!(error = %iroko_daemon::chain(error), request_id = %request_id(), "the request failed");
-        Self::new(Kind::Internal)
+        Self::new(Plain::Internal)
     }
 
-    /// The password was right; send this back with a code.
-    pub fn second_factor(challenge: String) -> Self {
-        let text = "send challenge and a code of your authenticator to /v1/auth/token/second-factor";
-        Self { challenge: Some(challenge), ..Self::with(Kind::SecondFactorRequired, text) }
-    }
-
-    /// Names the rule that refuses, where the kind alone says too little.
-    pub const fn rule(mut self, rule: &'static str) -> Self {
-        self.rule = Some(rule);
-        self
+    /// The password was right; send this back to the path with a code.
+    pub fn second_factor(challenge: String, path: &str) -> Self {
+        let text = format!("send challenge and a code of your authenticator to {path}");
+        Self { challenge: Some(challenge), ..Self::refuse(Rule::SecondFactorRequired, text) }
     }
 
     /// Says when to try again.
@@ -112,18 +110,23 @@ impl Problem {
 
     /// The kind.
     pub const fn kind(&self) -> Kind {
-        self.kind
+        self.rule.kind()
+    }
+
+    /// What refuses it.
+    pub const fn rule(&self) -> Rule {
+        self.rule
     }
 
     fn body(self) -> ProblemBody {
-        let (slug, status, english, french) = self.kind.row();
+        let (slug, status, english, french) = self.kind().row();
         let is_french = is_french();
         ProblemBody {
             r#type: format!("/problems/{slug}"),
             title: if is_french { french } else { english }.to_owned(),
             status,
-            rule: self.rule.map_or_else(|| slug.replace('-', "_"), str::to_owned),
-            retryable: self.retry_after.is_some() || self.kind.is_retryable(),
+            rule: self.rule.name().to_owned(),
+            retryable: self.retry_after.is_some() || self.rule.is_retryable(),
             detail: self.detail.map(in_its_language),
             errors: self
                 .errors
@@ -152,7 +155,7 @@ pub fn request_id() -> String {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = status_of(self.kind);
+        let status = status_of(self.kind());
         let challenge = status == StatusCode::UNAUTHORIZED;
         let unavailable = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(UNAVAILABLE_FOR);
         let retry_after = self.retry_after.or(unavailable);
@@ -182,36 +185,37 @@ impl From<iroko_store::Error> for Problem {
         use iroko_store::Error as E;
         match &error {
             E::Missing(_) => {
-                Self::with(Kind::Conflict, "something the request refers to was deleted meanwhile; look again")
+                Self::refuse(Rule::ReferenceGone, "something the request refers to was deleted meanwhile; look again")
             }
             E::Taken(_) => {
-                Self::with(Kind::Conflict, "another resource has this name or value already; choose another")
+                Self::refuse(Rule::ValueTaken, "another resource has this name or value already; choose another")
             }
-            E::Changed => {
-                Self::with(Kind::PreconditionFailed, "somebody changed it after you read it; get it again, then decide")
-            }
+            E::Changed => Self::refuse(
+                Rule::GenerationChanged,
+                "somebody changed it after you read it; get it again, then decide",
+            ),
             E::NotComparable => {
-                Self::with(Kind::BadRequest, "this operation does not compare; send it without If-Match")
+                Self::refuse(Rule::IfMatchUnused, "this operation does not compare; send it without If-Match")
             }
-            E::InUse(_) => Self::with(Kind::Conflict, "other resources still use it; delete those first"),
+            E::InUse(_) => Self::refuse(Rule::InUse, "other resources still use it; delete those first"),
             E::AddressTaken(address) => {
                 let text = format!(
                     "another port of the network has the address {address}; choose another, or delete that port"
                 );
-                Self::with(Kind::Conflict, text).rule("address_taken")
+                Self::refuse(Rule::AddressTaken, text)
             }
             E::MacTaken(mac) => {
                 let text = format!(
                     "another port of the network has the MAC address {mac}; choose another, or delete that port"
                 );
-                Self::with(Kind::Conflict, text).rule("mac_taken")
+                Self::refuse(Rule::MacTaken, text)
             }
-            E::Exhausted(what) => Self::with(Kind::Exhausted, format!("no free {what} are left")),
+            E::Exhausted(what) => Self::refuse(Rule::PoolExhausted, format!("no free {what} are left")),
             E::Database(_) if error.is_transient() => {
                 tracing::warn!(error = %iroko_daemon::chain(&error), request_id = %request_id(), "the database does not answer");
-                Self::new(Kind::Unavailable)
+                Self::new(Plain::Unavailable)
             }
-            E::Corrupt { .. } | E::Database(_) | E::Migration(_) => Self::internal(&error),
+            E::OnlyReads | E::Corrupt { .. } | E::Database(_) | E::Migration(_) => Self::internal(&error),
         }
     }
 }

@@ -33,6 +33,7 @@ pub mod qos_policy;
 pub mod quota;
 pub mod role;
 pub mod role_binding;
+pub mod rule;
 pub mod security_group;
 pub mod security_group_rule;
 pub mod service_account;

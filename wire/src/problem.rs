@@ -18,6 +18,8 @@ pub enum Kind {
     Forbidden,
     /// The project or an organization above it is suspended.
     Suspended,
+    /// A browser sent the cookie of a session, but perhaps not for a page of this cloud.
+    ForeignPage,
     /// A quota has no room for it.
     QuotaExceeded,
     /// The password was right; a code of the second factor is needed too.
@@ -52,12 +54,13 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::BadRequest,
         Self::Unauthorized,
         Self::SecondFactorRequired,
         Self::Forbidden,
         Self::Suspended,
+        Self::ForeignPage,
         Self::QuotaExceeded,
         Self::AuthorizationPending,
         Self::NotFound,
@@ -87,6 +90,12 @@ impl Kind {
                 403,
                 "The project or its organization is suspended",
                 "Le projet ou son organisation est suspendu",
+            ),
+            Self::ForeignPage => (
+                "foreign-page",
+                403,
+                "A page of another site may have made the request",
+                "Une page d'un autre site a pu faire cette requête",
             ),
             Self::QuotaExceeded => ("quota-exceeded", 409, "A quota has no room for it", "Un quota est épuisé"),
             Self::SecondFactorRequired => (
@@ -158,7 +167,8 @@ pub struct ProblemBody {
     pub title: String,
     /// HTTP status.
     pub status: u16,
-    /// Which rule refused it, of the kind: a stable word for programs.
+    /// Which rule refused it: a stable word for programs. `x-iroko-rules` of this document has them all, `type` explains those of
+    /// its kind.
     pub rule: String,
     /// The same request may succeed later without a change.
     pub retryable: bool,
@@ -168,7 +178,7 @@ pub struct ProblemBody {
     /// The fields of the request that are at fault.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
-    /// With `second-factor-required`: send it with a code to `/v1/auth/token/second-factor`.
+    /// With `second-factor-required`: send it with a code to `/v1/auth/token/second-factor` or `/v1/auth/sessions/second-factor`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub challenge: Option<String>,
     /// Names this request in the operator's log.

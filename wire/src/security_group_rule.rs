@@ -29,7 +29,8 @@ pub enum ProtocolName {
 fn protocol(wire: &Value) -> Result<Protocol, Invalid> {
     match wire {
         Value::String(text) => text.parse(),
-        other => other.to_string().parse(),
+        Value::Number(number) => number.to_string().parse(),
+        _ => Err(Invalid::new("value_type", "give the name or the number of a protocol")),
     }
 }
 

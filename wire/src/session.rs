@@ -27,7 +27,7 @@ pub struct SessionsEnd {
 
 /// A session: one log-in.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[schema(example = json!({"id": "0198c0de-0000-7000-8000-000000000009", "is_current": true, "method": "password",
+#[schema(example = json!({"id": "0198c0de-0000-7000-8000-000000000009", "is_current": true, "method": "password", "carrier": "token",
     "source": "192.0.2.7", "user_agent": "iroko/0.1.0", "created_at": "2026-11-23T08:00:00Z", "used_at": "2026-11-23T08:15:00Z",
     "idle_expires_at": "2026-11-30T08:15:00Z", "expires_at": "2026-12-23T08:00:00Z"}))]
 pub struct Session {
@@ -38,6 +38,9 @@ pub struct Session {
     /// How the person proved who they are: `password` or `oidc`.
     #[schema(pattern = "^(password|oidc)$")]
     pub method: String,
+    /// What the client holds: `token` (an access and a refresh token) or `cookie` (a browser).
+    #[schema(pattern = "^(token|cookie)$")]
+    pub carrier: String,
     /// Address it was begun from.
     pub source: String,
     /// What the client called itself.
@@ -46,11 +49,11 @@ pub struct Session {
     #[serde(with = "time::serde::rfc3339")]
     #[schema(value_type = String, format = DateTime)]
     pub created_at: OffsetDateTime,
-    /// Its last refresh.
+    /// Its last renewal: a refresh, or the next value of its cookie.
     #[serde(with = "time::serde::rfc3339")]
     #[schema(value_type = String, format = DateTime)]
     pub used_at: OffsetDateTime,
-    /// It ends then unless it is refreshed before.
+    /// It ends then unless it is renewed before.
     #[serde(with = "time::serde::rfc3339")]
     #[schema(value_type = String, format = DateTime)]
     pub idle_expires_at: OffsetDateTime,

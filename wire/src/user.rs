@@ -1,15 +1,14 @@
 //! Users.
 
-use crate::fault::Faults;
+use crate::fault::{Checked, Faults};
 use crate::{LabelMap, labels};
-use iroko_model::{Labels, Username, password};
+use iroko_model::{Description, Labels, OrganizationId, UserId, Username, password};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 /// Asks for a user.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"username": "ama", "password": "a long pass phrase"}))]
 pub struct UserCreate {
@@ -19,6 +18,9 @@ pub struct UserCreate {
     /// First password, 12 characters or more.
     #[schema(min_length = 12, max_length = 1024)]
     pub password: String,
+    /// What the user is for.
+    #[serde(default)]
+    pub description: Description,
     /// Labels.
     #[serde(default)]
     #[schema(value_type = Option<iroko_model::Labels>)]
@@ -32,21 +34,31 @@ pub struct CheckedUser {
     pub username: Username,
     /// First password.
     pub password: String,
+    /// What the user is for.
+    pub description: Description,
     /// Labels.
     pub labels: Labels,
 }
 
+impl Checked for UserCreate {
+    fn check(&self, faults: &mut Faults) {
+        drop(self.clone().checked("", faults));
+    }
+}
+
 impl UserCreate {
     /// Checks it as a part of a request, at `pointer`.
-    pub fn check(self, pointer: &str, faults: &mut Faults) -> Option<CheckedUser> {
+    pub fn checked(self, pointer: &str, faults: &mut Faults) -> Option<CheckedUser> {
         let right = password::check(&self.password, &[&self.username]);
         let username = faults.take(&format!("{pointer}/username"), Username::try_from(self.username));
         let right = faults.take(&format!("{pointer}/password"), right);
         let labels = faults.take(&format!("{pointer}/labels"), labels(self.labels));
         let password = right.map(|()| self.password);
+        let description = self.description;
         username.zip(password).zip(labels).map(|((username, password), labels)| CheckedUser {
             username,
             password,
+            description,
             labels,
         })
     }
@@ -57,36 +69,43 @@ impl TryFrom<UserCreate> for CheckedUser {
 
     fn try_from(wire: UserCreate) -> Result<Self, Faults> {
         let mut faults = Faults::default();
-        let checked = wire.check("", &mut faults);
+        let checked = wire.checked("", &mut faults);
         faults.finish_with(checked)
     }
 }
 
-/// Changes a user; what is absent stays.
-#[derive(Debug, Deserialize, ToSchema)]
+/// What may change of a user.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"disabled": true}))]
-pub struct UserUpdate {
+pub struct UserSettings {
+    /// What the user is for.
+    #[serde(default)]
+    pub description: Description,
     /// A disabled user cannot log in, and their tokens count no more.
     #[serde(default)]
-    pub disabled: Option<bool>,
-    /// Labels; they take the place of all there were.
+    pub disabled: bool,
+    /// Labels.
     #[serde(default)]
-    #[schema(value_type = Option<iroko_model::Labels>)]
-    pub labels: Option<LabelMap>,
+    pub labels: Labels,
 }
 
+impl Checked for UserSettings {}
+
 /// A user.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"id": "0198c0de-0000-7000-8000-00000000000a", "organization_id": "0198c0de-0000-7000-8000-000000000000",
-    "username": "ama", "disabled": false, "labels": {}, "generation": 1, "created_at": "2026-11-23T08:00:00Z"}))]
+    "username": "ama", "description": "", "disabled": false, "labels": {}, "generation": 1, "created_at": "2026-11-23T08:00:00Z",
+    "updated_at": "2026-11-23T08:00:00Z"}))]
 pub struct User {
     /// Their id.
-    pub id: Uuid,
+    pub id: UserId,
     /// The organization they belong to.
-    pub organization_id: Uuid,
+    pub organization_id: OrganizationId,
     /// Log-in name.
     pub username: String,
+    /// What the user is for.
+    pub description: String,
     /// They cannot log in.
     pub disabled: bool,
     /// Labels.
@@ -98,4 +117,8 @@ pub struct User {
     #[serde(with = "time::serde::rfc3339")]
     #[schema(value_type = String, format = DateTime)]
     pub created_at: OffsetDateTime,
+    /// When they were last changed.
+    #[serde(with = "time::serde::rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
+    pub updated_at: OffsetDateTime,
 }

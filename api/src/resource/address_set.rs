@@ -10,7 +10,7 @@ use iroko_model::permission::perm;
 use iroko_store::address_set::{self as store, AddressSet as Row};
 use iroko_store::noun::Within;
 use iroko_store::{Store, Tx};
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Problem, Result, Rule};
 use iroko_wire::address_set::{AddressSet, AddressSetCreate};
 use utoipa_axum::router::OpenApiRouter;
 
@@ -41,7 +41,13 @@ impl Create for AddressSets {
     const QUOTA: Option<&'static str> = Some("address_sets");
     const CREATE: &'static str = "A named list of ranges that rules of security groups refer to.";
 
-    async fn create(tx: &mut Tx, within: &Within, _: &Store, asked: AddressSetCreate) -> Result<Row> {
+    async fn create(
+        tx: &mut Tx,
+        _: &<Self as Create>::By,
+        within: &Within,
+        _: &Store,
+        asked: AddressSetCreate,
+    ) -> Result<Row> {
         let naming = written(asked.name, asked.description, asked.labels);
         store::address_set_insert(tx, owner(within)?, &naming, asked.cidrs.into_ranges()).await.map_err(taken::<Self>)
     }
@@ -74,6 +80,6 @@ impl Delete for AddressSets {
     async fn used(tx: &mut Tx, _: &<Self as Delete>::By, _: &Within, id: AddressSetId) -> Result<Option<Problem>> {
         let groups = store::address_set_use(tx, id).await?;
         let text = format!("{groups} security groups have rules that refer to it; delete those rules first");
-        Ok((groups > 0).then(|| Problem::with(Kind::Conflict, text).rule("in_use")))
+        Ok((groups > 0).then(|| Problem::refuse(Rule::InUse, text)))
     }
 }

@@ -40,7 +40,7 @@ impl Create for Flavors {
     type Needs = Store;
     const CREATE: &'static str = "For all tenants.";
 
-    async fn create(tx: &mut Tx, _: &Within, _: &Store, asked: FlavorCreate) -> Result<Row> {
+    async fn create(tx: &mut Tx, _: &<Self as Create>::By, _: &Within, _: &Store, asked: FlavorCreate) -> Result<Row> {
         let naming = written(asked.name, asked.description, asked.labels);
         let size = Size {
             vcpus: asked.vcpus.get_i32(),

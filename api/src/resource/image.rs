@@ -46,7 +46,13 @@ impl Create for Images {
     const QUOTA: Option<&'static str> = Some("images");
     const CREATE: &'static str = "Its bytes follow by `PUT .../file`; it can be used once its status is `active`.";
 
-    async fn create(tx: &mut Tx, within: &Within, _: &Store, asked: ImageCreate) -> Result<Row> {
+    async fn create(
+        tx: &mut Tx,
+        _: &<Self as Create>::By,
+        within: &Within,
+        _: &Store,
+        asked: ImageCreate,
+    ) -> Result<Row> {
         let (disk_format, architecture, sha256) = asked.checked()?;
         let naming = written(asked.name, asked.description, asked.labels);
         let new = NewImage { project_id: owner(within)?, naming, architecture, disk_format, sha256 };

@@ -10,7 +10,7 @@ use iroko_model::permission::perm;
 use iroko_store::Tx;
 use iroko_store::network::{self as store, Network as Row, NewNetwork};
 use iroko_store::noun::Within;
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Problem, Result, Rule};
 use iroko_wire::network::{Network, NetworkCreate};
 use std::sync::Arc;
 use utoipa_axum::router::OpenApiRouter;
@@ -44,7 +44,13 @@ impl Create for Networks {
     const QUOTA: Option<&'static str> = Some("networks");
     const CREATE: &'static str = "One layer-2 segment of its own. It needs a subnet before ports can be made on it.";
 
-    async fn create(tx: &mut Tx, within: &Within, config: &Arc<Config>, asked: NetworkCreate) -> Result<Row> {
+    async fn create(
+        tx: &mut Tx,
+        _: &<Self as Create>::By,
+        within: &Within,
+        config: &Arc<Config>,
+        asked: NetworkCreate,
+    ) -> Result<Row> {
         let config = &config.network;
         let new = NewNetwork {
             project_id: owner(within)?,
@@ -78,6 +84,6 @@ impl Delete for Networks {
 
     fn in_use() -> Problem {
         let text = "the network still has subnets or ports; delete its instances, ports and subnets first";
-        Problem::with(Kind::Conflict, text).rule("in_use")
+        Problem::refuse(Rule::InUse, text)
     }
 }

@@ -10,7 +10,7 @@ use iroko_model::{ProjectId, QosPolicyId};
 use iroko_store::noun::{self, Within};
 use iroko_store::qos_policy::{self as store, QosPolicy as Row};
 use iroko_store::{Store, Tx};
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Problem, Result, Rule};
 use iroko_wire::qos_policy::{QosPolicy, QosPolicyCreate};
 use utoipa_axum::router::OpenApiRouter;
 
@@ -40,7 +40,13 @@ impl Create for QosPolicies {
     const QUOTA: Option<&'static str> = Some("qos_policies");
     const CREATE: &'static str = "How much ports with it may carry. What holds for a port is the smaller of its policy's and its flavor's limit.";
 
-    async fn create(tx: &mut Tx, within: &Within, _: &Store, asked: QosPolicyCreate) -> Result<Row> {
+    async fn create(
+        tx: &mut Tx,
+        _: &<Self as Create>::By,
+        within: &Within,
+        _: &Store,
+        asked: QosPolicyCreate,
+    ) -> Result<Row> {
         let naming = written(asked.name, asked.description, asked.labels);
         let made = store::qos_policy_insert(tx, owner(within)?, &naming, asked.network_limits.into()).await;
         made.map_err(taken::<Self>)
@@ -72,7 +78,7 @@ impl Delete for QosPolicies {
     async fn used(tx: &mut Tx, _: &<Self as Delete>::By, _: &Within, id: QosPolicyId) -> Result<Option<Problem>> {
         let ports = store::qos_policy_use(tx, id).await?;
         let text = format!("{ports} ports have this policy; give them another, or none, first");
-        Ok((ports > 0).then(|| Problem::with(Kind::Conflict, text).rule("in_use")))
+        Ok((ports > 0).then(|| Problem::refuse(Rule::InUse, text)))
     }
 }
 

@@ -10,7 +10,7 @@ use iroko_model::{Invalid, ProjectId, SecurityGroupId};
 use iroko_store::noun::{self, Within};
 use iroko_store::security_group::{self as store, GroupUse, SecurityGroup as Row};
 use iroko_store::{Store, Tx};
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Problem, Result, Rule};
 use iroko_wire::security_group::{SecurityGroup, SecurityGroupCreate};
 use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
@@ -43,7 +43,13 @@ impl Create for SecurityGroups {
     const QUOTA: Option<&'static str> = Some("security_groups");
     const CREATE: &'static str = "A group without rules: nothing passes until some are made.";
 
-    async fn create(tx: &mut Tx, within: &Within, _: &Store, asked: SecurityGroupCreate) -> Result<Row> {
+    async fn create(
+        tx: &mut Tx,
+        _: &<Self as Create>::By,
+        within: &Within,
+        _: &Store,
+        asked: SecurityGroupCreate,
+    ) -> Result<Row> {
         let naming = written(asked.name, asked.description, asked.labels);
         store::security_group_insert(tx, owner(within)?, &naming, asked.stateful).await.map_err(taken::<Self>)
     }
@@ -90,7 +96,7 @@ impl Delete for SecurityGroups {
         let Some(is) = noun::get::<Row>(tx, within, id).await? else { return Ok(None) };
         if is.is_default {
             let text = "the default group goes with its project; you may delete its rules";
-            return Ok(Some(Problem::with(Kind::Conflict, text).rule("default_group")));
+            return Ok(Some(Problem::refuse(Rule::DefaultGroup, text)));
         }
         Ok(in_use(store::security_group_use(tx, id).await?))
     }
@@ -108,7 +114,7 @@ fn in_use(used: GroupUse) -> Option<Problem> {
     if used.groups > 0 {
         by.push(format!("{} other security groups have rules that refer to it (delete those)", used.groups));
     }
-    (!by.is_empty()).then(|| Problem::with(Kind::Conflict, by.join("; ")).rule("in_use"))
+    (!by.is_empty()).then(|| Problem::refuse(Rule::InUse, by.join("; ")))
 }
 
 /// Says which of the groups asked for a port the project does not have. `pointer`: where they stand.

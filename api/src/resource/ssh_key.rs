@@ -44,7 +44,13 @@ impl Create for SshKeys {
     const QUOTA: Option<&'static str> = Some("ssh_keys");
     const CREATE: &'static str = "A public key that instances can be made with.";
 
-    async fn create(tx: &mut Tx, within: &Within, _: &Store, asked: SshKeyCreate) -> Result<Row> {
+    async fn create(
+        tx: &mut Tx,
+        _: &<Self as Create>::By,
+        within: &Within,
+        _: &Store,
+        asked: SshKeyCreate,
+    ) -> Result<Row> {
         let naming = written(asked.name, asked.description, asked.labels);
         let print = fingerprint(asked.public_key.as_str());
         let made = store::ssh_key_insert(tx, owner(within)?, &naming, &asked.public_key, print).await;

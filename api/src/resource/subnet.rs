@@ -9,7 +9,7 @@ use iroko_model::permission::perm;
 use iroko_store::noun::Within;
 use iroko_store::subnet::{self as store, Subnet as Row};
 use iroko_store::{Error, Store, Tx};
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Problem, Result, Rule};
 use iroko_wire::subnet::{AllocationPool, Subnet, SubnetCreate, SubnetSettings};
 use utoipa_axum::router::OpenApiRouter;
 
@@ -49,14 +49,20 @@ impl Create for Subnets {
     const CREATE: &'static str =
         "One of each family can be on a network, and more. The hosts of the network learn of it.";
 
-    async fn create(tx: &mut Tx, within: &Within, _: &Store, asked: SubnetCreate) -> Result<Row> {
+    async fn create(
+        tx: &mut Tx,
+        _: &<Self as Create>::By,
+        within: &Within,
+        _: &Store,
+        asked: SubnetCreate,
+    ) -> Result<Row> {
         let plan = asked.plan()?;
         let naming = written(asked.name, asked.description, asked.labels);
         let made = store::subnet_insert(tx, owner(within)?, asked.network_id, &naming, &plan).await;
         let made = made.map_err(|error| match error {
             Error::Taken(_) => {
                 let text = format!("{} overlaps another subnet of the network; choose another range", plan.cidr);
-                Problem::with(Kind::Conflict, text).rule("subnet_overlap")
+                Problem::refuse(Rule::SubnetOverlap, text)
             }
             error => error.into(),
         })?;
@@ -91,7 +97,7 @@ impl Delete for Subnets {
 
     fn in_use() -> Problem {
         let text = "ports still have addresses of the subnet; delete their instances or ports first";
-        Problem::with(Kind::Conflict, text).rule("in_use")
+        Problem::refuse(Rule::InUse, text)
     }
 
     async fn delete(tx: &mut Tx, within: &Within, id: SubnetId) -> Result<bool> {

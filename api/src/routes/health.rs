@@ -3,8 +3,8 @@
 use crate::App;
 use axum::Json;
 use axum::extract::{Path, State};
-use iroko_web::problem::{Kind, Problem, Result};
-use serde_json::Value;
+use iroko_web::problem::{Kind, Plain, Problem, Result, Rule};
+use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -29,7 +29,7 @@ async fn readyz(State(app): State<App>) -> Result<&'static str> {
     if app.store.is_alive().await {
         Ok("ok")
     } else {
-        Err(Problem::with(Kind::Unavailable, "the database does not answer"))
+        Err(Problem::refuse(Rule::DatabaseSilent, "the database does not answer"))
     }
 }
 
@@ -42,13 +42,17 @@ async fn jwks(State(app): State<App>) -> Json<Value> {
 }
 
 /// Explain a kind of problem
+///
+/// With the rules that refuse so. `x-iroko-rules` of this document has all of them.
 #[utoipa::path(get, path = "/problems/{slug}", operation_id = "problem_get", tag = "Service", security(()),
     params(("slug" = String, Path, description = "The last part of a problem's `type`", example = "not-found")),
-    responses((status = 200, description = "What it means", body = Value, example = json!({"type": "/problems/not-found", "status": 404, "title": {"en": "There is no such resource", "fr": "Cette ressource n'existe pas"}}))))]
+    responses((status = 200, description = "What it means", body = Value, example = json!({"type": "/problems/not-found", "status": 404, "title": {"en": "There is no such resource", "fr": "Cette ressource n'existe pas"},
+        "rules": [{"rule": "not_found", "about": "There is no such thing, or none that the caller may know of."}]}))))]
 async fn problem(Path(slug): Path<String>) -> Result<Json<Value>> {
-    let kind = Kind::ALL.into_iter().find(|kind| kind.row().0 == slug).ok_or(Problem::new(Kind::NotFound))?;
+    let kind = Kind::ALL.into_iter().find(|kind| kind.row().0 == slug).ok_or(Problem::new(Plain::NotFound))?;
     let (slug, status, english, french) = kind.row();
-    Ok(Json(
-        serde_json::json!({"type": format!("/problems/{slug}"), "status": status, "title": {"en": english, "fr": french}}),
-    ))
+    let rules = Rule::ALL.iter().filter(|rule| rule.kind() == kind && !rule.is_of_agents());
+    let rules: Vec<_> = rules.map(|rule| json!({"rule": rule.name(), "about": rule.row().3})).collect();
+    let title = json!({"en": english, "fr": french});
+    Ok(Json(json!({"type": format!("/problems/{slug}"), "status": status, "title": title, "rules": rules})))
 }

@@ -5,7 +5,7 @@ use crate::show::action::{self as show, ActionQuery};
 use iroko_model::action::ActionKind;
 use iroko_model::{ActionId, InstanceId, ProjectId};
 use iroko_store::{Tx, action, instance};
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Plain, Problem, Result};
 use iroko_wire::List;
 use iroko_wire::action::Action;
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ pub async fn asked_with(
 pub async fn list(app: &App, project: ProjectId, id: InstanceId, query: ActionQuery) -> Result<List<Action>> {
     let mut tx = app.store.begin_bound(project).await?;
     if !instance::instance_exists(&mut tx, project, id).await? {
-        return Err(Problem::new(Kind::NotFound));
+        return Err(Problem::new(Plain::NotFound));
     }
     let page = action::action_list(&mut tx, project, id, query.page).await?;
     Ok(iroko_web::list(page, |row| show::of(row, project, id)))
@@ -40,5 +40,5 @@ pub async fn list(app: &App, project: ProjectId, id: InstanceId, query: ActionQu
 pub async fn get(app: &App, project: ProjectId, instance: InstanceId, id: ActionId) -> Result<Action> {
     let mut tx = app.store.begin_bound(project).await?;
     let row = action::action_get(&mut tx, project, instance, id.as_uuid()).await?;
-    row.map(|row| show::of(row, project, instance)).ok_or(Problem::new(Kind::NotFound))
+    row.map(|row| show::of(row, project, instance)).ok_or(Problem::new(Plain::NotFound))
 }

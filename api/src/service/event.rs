@@ -16,7 +16,7 @@ use iroko_model::{Permission, Permissions};
 use iroko_store::authority::Scope;
 use iroko_store::event::{self, Event as Row};
 use iroko_store::{Store, Wake};
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Problem, Result, Rule};
 use iroko_wire::event::{place_of, place_text};
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
@@ -84,7 +84,7 @@ impl Streams {
             let text = format!(
                 "{what} has {most} event streams open, the most there may be; close some, or ask the lists instead"
             );
-            Err(Problem::with(Kind::TooManyRequests, text).retry_after(LOOK_AGAIN))
+            Err(Problem::refuse(Rule::EventStreams, text).retry_after(LOOK_AGAIN))
         };
         let mut open = self.open();
         let (what, per_scope) = match scope {
@@ -104,7 +104,7 @@ impl Streams {
         }
         if open.all >= most.streams {
             let text = "too many event streams are open; try again later, or ask the lists instead";
-            return Err(Problem::with(Kind::Unavailable, text));
+            return Err(Problem::refuse(Rule::EventStreamsAll, text));
         }
         open.all += 1;
         *open.of_caller.entry(caller).or_default() += 1;
@@ -232,7 +232,7 @@ pub async fn follow(
         Some(text) => {
             let after = place_of(text).ok_or_else(|| {
                 let text = "Last-Event-ID is not the id of an event; leave it out to begin with what happens now";
-                Problem::with(Kind::BadRequest, text)
+                Problem::refuse(Rule::EventIdUnknown, text)
             })?;
             (after, event::event_is_trimmed(&mut conn, after).await?)
         }

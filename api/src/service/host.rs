@@ -10,7 +10,7 @@ use iroko_model::host::HostState;
 use iroko_model::{EnrolmentTokenId, HostId, Invalid};
 use iroko_store::host::Declared;
 use iroko_store::{Wake, host};
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Plain, Problem, Result, Rule};
 use iroko_wire::List;
 use iroko_wire::host::{
     CheckedToken, EnrolmentToken, EnrolmentTokenCreate, Host, HostDeclareDead, HostDeclaredDead, HostUpdate,
@@ -34,7 +34,7 @@ pub async fn list(app: &App, query: ListQuery) -> Result<List<Host>> {
 pub async fn get(app: &App, id: HostId) -> Result<Host> {
     let mut conn = app.store.connection().await?;
     let row = host::host_get(&mut conn, id).await?;
-    row.map(|row| crate::show::host::of(row, lease(app))).ok_or(Problem::new(Kind::NotFound))
+    row.map(|row| crate::show::host::of(row, lease(app))).ok_or(Problem::new(Plain::NotFound))
 }
 
 /// Enables or disables a host.
@@ -48,9 +48,9 @@ pub async fn update(app: &App, id: HostId, request: HostUpdate) -> Result<Host> 
     if !host::host_set_state(&mut tx, id, state).await? {
         return Err(match host::host_get(&mut tx, id).await? {
             Some(_) => {
-                Problem::with(Kind::Conflict, "the host was declared dead; delete it, then let it join as a new one")
+                Problem::refuse(Rule::HostDead, "the host was declared dead; delete it, then let it join as a new one")
             }
-            None => Problem::new(Kind::NotFound),
+            None => Problem::new(Plain::NotFound),
         });
     }
     app.store.commit(tx).await?;
@@ -65,9 +65,9 @@ pub async fn delete(app: &App, id: HostId) -> Result<()> {
             app.store.commit(tx).await?;
             Ok(())
         }
-        Ok(false) => Err(Problem::new(Kind::NotFound)),
-        Err(iroko_store::Error::InUse(_)) => Err(Problem::with(
-            Kind::Conflict,
+        Ok(false) => Err(Problem::new(Plain::NotFound)),
+        Err(iroko_store::Error::InUse(_)) => Err(Problem::refuse(
+            Rule::HostInUse,
             "instances are still on the host; delete them first, and disable the host; if it is lost for good, declare it dead",
         )),
         Err(error) => Err(error.into()),
@@ -77,7 +77,7 @@ pub async fn delete(app: &App, id: HostId) -> Result<()> {
 /// Takes a host off for good, by the operator's word that it is lost. One that was heard of a moment ago is not.
 pub async fn declare_dead(app: &App, id: HostId, request: HostDeclareDead) -> Result<HostDeclaredDead> {
     let mut tx = app.store.begin().await?;
-    let row = host::host_get(&mut tx, id).await?.ok_or(Problem::new(Kind::NotFound))?;
+    let row = host::host_get(&mut tx, id).await?.ok_or(Problem::new(Plain::NotFound))?;
     if row.name != request.name {
         let text = format!("this is not the name of the host, which is {}; look which one is lost", row.name);
         return Err(Problem::field("/name", Invalid::new("host_name_other", text)));
@@ -85,10 +85,10 @@ pub async fn declare_dead(app: &App, id: HostId, request: HostDeclareDead) -> Re
     let heard = [row.compute_seen_at, row.net_seen_at].into_iter().flatten().max();
     if heard.is_some_and(|at| OffsetDateTime::now_utc() - at < lease(app)) {
         let text = "the host was heard of a moment ago; cut its power first, or what runs on it goes on beside what takes its place";
-        return Err(Problem::with(Kind::Conflict, text).retry_after(lease(app)));
+        return Err(Problem::refuse(Rule::HostAlive, text).retry_after(lease(app)));
     }
     let declared = host::host_declare_dead(&mut tx, id).await?;
-    let declared = declared.ok_or_else(|| Problem::with(Kind::Conflict, "the host is dead already"))?;
+    let declared = declared.ok_or_else(|| Problem::refuse(Rule::HostDead, "the host is dead already"))?;
     app.store.commit(tx).await?;
     tracing::warn!(host = row.name, ?declared, "a host was declared dead");
     let Declared { lost, placed_anew, deleted } = declared;
@@ -116,14 +116,14 @@ pub async fn token_list(app: &App, query: ListQuery) -> Result<List<EnrolmentTok
 /// One token, without its secret.
 pub async fn token_get(app: &App, id: EnrolmentTokenId) -> Result<EnrolmentToken> {
     let mut conn = app.store.connection().await?;
-    host::enrolment_token_get(&mut conn, id).await?.map(Show::show).ok_or(Problem::new(Kind::NotFound))
+    host::enrolment_token_get(&mut conn, id).await?.map(Show::show).ok_or(Problem::new(Plain::NotFound))
 }
 
 /// Revokes a token.
 pub async fn token_delete(app: &App, id: EnrolmentTokenId) -> Result<()> {
     let mut tx = app.store.begin().await?;
     if !host::enrolment_token_delete(&mut tx, id).await? {
-        return Err(Problem::new(Kind::NotFound));
+        return Err(Problem::new(Plain::NotFound));
     }
     Ok(app.store.commit_for(tx, Wake::Nobody).await?)
 }

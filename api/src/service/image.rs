@@ -6,12 +6,12 @@ use iroko_model::{ImageId, ProjectId};
 use iroko_store::Wake;
 use iroko_store::image::{self, Image as Row, ImageDeletion};
 use iroko_store::noun::{self, Within};
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Plain, Problem, Result, Rule};
 
 /// One image of the project.
 pub(super) async fn row(app: &App, project: ProjectId, id: ImageId) -> Result<Row> {
     let mut tx = app.store.begin_bound(project).await?;
-    image::image_get(&mut tx, project, id).await?.ok_or(Problem::new(Kind::NotFound))
+    image::image_get(&mut tx, project, id).await?.ok_or(Problem::new(Plain::NotFound))
 }
 
 /// Deletes an image that no instance starts from.
@@ -20,11 +20,9 @@ pub async fn delete(app: &App, project: ProjectId, id: ImageId) -> Result<()> {
     noun::compare::<Row>(&mut tx, &Within::project(project), id).await?;
     match image::image_delete(&mut tx, project, id).await? {
         ImageDeletion::Deleted => {}
-        ImageDeletion::NotFound => return Err(Problem::new(Kind::NotFound)),
+        ImageDeletion::NotFound => return Err(Problem::new(Plain::NotFound)),
         ImageDeletion::InUse => {
-            return Err(
-                Problem::with(Kind::Conflict, "instances start from the image; delete them first").rule("in_use")
-            );
+            return Err(Problem::refuse(Rule::InUse, "instances start from the image; delete them first"));
         }
     }
     app.store.commit_for(tx, Wake::Nobody).await?;

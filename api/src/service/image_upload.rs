@@ -22,7 +22,7 @@ use iroko_model::{ImageId, Invalid, Permission, ProjectId};
 use iroko_store::authority::Scope;
 use iroko_store::image::{self, Image as Row, Uploaded};
 use iroko_store::request;
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Problem, Result, Rule};
 use iroko_wire::image::Image;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -51,7 +51,7 @@ pub async fn upload(app: &App, tenant: &InProject, id: ImageId, body: Body, is_e
     let mut tx = app.store.begin_bound(project).await?;
     if !image::image_upload_begin(&mut tx, id, upload, LEASE.as_secs_f64()).await? {
         let text = format!("the image is {}; bytes cannot be replaced, make another image", record.status);
-        return Err(Problem::with(Kind::Conflict, text));
+        return Err(Problem::refuse(Rule::ImageHasBytes, text));
     }
     app.store.commit_aside(tx).await?;
     // A task of its own: when the sender is gone this request ends where it waits, and the record
@@ -194,7 +194,7 @@ impl Gate<'_> {
         if size_bytes <= self.max_bytes {
             return Ok(());
         }
-        Err(Problem::with(Kind::TooLarge, "the image is larger than this cloud takes (image.max_gib)"))
+        Err(Problem::refuse(Rule::ImageTooLarge, "the image is larger than this cloud takes (image.max_gib)"))
     }
 
     /// Refuses what the first bytes already show to be wrong. Too few of them are left to the end.
@@ -269,7 +269,7 @@ impl Admission for Gate<'_> {
 }
 
 fn lost() -> Problem {
-    Problem::with(Kind::Conflict, "the image was deleted, or another upload of it has taken over")
+    Problem::refuse(Rule::ImageUploadLost, "the image was deleted, or another upload of it has taken over")
 }
 
 /// The record is locked by its update, the file renamed, then the update committed: an active record
@@ -290,11 +290,11 @@ async fn finish(app: &App, project: ProjectId, id: ImageId, upload: Uuid, bytes:
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match &error {
-            StoreError::Broken(_) => Self::with(Kind::BadRequest, "the upload broke off; make it again"),
+            StoreError::Broken(_) => Self::refuse(Rule::BodyBroken, "the upload broke off; make it again"),
             StoreError::File(io) if io.kind() == std::io::ErrorKind::StorageFull => {
                 tracing::error!("the disk of the image store is full");
-                Self::with(
-                    Kind::Unavailable,
+                Self::refuse(
+                    Rule::ImageRoom,
                     "the cloud has no room for images now; try again later, or ask its operator",
                 )
             }

@@ -21,7 +21,7 @@ use iroko_store::port;
 use iroko_store::request::{Noun, check_generation};
 use iroko_store::{Error, Tx, Wake, console};
 use iroko_web::extract::Patch;
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Plain, Problem, Result, Rule};
 use iroko_wire::List;
 use iroko_wire::instance::{
     CheckedInstance, ConsoleOutput, Instance, InstanceCreate, InstanceSettings, InterfaceSource, NewInterface, UserData,
@@ -78,13 +78,13 @@ pub async fn create(app: &App, tenant: &InProject, request: InstanceCreate) -> R
     let asked_mac = nics.iter().find_map(|nic| nic.fixed.mac);
     let mut row = instance::instance_make(&mut tx, &new, &nics).await.map_err(|error| match error {
         // A random MAC address was another port's.
-        Error::Taken(_) => asked_mac.map_or(Problem::new(Kind::Unavailable), |mac| Error::MacTaken(mac).into()),
+        Error::Taken(_) => asked_mac.map_or(Problem::new(Plain::Unavailable), |mac| Error::MacTaken(mac).into()),
         error => error.into(),
     })?;
     if nics.len() < wanted.interfaces.len() {
         attach(&mut tx, tenant.project, new.id, &wanted.interfaces).await?;
         let whole = instance::instance_get(&mut tx, tenant.project, new.id).await?;
-        row = whole.ok_or(Problem::new(Kind::NotFound))?;
+        row = whole.ok_or(Problem::new(Plain::NotFound))?;
     }
     action::asked(&mut tx, tenant.project, new.id, ActionKind::Create).await?;
     app.store.commit_for(tx, Wake::Scheduler).await?;
@@ -97,7 +97,7 @@ fn fitting(parts: &Parts, wanted: &CheckedInstance) -> Result<(Size, Architectur
     let image = parts.image.as_ref().ok_or_else(|| Problem::missing("/image_id", "image"))?;
     let Some(virtual_size) = image.virtual_size_bytes.filter(|_| image.status == "active") else {
         let text = format!("the image {} is {}; upload its bytes first", wanted.image_id, image.status);
-        return Err(Problem::with(Kind::Conflict, text));
+        return Err(Problem::refuse(Rule::ImageNotActive, text));
     };
     let needed = u64::try_from(virtual_size).map_err(|e| Problem::internal(&e))?.div_ceil(GIB);
     if u64::try_from(size.disk_gib).map_err(|e| Problem::internal(&e))? < needed {
@@ -185,14 +185,14 @@ pub async fn get(app: &App, tenant: &InProject, id: InstanceId, deleted: bool) -
         None if deleted => instance::instance_history_get(&mut tx, tenant.project, id).await?,
         row => row,
     };
-    row.map(|row| show(row, tenant.held.has(Permission::HostRead))).ok_or(Problem::new(Kind::NotFound))
+    row.map(|row| show(row, tenant.held.has(Permission::HostRead))).ok_or(Problem::new(Plain::NotFound))
 }
 
 /// The user data it was made with.
 pub async fn user_data(app: &App, tenant: &InProject, id: InstanceId) -> Result<UserData> {
     let mut tx = app.store.begin_bound(tenant.project).await?;
     let found = instance::instance_user_data(&mut tx, tenant.project, id).await?;
-    found.map(|(sent, is_base64)| UserData::of(sent, is_base64)).ok_or(Problem::new(Kind::NotFound))
+    found.map(|(sent, is_base64)| UserData::of(sent, is_base64)).ok_or(Problem::new(Plain::NotFound))
 }
 
 /// Wants it running or stopped.
@@ -210,7 +210,7 @@ pub async fn update(app: &App, tenant: &InProject, id: InstanceId, patch: &Patch
     let mut tx = app.store.begin_bound_planned(tenant.project).await?;
     check_generation(&mut tx, Noun::Instance, id.as_uuid()).await?;
     let row = instance::instance_get(&mut tx, tenant.project, id).await?;
-    let row = row.ok_or(Problem::new(Kind::NotFound))?;
+    let row = row.ok_or(Problem::new(Plain::NotFound))?;
     let Some(to) = patch.apply(&settings(&row)?)? else {
         return changed(app, tenant, id, tx, true, "").await;
     };
@@ -260,9 +260,9 @@ async fn changed(
     refusal: &str,
 ) -> Result<Instance> {
     let row = instance::instance_get(&mut tx, tenant.project, id).await?;
-    let row = row.ok_or(Problem::new(Kind::NotFound))?;
+    let row = row.ok_or(Problem::new(Plain::NotFound))?;
     if !done {
-        return Err(Problem::with(Kind::Conflict, refusal));
+        return Err(Problem::refuse(Rule::InstanceState, refusal));
     }
     app.store.commit(tx).await?;
     Ok(show(row, tenant.held.has(Permission::HostRead)))
@@ -274,7 +274,7 @@ pub async fn delete(app: &App, tenant: &InProject, id: InstanceId) -> Result<Opt
     check_generation(&mut tx, Noun::Instance, id.as_uuid()).await?;
     if !instance::instance_delete(&mut tx, tenant.project, id).await? {
         let gone = instance::instance_exists(&mut tx, tenant.project, id).await?;
-        return gone.then_some(None).ok_or(Problem::new(Kind::NotFound));
+        return gone.then_some(None).ok_or(Problem::new(Plain::NotFound));
     }
     let place = action::asked(&mut tx, tenant.project, id, ActionKind::Delete).await?;
     app.store.commit(tx).await?;
@@ -286,9 +286,9 @@ pub async fn console(app: &App, tenant: &InProject, id: InstanceId) -> Result<Co
     let asked_at = OffsetDateTime::now_utc();
     let mut tx = app.store.begin_bound(tenant.project).await?;
     let row = instance::instance_get(&mut tx, tenant.project, id).await?;
-    let row = row.ok_or(Problem::new(Kind::NotFound))?;
+    let row = row.ok_or(Problem::new(Plain::NotFound))?;
     let answers = console::console_want(&mut tx, id).await? && !row.host_unreachable;
-    app.store.commit(tx).await?;
+    app.store.commit_question(tx, Wake::Outbox).await?;
     let patience = Instant::now() + if answers { CONSOLE_WAIT } else { Duration::ZERO };
     loop {
         let mut tx = app.store.begin_bound(tenant.project).await?;

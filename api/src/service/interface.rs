@@ -13,7 +13,7 @@ use iroko_store::authority::Scope;
 use iroko_store::instance::{self, Instance as Row};
 use iroko_store::noun::{self, Within};
 use iroko_store::port::PortUse;
-use iroko_web::problem::{Faults, Kind, Problem, Result};
+use iroko_web::problem::{Faults, Plain, Problem, Result, Rule};
 use iroko_wire::instance::{INTERFACES_MAX, Instance, InterfaceCreate, InterfaceSource};
 use serde_json::json;
 
@@ -32,7 +32,7 @@ pub async fn attach(
     let places = instance::interface_places(&mut tx, id).await?;
     if places.len() >= INTERFACES_MAX {
         let text = format!("an instance has at most {INTERFACES_MAX} interfaces; detach one first");
-        return Err(Problem::with(Kind::Conflict, text).rule("interfaces_count"));
+        return Err(Problem::refuse(Rule::InterfacesCount, text));
     }
     let place = places.last().map_or(0, |last| last + 1);
     let port = match source {
@@ -58,7 +58,7 @@ pub async fn detach(app: &App, tenant: &InProject, id: InstanceId, port: PortId)
     let mut tx = app.store.begin_bound(tenant.project).await?;
     there(&mut tx, tenant, id).await?;
     if !instance::interface_detach(&mut tx, id, port).await? {
-        return Err(Problem::new(Kind::NotFound));
+        return Err(Problem::new(Plain::NotFound));
     }
     changed(app, tenant, id, tx, (ActionKind::DetachInterface, port)).await
 }
@@ -66,9 +66,9 @@ pub async fn detach(app: &App, tenant: &InProject, id: InstanceId, port: PortId)
 /// Locks the instance, where it may change.
 async fn there(tx: &mut Tx, tenant: &InProject, id: InstanceId) -> Result<()> {
     let row = noun::lock::<Row>(tx, &Within::project(tenant.project), id).await?;
-    let row = row.ok_or(Problem::new(Kind::NotFound))?;
+    let row = row.ok_or(Problem::new(Plain::NotFound))?;
     if row.power == "deleted" {
-        return Err(Problem::with(Kind::Conflict, "it is being deleted").rule("instance_deleting"));
+        return Err(Problem::refuse(Rule::InstanceState, "it is being deleted"));
     }
     Ok(())
 }
@@ -81,7 +81,7 @@ async fn changed(
     (kind, port): (ActionKind, PortId),
 ) -> Result<(String, Instance)> {
     let place = asked_with(&mut tx, tenant.project, id, (kind, json!({"port_id": port}))).await?;
-    let row = instance::instance_get(&mut tx, tenant.project, id).await?.ok_or(Problem::new(Kind::NotFound))?;
+    let row = instance::instance_get(&mut tx, tenant.project, id).await?.ok_or(Problem::new(Plain::NotFound))?;
     app.store.commit(tx).await?;
     Ok((place, show(row, tenant.held.has(Permission::HostRead))))
 }

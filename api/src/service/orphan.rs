@@ -7,7 +7,7 @@ use iroko_identity::extract::ListQuery;
 use iroko_model::{HostId, InstanceId, Invalid, Name};
 use iroko_store::orphan::{self, Adoption, AdoptionRefusal};
 use iroko_store::{Error, Wake};
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Plain, Problem, Result, Rule};
 use iroko_wire::List;
 use iroko_wire::instance::Instance;
 use iroko_wire::orphan::{Orphan, OrphanAdopt};
@@ -22,7 +22,7 @@ pub async fn list(app: &App, host: Option<HostId>, query: ListQuery) -> Result<L
 pub async fn remove(app: &App, host: HostId, id: InstanceId) -> Result<()> {
     let mut tx = app.store.begin().await?;
     if !orphan::orphan_remove(&mut tx, host, id).await? {
-        return Err(Problem::new(Kind::NotFound));
+        return Err(Problem::new(Plain::NotFound));
     }
     Ok(app.store.commit_for(tx, Wake::Outbox).await?)
 }
@@ -31,10 +31,10 @@ pub async fn remove(app: &App, host: HostId, id: InstanceId) -> Result<()> {
 pub async fn adopt(app: &App, host: HostId, id: InstanceId, request: OrphanAdopt) -> Result<Instance> {
     let (project, name) = request.checked()?;
     let mut tx = app.store.begin().await?;
-    let row = orphan::orphan_instance(&mut tx, host, id).await?.ok_or(Problem::new(Kind::NotFound))?;
+    let row = orphan::orphan_instance(&mut tx, host, id).await?.ok_or(Problem::new(Plain::NotFound))?;
     let Some(spec) = spec(&row).filter(|spec| spec.id == id) else {
         let text = "its host does not know any more what it was to be; copy its disk away, or remove it";
-        return Err(Problem::with(Kind::Conflict, text));
+        return Err(Problem::refuse(Rule::OrphanUnknown, text));
     };
     if iroko_store::project::project_get(&mut tx, project).await?.is_none() {
         let invalid = Invalid::new("reference_not_found", "there is no project with this id");
@@ -46,8 +46,8 @@ pub async fn adopt(app: &App, host: HostId, id: InstanceId, request: OrphanAdopt
     };
     let new = Adoption { host_id: host, spec: &spec, project_id: project, name: &name, runs: row.is_running };
     let adopted = orphan::orphan_adopt(&mut tx, &new).await.map_err(|error| match error {
-        Error::Taken(_) => Problem::with(
-            Kind::Conflict,
+        Error::Taken(_) => Problem::refuse(
+            Rule::OrphanAddressTaken,
             "an address of the instance was given to another port meanwhile; delete that port first",
         ),
         error => error.into(),
@@ -56,7 +56,7 @@ pub async fn adopt(app: &App, host: HostId, id: InstanceId, request: OrphanAdopt
     app.store.commit_for(tx, Wake::Outbox).await?;
     let mut tx = app.store.begin_bound(project).await?;
     let row = iroko_store::instance::instance_get(&mut tx, project, id).await?;
-    row.map(|row| crate::show::instance::of(row, true)).ok_or(Problem::new(Kind::NotFound))
+    row.map(|row| crate::show::instance::of(row, true)).ok_or(Problem::new(Plain::NotFound))
 }
 
 fn refusal(refusal: AdoptionRefusal) -> Problem {
@@ -75,5 +75,5 @@ fn refusal(refusal: AdoptionRefusal) -> Problem {
             format!("no subnet of its network holds the address {address} of the instance; make one that does")
         }
     };
-    Problem::with(Kind::Conflict, text)
+    Problem::refuse(Rule::OrphanPlaceMissing, text)
 }

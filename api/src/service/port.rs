@@ -16,7 +16,7 @@ use iroko_store::security_group::security_groups_known;
 use iroko_store::subnet::{Pool, pools_of_networks};
 use iroko_store::{PageQuery, Tx, Wake};
 use iroko_web::extract::Patch;
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Plain, Problem, Result, Rule};
 use iroko_wire::List;
 use iroko_wire::instance::NewInterface;
 use iroko_wire::label_map;
@@ -47,7 +47,7 @@ pub async fn create(app: &App, project: ProjectId, request: PortCreate) -> Resul
     port::port_insert(&mut tx, &new, subnets).await?;
     let row = port::port_get(&mut tx, project, id).await?;
     app.store.commit(tx).await?;
-    row.map(Show::show).ok_or(Problem::new(Kind::NotFound))
+    row.map(Show::show).ok_or(Problem::new(Plain::NotFound))
 }
 
 /// Makes a port that goes with an instance, which it is not given to yet.
@@ -77,7 +77,7 @@ pub fn in_use(id: PortId, used: PortUse) -> Problem {
     match used {
         PortUse::By(other) => {
             let text = format!("the port {id} is used by the instance {other}; delete that, or choose another port");
-            Problem::with(Kind::Conflict, text).rule("port_in_use")
+            Problem::refuse(Rule::PortInUse, text)
         }
         // Freed a moment ago, or about to be.
         PortUse::Leaving | PortUse::Free => Problem::leaving("the port"),
@@ -109,17 +109,17 @@ pub async fn list(app: &App, project: ProjectId, page: PageQuery, filter: &PortF
 pub async fn get(app: &App, project: ProjectId, id: PortId) -> Result<Port> {
     let mut tx = app.store.begin_bound(project).await?;
     let row = port::port_get(&mut tx, project, id).await?;
-    row.map(Show::show).ok_or(Problem::new(Kind::NotFound))
+    row.map(Show::show).ok_or(Problem::new(Plain::NotFound))
 }
 
 /// Changes what a port may send and get, and how much. To let it send what it likes takes a permission of its own.
 pub async fn update(app: &App, tenant: &InProject, id: PortId, patch: &Patch) -> Result<Port> {
     let mut tx = app.store.begin_bound(tenant.project).await?;
     if !port::port_lock(&mut tx, tenant.project, id).await? {
-        return Err(Problem::new(Kind::NotFound));
+        return Err(Problem::new(Plain::NotFound));
     }
     check_generation(&mut tx, Noun::Port, id.as_uuid()).await?;
-    let was = port::port_get(&mut tx, tenant.project, id).await?.ok_or(Problem::new(Kind::NotFound))?;
+    let was = port::port_get(&mut tx, tenant.project, id).await?.ok_or(Problem::new(Plain::NotFound))?;
     let is = settings(&was)?;
     let Some(to) = patch.apply(&is)? else { return Ok(was.show()) };
     if is.port_security_enabled && !to.port_security_enabled && !tenant.held.has(Permission::PortDisableSecurity) {
@@ -141,7 +141,7 @@ pub async fn update(app: &App, tenant: &InProject, id: PortId, patch: &Patch) ->
     port::port_update(&mut tx, tenant.project, id, &change).await?;
     let row = port::port_get(&mut tx, tenant.project, id).await?;
     app.store.commit(tx).await?;
-    row.map(Show::show).ok_or(Problem::new(Kind::NotFound))
+    row.map(Show::show).ok_or(Problem::new(Plain::NotFound))
 }
 
 fn settings(row: &Row) -> Result<PortSettings> {
@@ -163,10 +163,10 @@ pub async fn delete(app: &App, project: ProjectId, id: PortId) -> Result<()> {
     check_generation(&mut tx, Noun::Port, id.as_uuid()).await?;
     match port::port_delete(&mut tx, project, id).await? {
         PortDeletion::Deleted => Ok(app.store.commit_for(tx, Wake::Nobody).await?),
-        PortDeletion::NotFound => Err(Problem::new(Kind::NotFound)),
+        PortDeletion::NotFound => Err(Problem::new(Plain::NotFound)),
         PortDeletion::Leaving => Err(Problem::leaving("the port")),
         PortDeletion::InUse => {
-            Err(Problem::with(Kind::Conflict, "an instance uses the port; delete the instance first"))
+            Err(Problem::refuse(Rule::PortInUse, "an instance uses the port; delete the instance first"))
         }
     }
 }

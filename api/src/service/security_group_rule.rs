@@ -9,7 +9,7 @@ use iroko_store::Error;
 use iroko_store::authority::Scope;
 use iroko_store::security_group::security_group_get;
 use iroko_store::security_group_rule::{self as rule, NewSecurityGroupRule, refs, security_group_touch};
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Plain, Problem, Result, Rule};
 use iroko_wire::List;
 use iroko_wire::security_group_rule::{CheckedRule, SecurityGroupRule, SecurityGroupRuleCreate};
 
@@ -27,11 +27,11 @@ pub async fn create(
     let mut tx = app.store.begin_bound(project).await?;
     quota::take(&mut tx, Scope::Project(project), &[("security_group_rules", 1)]).await?;
     let there = security_group_touch(&mut tx, project, group, &refs(&wanted.rule)).await?;
-    if there.ok_or(Problem::new(Kind::NotFound))? >= RULES_OF_GROUP_MAX {
+    if there.ok_or(Problem::new(Plain::NotFound))? >= RULES_OF_GROUP_MAX {
         let text = format!(
             "a group has at most {RULES_OF_GROUP_MAX} rules; put addresses into an address set, or take a second group"
         );
-        return Err(Problem::with(Kind::Conflict, text));
+        return Err(Problem::refuse(Rule::SecurityGroupFull, text));
     }
     let new = NewSecurityGroupRule {
         project_id: project,
@@ -47,9 +47,10 @@ pub async fn create(
 
 fn refused(error: Error) -> Problem {
     match error {
-        Error::Taken(_) => {
-            Problem::with(Kind::Conflict, "the group has a rule that says just this; nothing is missing")
-        }
+        Error::Taken(_) => Problem::refuse(
+            Rule::SecurityGroupRuleExists,
+            "the group has a rule that says just this; nothing is missing",
+        ),
         Error::Missing(what) if what == "security_group_rule_remote_group" => {
             Problem::missing("/remote_group_id", "security group")
         }
@@ -68,7 +69,7 @@ pub async fn list(
     query: ListQuery,
 ) -> Result<List<SecurityGroupRule>> {
     let mut tx = app.store.begin_bound(project).await?;
-    security_group_get(&mut tx, project, group).await?.ok_or(Problem::new(Kind::NotFound))?;
+    security_group_get(&mut tx, project, group).await?.ok_or(Problem::new(Plain::NotFound))?;
     let page = rule::security_group_rule_list(&mut tx, project, group, query.page, &query.filter).await?;
     Ok(iroko_web::list(page, Show::show))
 }
@@ -82,12 +83,12 @@ pub async fn get(
 ) -> Result<SecurityGroupRule> {
     let mut tx = app.store.begin_bound(project).await?;
     let row = rule::security_group_rule_get(&mut tx, project, group, id).await?;
-    row.map(Show::show).ok_or(Problem::new(Kind::NotFound))
+    row.map(Show::show).ok_or(Problem::new(Plain::NotFound))
 }
 
 /// Deletes a rule; flows that only it allowed are cut.
 pub async fn delete(app: &App, project: ProjectId, group: SecurityGroupId, id: SecurityGroupRuleId) -> Result<()> {
-    let missing = || Problem::new(Kind::NotFound);
+    let missing = || Problem::new(Plain::NotFound);
     let mut tx = app.store.begin_bound(project).await?;
     let row = rule::security_group_rule_get(&mut tx, project, group, id).await?.ok_or_else(missing)?;
     security_group_touch(&mut tx, project, group, &refs(&row.rule)).await?.ok_or_else(missing)?;

@@ -234,5 +234,5 @@ async fn interfaces_are_attached_and_detached() {
     assert_eq!(attach(json!({"network_id": network})).await.problem("conflict", 409)["rule"], "interfaces_count");
     ground.api.delete(&at).await.must(202);
     attach(json!({"port_id": own})).await.problem("conflict", 409);
-    assert_eq!(detach(&nics[0]).await.problem("conflict", 409)["rule"], "instance_deleting");
+    assert_eq!(detach(&nics[0]).await.problem("conflict", 409)["rule"], "instance_state");
 }

@@ -35,6 +35,13 @@ async fn call(api: &Api, robot: Uuid, method: Method, rest: &str, body: Option<V
     api.call(method, &path, Some(&owner), body).await
 }
 
+/// A key of it.
+pub async fn key(api: &Api) -> String {
+    let robot = service_account(api).await;
+    let made = call(api, robot, Method::POST, "", Some(json!({"name": "deploy"}))).await.must(201);
+    text(&made, "key").to_owned()
+}
+
 async fn holds(api: &Api, key: &str) -> u16 {
     api.call(Method::GET, "/v1/flavors", Some(key), None).await.status
 }

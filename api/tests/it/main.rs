@@ -34,6 +34,7 @@ mod request;
 mod security_group;
 mod service;
 mod session;
+mod session_cookie;
 mod signing_key;
 mod ssh_key;
 mod statistics;

@@ -1,6 +1,7 @@
 //! Log-in by a real OpenID provider, which the tests start: both flows, and what must be refused.
 
 use crate::session::{holds, text};
+use crate::session_cookie::{OWN, ask, given};
 use crate::world::{Answer, Api, fault};
 use iroko_test_database::database;
 use reqwest::{Client, Method, Url, redirect};
@@ -235,6 +236,27 @@ async fn a_browser_logs_in_and_groups_follow_the_claims() {
         answer => Err(answer.text),
     });
     assert_eq!(holds(&world.api, &rotated.await).await, 200);
+}
+
+#[tokio::test]
+async fn a_browser_that_comes_back_gets_a_cookie() {
+    let (_database, connect) = database().await;
+    let Some(world) = World::start(&connect).await else { return };
+    world.provider.person("ama", &["cloud-admins"]).await;
+    let (location, flow) = world.begin().await;
+    let body = world.log_in_at(&location).await;
+    let path = format!("/v1/auth/oidc/{}/session", world.id);
+    let post = async |fields: &[(&str, &str)]| {
+        let fields = [fields, &[("cookie", &*flow)]].concat();
+        ask(&world.api, None, Method::POST, &path, &fields, Some(body.clone())).await
+    };
+    post(&[]).await.problem("foreign-page", 403);
+    let begun = post(&OWN).await;
+    let session = begun.must(201);
+    assert_eq!((text(&session, "method"), text(&session, "carrier")), ("oidc", "cookie"));
+    let me = ask(&world.api, given(&begun).as_deref(), Method::GET, "/v1/auth/me", &[], None).await.must(200);
+    assert_eq!(me["name"], "dgi/ama");
+    post(&OWN).await.problem("unauthorized", 401);
 }
 
 #[tokio::test]

@@ -95,7 +95,7 @@ async fn rules_say_what_makes_sense_and_once() {
         (json!({"protocol": "tpc"}), "/protocol", "protocol_unknown"),
         (json!({"protocol": 300}), "/protocol", "protocol_unknown"),
         (json!({"protocol": -1}), "/protocol", "protocol_unknown"),
-        (json!({"protocol": [6]}), "/protocol", "protocol_unknown"),
+        (json!({"protocol": [6]}), "/protocol", "value_type"),
         (json!({"protocol": "TCP"}), "/protocol", "protocol_unknown"),
         (json!({"protocol": "udp", "port_first": 70000}), "/port_first", "port_form"),
         (json!({"protocol": "udp", "port_first": 1, "port_last": -1}), "/port_last", "port_form"),

@@ -184,8 +184,8 @@ async fn a_crowd_of_sessions_has_a_bound() {
     let (_database, connect) = database().await;
     let api = Api::start(&connect).await;
     let oldest = log_in(&api).await;
-    let crowd = "INSERT INTO session (id, account_id, method, source, created_at, used_at, idle_expires_at, expires_at)
-        SELECT gen_random_uuid(), id, 'password', '192.0.2.1', now(), now() + interval '1 second', now() + interval '1 day', now() + interval '1 day'
+    let crowd = "INSERT INTO session (id, account_id, method, carrier, source, created_at, used_at, idle_expires_at, expires_at)
+        SELECT gen_random_uuid(), id, 'password', 'token', '192.0.2.1', now(), now() + interval '1 second', now() + interval '1 day', now() + interval '1 day'
         FROM account, generate_series(2, 256) WHERE username = 'admin'";
     sqlx::query(crowd).execute(api.store.pool()).await.unwrap();
     assert_eq!(holds(&api, &oldest).await, 200);

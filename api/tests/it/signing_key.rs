@@ -34,6 +34,11 @@ async fn keys_change_by_schedule_and_nobody_is_logged_out() {
     let clock = api.app().identity.credentials.clock.clone();
     let before = keys(&api).await;
     assert_eq!(states(&before), ["active", "next"]);
+    let listed = api.system(Method::GET, "signing-keys", None).await.must(200);
+    let one = api.system(Method::GET, &format!("signing-keys/{}", before[1].1), None).await.must(200);
+    assert_eq!(one, listed["items"][1], "as in the list");
+    api.system(Method::GET, "signing-keys/nobody", None).await.problem("not-found", 404);
+    api.system(Method::GET, "signing-keys/%00", None).await.problem("not-found", 404);
     assert_eq!(published(&api).await, [before[0].1.clone(), before[1].1.clone()], "published before it signs");
     // The operator of the tests has no refresh token, so that the life of theirs ends here.
     clock.advance(Duration::days(30) - Duration::minutes(5));

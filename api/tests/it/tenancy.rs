@@ -288,3 +288,52 @@ async fn an_operator_sees_no_secret_of_a_tenant() {
     assert_eq!(own["user_data"], "#cloud-config\npassword: secret\n");
     api.get_as(&api.operator, &api.at("ssh-keys")).await.problem("forbidden", 403);
 }
+
+#[tokio::test]
+async fn people_and_roles_are_listed_and_changed_as_other_nouns_are() {
+    let (_database, connect) = database().await;
+    let api = Api::start(&connect).await;
+    let (org, ama) = ministry(&api, "Finances", "ama").await;
+    let group = api.post_as(&ama, &format!("{org}/groups"), json!({"name": "night"})).await.made();
+    let watch = json!({"name": "watch", "permissions": ["instance.read"], "labels": {"a": "1"}});
+    let esi = json!({"username": "esi", "password": PASSWORD, "description": "porter", "labels": {"a": "1"}});
+    for (noun, body, named) in [("roles", watch, "watch"), ("users", esi, "esi")] {
+        let made = api.post_as(&ama, &format!("{org}/{noun}"), body).await.must(201);
+        let at = format!("{org}/{noun}/{}", made["id"].as_str().unwrap());
+        let change = json!({"description": "of nights", "labels": {"b": "2"}});
+        let changed = api.patch_as(&ama, &at, change).await.must(200);
+        assert_eq!((&changed["description"], &changed["generation"]), (&json!("of nights"), &json!(2)));
+        assert_eq!(changed["labels"], json!({"a": "1", "b": "2"}), "labels are merged key by key");
+        assert_eq!(api.patch_as(&ama, &at, json!({"labels": {"b": "2"}})).await.must(200)["generation"], 2);
+        let stale = api.request(Method::PATCH, &at).bearer_auth(&ama).header("if-match", "\"1-0\"");
+        api.send(stale.json(&json!({"description": ""}))).await.problem("precondition-failed", 412);
+        let query = format!("{org}/{noun}?name_contains={}&label=b=2&total=true&sort=-name", &named[1..]);
+        let listed = api.get_as(&ama, &query).await.must(200);
+        assert_eq!((&listed["items"], &listed["total"]), (&json!([changed]), &json!(1)));
+    }
+    let project = json!({"name": "archives", "labels": {"a": "1"}});
+    let project = api.post_as(&ama, &format!("{org}/projects"), project).await.made();
+    api.patch_as(&ama, &org, json!({"labels": {"a": "1"}})).await.must(200);
+    for at in [format!("/v1/projects/{project}"), org.clone()] {
+        let before = api.get_as(&ama, &at).await.must(200)["generation"].as_i64().unwrap();
+        let change = json!({"description": "of nights", "labels": {"b": "2"}});
+        let changed = api.patch_as(&ama, &at, change.clone()).await.must(200);
+        assert_eq!(
+            (&changed["description"], &changed["labels"]),
+            (&change["description"], &json!({"a": "1", "b": "2"}))
+        );
+        assert_eq!(api.patch_as(&ama, &at, change).await.must(200)["generation"], before + 1, "nothing more changes");
+        assert_eq!(api.patch_as(&ama, &at, json!({"name": null})).await.fault(), fault("/name", "field_missing"));
+    }
+    let user = &api.get_as(&ama, &format!("{org}/users?name=esi")).await.must(200)["items"][0];
+    let join = format!("{org}/groups/{group}/members/{}", user["id"].as_str().unwrap());
+    api.call(Method::PUT, &join, Some(&ama), None).await.must(204);
+    for query in [format!("users?group_id={group}"), format!("groups/{group}/members"), "users?name=esi".to_owned()] {
+        assert_eq!(api.get_as(&ama, &format!("{org}/{query}")).await.must(200)["items"], json!([user]), "{query}");
+    }
+    let disabled = async |is: bool| {
+        let listed = api.get_as(&ama, &format!("{org}/users?disabled={is}")).await.must(200);
+        listed["items"].as_array().unwrap().len()
+    };
+    assert_eq!((disabled(true).await, disabled(false).await), (0, 2));
+}

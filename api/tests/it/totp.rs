@@ -1,6 +1,7 @@
 //! The second factor, with an authenticator of the tests' own.
 
 use crate::session::{holds, log_in, text};
+use crate::session_cookie::{OWN, ask, given};
 use crate::world::{Answer, Api, PASSWORD, fault};
 use iroko_test_database::database;
 use reqwest::Method;
@@ -195,4 +196,28 @@ async fn wrong_codes_are_forgiven_by_a_right_one_only() {
     call(&api, &tokens, Method::POST, "totp/recovery-codes", Some(body)).await.must(200);
     let left: i64 = sqlx::query_scalar("SELECT count(*) FROM login_attempt").fetch_one(api.store.pool()).await.unwrap();
     assert_eq!(left, 0);
+}
+
+#[tokio::test]
+async fn a_browser_takes_two_steps_to_its_cookie() {
+    let (_database, connect) = database().await;
+    let api = Api::start(&connect).await;
+    let (_, secret, _) = set_up(&api).await;
+    api.app().identity.credentials.clock.advance(Duration::seconds(30));
+    let step = async |path: &str, body: Value, fields: &[(&str, &str)]| {
+        ask(&api, None, Method::POST, &format!("/v1/auth/sessions{path}"), fields, Some(body)).await
+    };
+    let first = step("", json!({"username": "admin", "password": PASSWORD}), &OWN).await;
+    assert_eq!(given(&first), None, "no cookie for half a log-in");
+    let refused = first.problem("second-factor-required", 401);
+    assert!(text(&refused, "detail").contains("/v1/auth/sessions/second-factor"), "{refused}");
+    let body = |code: &str| json!({"challenge": refused["challenge"], "code": code});
+    let code = code(&api, &secret);
+    step("/second-factor", body(&code), &OWN[..1]).await.problem("foreign-page", 403);
+    step("/second-factor", body("000000"), &OWN).await.problem("unauthorized", 401);
+    let begun = step("/second-factor", body(&code), &OWN).await;
+    assert_eq!(begun.headers["location"], format!("/v1/auth/sessions/{}", text(&begun.must(201), "id")));
+    let cookie = given(&begun).unwrap();
+    ask(&api, Some(&cookie), Method::GET, "/v1/auth/me", &[], None).await.must(200);
+    step("/second-factor", body(&code), &OWN).await.problem("unauthorized", 401);
 }

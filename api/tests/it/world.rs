@@ -6,13 +6,15 @@ use iroko_api::server::{Listening, serve};
 use iroko_identity::auth::config::{AuthConfig, BootstrapConfig};
 use iroko_identity::auth::token::{Claims, ISSUER};
 use iroko_identity::layers::rate::RateConfig;
-use iroko_model::{InstanceId, Labels, Name, OrganizationId, ProjectId, Role, Username};
+use iroko_model::{Description, InstanceId, Labels, Name, Naming, OrganizationId, ProjectId, Role, Username};
 use iroko_store::account::{self, Account};
 use iroko_store::authority::{Scope, Subject};
 use iroko_store::role_binding::{Holder, RoleRef, role_binding_insert};
 use iroko_store::session::{NewSession, session_begin};
+use iroko_store::user::NewUser;
 use iroko_store::{Filter, PageQuery, Store, Tx, organization, project, user};
 use iroko_web::connection::ConnectionConfig;
+use iroko_web::problem::Rule;
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
@@ -27,6 +29,8 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 pub const PASSWORD: &str = "a long pass phrase";
+/// Where browsers find the API.
+pub const ORIGIN: &str = "https://cloud.example";
 /// Longest wait for something that must happen.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 pub const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl ama@lome";
@@ -89,6 +93,10 @@ impl Answer {
             assert!(!self.text.contains(word) || self.text.contains("look at line"), "a parser's words: {}", self.text);
         }
         let body = self.json();
+        let rule = Rule::ALL.iter().find(|rule| body["rule"] == rule.name());
+        let rule = rule.unwrap_or_else(|| panic!("{} is no rule", body["rule"]));
+        assert_eq!(body["type"], format!("/problems/{}", rule.kind().row().0), "{}", self.text);
+        assert!(body["retryable"] == true || !rule.is_retryable(), "{}", self.text);
         let faults = body["errors"].as_array().into_iter().flatten();
         for english in faults.map(|fault| &fault["detail"]).chain([&body["detail"]]).filter_map(Value::as_str) {
             assert!(iroko_web::locale::french(english).is_some(), "web/src/locale/fr.po has no French for: {english}");
@@ -391,7 +399,7 @@ fn config(connect: &PgConnectOptions, state_dir: PathBuf) -> Config {
             username: "admin".into(),
             password: PASSWORD.into(),
         },
-        auth: AuthConfig::default(),
+        auth: AuthConfig { cookie_origins: vec![ORIGIN.into()], ..AuthConfig::default() },
         rate: RateConfig {
             caller_per_minute: 1_000_000,
             address_per_minute: 1_000_000,
@@ -412,20 +420,32 @@ async fn connected(config: &Config) -> Store {
 async fn first_project(tx: &mut Tx, account: &Account) -> ProjectId {
     let page = PageQuery { limit: 1, after: None };
     let found = project::project_list_of(tx, Subject::User(account.id), page, &Filter::default()).await.unwrap();
-    found.items[0].id.into()
+    found.items[0].common.id
 }
 
 async fn second_project(tx: &mut Tx) -> (OrganizationId, ProjectId) {
-    let (name, labels) = (Name::try_from("second").unwrap(), Labels::default());
-    let organization = organization::organization_insert(tx, None, &name, &labels).await.unwrap().id.into();
-    (organization, project::project_insert(tx, organization, &name, &labels).await.unwrap().id.into())
+    let naming = naming("second");
+    let organization = organization::organization_insert(tx, None, &naming).await.unwrap().common.id;
+    (organization, project::project_insert(tx, organization, &naming).await.unwrap().common.id)
+}
+
+/// What is written on something of this name.
+pub fn naming(name: &str) -> Naming {
+    Naming { name: Name::try_from(name).unwrap(), description: Description::default(), labels: Labels::default() }
 }
 
 /// Somebody without roles.
 pub async fn person(tx: &mut Tx, username: &str, organization_id: OrganizationId, hash: &str) -> Account {
     let name = Username::try_from(username.to_owned()).unwrap();
-    let row = user::user_insert(tx, organization_id, &name, hash, &Labels::default()).await.unwrap();
-    Account { id: row.id.into(), organization_id, username: username.to_owned() }
+    let new = NewUser {
+        organization_id,
+        username: &name,
+        description: &Description::default(),
+        password_hash: hash,
+        labels: &Labels::default(),
+    };
+    let row = user::user_insert(tx, &new).await.unwrap();
+    Account { id: row.common.id, organization_id, username: username.to_owned() }
 }
 
 /// An access token of a new session, without the time that a password takes, as of `ago`.
@@ -434,13 +454,14 @@ pub async fn issue(app: &iroko_api::App, tx: &mut Tx, account: &Account, ago: Du
     let session = NewSession {
         account_id: account.id,
         method: "password",
+        carrier: "token",
         source: [127, 0, 0, 1].into(),
         user_agent: None,
         now,
         idle_expires_at: now + time::Duration::days(1),
         expires_at: now + time::Duration::days(1),
     };
-    let sid = session_begin(tx, &session, uuid::Uuid::now_v7().as_bytes()).await.unwrap();
+    let sid = session_begin(tx, &session, uuid::Uuid::now_v7().as_bytes()).await.unwrap().id;
     let iat = (now - ago).unix_timestamp();
     let (iss, username) = (ISSUER.to_owned(), account.username.clone());
     let claims = Claims { iss, sub: account.id, sid, username, org: account.organization_id, iat, exp: iat + 900 };

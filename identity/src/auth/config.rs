@@ -27,6 +27,11 @@ pub struct AuthConfig {
     pub oidc_plain_http: bool,
     /// Days a key signs access tokens before another takes its place.
     pub signing_key_days: u32,
+    /// Origins under which browsers reach this API and its portal, such as `https://cloud.example`. Pages of these may hold a
+    /// session by a cookie; none: no cookies.
+    pub cookie_origins: Vec<String>,
+    /// Session cookies may travel without TLS (laboratories).
+    pub cookie_plain_http: bool,
 }
 
 impl Default for AuthConfig {
@@ -41,6 +46,8 @@ impl Default for AuthConfig {
             oidc_networks: Vec::new(),
             oidc_plain_http: false,
             signing_key_days: 30,
+            cookie_origins: Vec::new(),
+            cookie_plain_http: false,
         }
     }
 }

@@ -4,6 +4,7 @@ pub mod api_key;
 pub mod breached;
 pub mod clock;
 pub mod config;
+pub mod cookie;
 pub mod lockout;
 pub mod oidc;
 pub mod password;
@@ -19,6 +20,7 @@ use anyhow::Context;
 use breached::Breached;
 use clock::Clock;
 use config::AuthConfig;
+use cookie::SessionCookies;
 use iroko_store::Store;
 use oidc::client::Client;
 use oidc::reach::Reach;
@@ -38,6 +40,8 @@ pub struct Credentials {
     pub secrets: SecretBox,
     /// Makes refresh tokens.
     pub refresh: RefreshTokens,
+    /// Cookies of sessions.
+    pub cookies: SessionCookies,
     /// Key of the hashes of recovery codes.
     pub recovery: aws_lc_rs::hmac::Key,
     /// Asks identity providers.
@@ -62,7 +66,8 @@ impl Credentials {
         let (refresh, recovery) = (RefreshTokens::new(&secrets)?, secrets.mac_key("recovery-code")?);
         let reach = Reach { allowed: config.oidc_networks.clone().into(), plain_http: config.oidc_plain_http };
         let oidc = Client::new(reach).context("making an HTTP client")?;
-        Ok(Self { clock, secrets, refresh, recovery, oidc, breached, ring: RwLock::new((ring, now)) })
+        let cookies = SessionCookies::new(config)?;
+        Ok(Self { clock, secrets, refresh, cookies, recovery, oidc, breached, ring: RwLock::new((ring, now)) })
     }
 
     /// The keys that sign access tokens.

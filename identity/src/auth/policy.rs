@@ -10,7 +10,7 @@ use iroko_model::{Permission, Permissions, Role};
 use iroko_store::Connection;
 use iroko_store::api_key::api_key_holds;
 use iroko_store::authority::{Authority, Scope, Standing, admission, authority};
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Plain, Problem, Result, Rule};
 
 /// What the actor may do on the scope, if that has the permission.
 pub async fn ask(
@@ -31,7 +31,7 @@ pub async fn ask_all(app: &Identity, parts: &Parts, actor: &Actor, scope: Scope)
     let Authority { standing, held } = of_request(app, parts, actor, scope).await?;
     stands(standing)?;
     if held.permissions.union(held.suspended).is_empty() {
-        return Err(Problem::new(Kind::NotFound));
+        return Err(Problem::new(Plain::NotFound));
     }
     Ok(if actor.is_bound { bound(held) } else { held })
 }
@@ -54,7 +54,7 @@ pub async fn ask_again(app: &Identity, actor: &Actor, scope: Scope, permission: 
             false => None,
         },
     };
-    let ended = || Problem::with(Kind::Unauthorized, "the session or key has ended meanwhile; log in again");
+    let ended = || Problem::refuse(Rule::SessionEnded, "the session or key has ended meanwhile; log in again");
     let found = found.ok_or_else(ended)?;
     let held = actor.restrict(found.held);
     judge(&Authority { held, ..found }, permission)?;
@@ -79,7 +79,7 @@ async fn held(conn: &mut Connection, actor: &Actor, scope: Scope) -> Result<Auth
 /// themselves. Who has no say above, but knows of the scope, learns what is missing.
 pub async fn ask_above(app: &Identity, actor: &Actor, scope: Scope, permission: Permission) -> Result<Permissions> {
     let mut conn = app.store.connection().await?;
-    let above = iroko_store::authority::scope_above(&mut conn, scope).await?.ok_or(Problem::new(Kind::NotFound))?;
+    let above = iroko_store::authority::scope_above(&mut conn, scope).await?.ok_or(Problem::new(Plain::NotFound))?;
     let found = held(&mut conn, actor, above).await?;
     stands(found.standing)?;
     if found.held.permissions.has(permission) {
@@ -98,7 +98,7 @@ fn unbound(actor: &Actor, permission: Permission) -> Result<()> {
     let text = format!(
         "a key that is good in some networks only gives nobody what is good elsewhere ({permission}); use one without networks, or log in"
     );
-    Err(Problem::with(Kind::Forbidden, text))
+    Err(Problem::refuse(Rule::KeyBound, text))
 }
 
 /// The actor's account holds, whatever it may do.
@@ -114,27 +114,30 @@ pub fn judge(authority: &Authority, permission: Permission) -> Result<()> {
     if authority.held.permissions.has(permission) { Ok(()) } else { Err(refusal(authority.held, permission)) }
 }
 
+/// The account holds no more, or is gone.
+pub fn disabled() -> Problem {
+    Problem::refuse(Rule::AccountDisabled, "the account is disabled or deleted; ask whoever runs your organization")
+}
+
 /// Their account holds, and no organization of theirs is suspended.
 pub fn stands(standing: Standing) -> Result<()> {
     match standing {
         Standing::Good => Ok(()),
-        Standing::Disabled => Err(Problem::with(
-            Kind::Unauthorized,
-            "the account is disabled or deleted; ask whoever runs your organization",
+        Standing::Disabled => Err(disabled()),
+        Standing::Suspended => Err(Problem::refuse(
+            Rule::CallerSuspended,
+            "your organization is suspended; ask whoever it is a customer of",
         )),
-        Standing::Suspended => {
-            Err(Problem::with(Kind::Suspended, "your organization is suspended; ask whoever it is a customer of"))
-        }
     }
 }
 
 fn refusal(held: Held, permission: Permission) -> Problem {
     if held.permissions.union(held.suspended).is_empty() {
-        return Problem::new(Kind::NotFound);
+        return Problem::new(Plain::NotFound);
     }
     if held.suspended.has(permission) {
-        return Problem::with(
-            Kind::Suspended,
+        return Problem::refuse(
+            Rule::PlaceSuspended,
             "the project or an organization above it is suspended; nothing is lost, whoever suspended it can resume it",
         );
     }
@@ -144,8 +147,8 @@ fn refusal(held: Held, permission: Permission) -> Problem {
 /// The refusal that names what is missing and who could give it.
 pub fn forbidden(permission: Permission) -> Problem {
     let roles = Role::that_allow(permission).into_iter().map(Role::as_str).collect::<Vec<_>>().join(", ");
-    Problem::with(
-        Kind::Forbidden,
+    Problem::refuse(
+        Rule::PermissionMissing,
         format!(
             "this needs the permission {permission}, which these roles have: {roles}; \
              ask somebody who may give roles here (role_binding.create) for one of them"
@@ -156,6 +159,7 @@ pub fn forbidden(permission: Permission) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use iroko_web::problem::Kind;
 
     #[test]
     fn what_a_bound_key_is_said_to_hold_is_what_it_is_not_refused() {

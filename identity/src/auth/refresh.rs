@@ -1,10 +1,12 @@
-//! Refresh tokens: each is exchanged once for an access token and its successor.
+//! Refresh tokens: each is exchanged once for an access token and its successor. And the secrets in the cookies of sessions,
+//! each of which is replaced by its successor after a while.
 //!
 //! A successor is the keyed hash of the token it replaces, so that the same answer can be given again
 //! though only hashes are stored: an answer may be lost on its way. Whoever comes with an older token
 //! has it from somebody: the session ends for both.
 
 use super::secret_box::{BoxError, SecretBox};
+use super::signing_key::LIFETIME;
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -13,7 +15,7 @@ use rand::Rng;
 use sha2::{Digest, Sha256};
 use time::{Duration, OffsetDateTime};
 
-/// How long a lost answer is given again.
+/// How long a lost answer is given again, and how long a browser may still send the cookie that was replaced.
 pub const LOST_ANSWER: Duration = Duration::seconds(30);
 /// By this a token is known for one.
 const PREFIX: &str = "iroko_rt_";
@@ -73,6 +75,35 @@ pub fn judge(token: &Presented, successor_is_current: bool, now: OffsetDateTime)
     }
 }
 
+/// What becomes of a presented cookie.
+#[derive(Debug, PartialEq, Eq)]
+pub enum CookieVerdict {
+    /// It is the current one.
+    Holds,
+    /// It is the current one and old: its successor goes out with the answer.
+    Renew,
+    /// It was replaced a moment ago, by another request of the same browser. Its successor goes out again.
+    Passed,
+    /// It was replaced before: somebody else has it too.
+    Reused,
+    /// Its session has ended.
+    Ended,
+}
+
+/// Judges a presented cookie. Browsers send several requests at once, so that one which was just replaced holds for any number
+/// of them.
+pub fn judge_cookie(secret: &Presented, now: OffsetDateTime) -> CookieVerdict {
+    if secret.is_revoked || secret.expires_at <= now || secret.idle_expires_at <= now {
+        return CookieVerdict::Ended;
+    }
+    match secret.used_at {
+        None if now - secret.renewed_at < LIFETIME => CookieVerdict::Holds,
+        None => CookieVerdict::Renew,
+        Some(used) if now - used <= LOST_ANSWER => CookieVerdict::Passed,
+        Some(_) => CookieVerdict::Reused,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,18 +119,47 @@ mod tests {
         assert_ne!(ours.successor(&first), theirs.successor(&first));
     }
 
-    #[test]
-    fn tokens_are_judged() {
-        let now = OffsetDateTime::now_utc();
-        let fresh = Presented {
+    fn fresh(now: OffsetDateTime) -> Presented {
+        Presented {
             session_id: SessionId::new(),
             account_id: UserId::new(),
+            carrier: "token".to_owned(),
+            renewed_at: now,
             used_at: None,
             is_repeated: false,
             is_revoked: false,
             idle_expires_at: now + Duration::days(1),
             expires_at: now + Duration::days(2),
-        };
+        }
+    }
+
+    #[test]
+    fn cookies_are_judged() {
+        let now = OffsetDateTime::now_utc();
+        let given = |minutes| Presented { renewed_at: now - Duration::minutes(minutes), ..fresh(now) };
+        let used = |seconds| Presented { used_at: Some(now - Duration::seconds(seconds)), ..fresh(now) };
+        let table = [
+            (given(0), CookieVerdict::Holds),
+            (given(14), CookieVerdict::Holds),
+            (given(15), CookieVerdict::Renew),
+            (used(0), CookieVerdict::Passed),
+            (used(30), CookieVerdict::Passed),
+            (used(31), CookieVerdict::Reused),
+            (Presented { is_repeated: true, ..used(1) }, CookieVerdict::Passed),
+            (Presented { is_revoked: true, ..given(0) }, CookieVerdict::Ended),
+            (Presented { is_revoked: true, ..used(900) }, CookieVerdict::Ended),
+            (Presented { idle_expires_at: now, ..given(20) }, CookieVerdict::Ended),
+            (Presented { expires_at: now, ..used(1) }, CookieVerdict::Ended),
+        ];
+        for (secret, wanted) in table {
+            assert_eq!(judge_cookie(&secret, now), wanted, "{secret:?}");
+        }
+    }
+
+    #[test]
+    fn tokens_are_judged() {
+        let now = OffsetDateTime::now_utc();
+        let fresh = fresh(now);
         let used = |seconds| Presented { used_at: Some(now - Duration::seconds(seconds)), ..fresh.clone() };
         let table = [
             (fresh.clone(), false, Verdict::Exchange),

@@ -1,12 +1,14 @@
-//! Who makes the request: the bearer token.
+//! Who makes the request: the bearer token, or the cookie of a browser's session.
 
+use super::own_page::forged;
 use crate::Identity;
 use crate::auth::api_key;
 use crate::auth::subject::{Credential, Subject};
 use crate::auth::token::{Claims, ISSUER};
 use crate::layers::caller::Known;
-use crate::service::{self, signing_key};
+use crate::service::{self, session_cookie, signing_key};
 use axum::extract::{FromRef, FromRequestParts, RawPathParams};
+use axum::http::HeaderValue;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use iroko_model::role::Held;
@@ -14,7 +16,7 @@ use iroko_model::{Permissions, SessionId, UserId};
 use iroko_store::authority::{Authority, Scope, admission};
 use iroko_store::request::{self, Who};
 use iroko_web::extract::Source;
-use iroko_web::problem::{Kind, Problem};
+use iroko_web::problem::{Problem, Rule};
 use time::OffsetDateTime;
 
 /// Somebody with a valid token. What they may do is not in it: the [guards](super::guard) ask.
@@ -74,6 +76,35 @@ impl Actor {
     /// Asks in one go whether the session holds and what its person may do where the path says.
     async fn of_token(app: &Identity, parts: &mut Parts, token: &str) -> Result<Option<Self>, Problem> {
         let Some(claims) = signing_key::check(app, token).await? else { return Ok(None) };
+        Self::of_session(app, parts, claims).await
+    }
+
+    /// The same for a cookie. One that another site's page may have sent is nobody's, but whose it is goes into the audit log.
+    async fn of_cookie(app: &Identity, parts: &mut Parts, secret: &str) -> Result<Option<Self>, Problem> {
+        if let Some(doubt) = app.credentials.cookies.doubt(&parts.method, &parts.headers) {
+            if let Some(known) = session_cookie::find(app, secret).await? {
+                known.note();
+            }
+            return Err(forged(doubt));
+        }
+        let source = Source::of(parts, &app.proxies);
+        let Some(known) = session_cookie::check(app, &source, secret).await? else { return Ok(None) };
+        let claims = Claims {
+            iss: ISSUER.to_owned(),
+            sub: known.person.account_id,
+            sid: known.session.session_id,
+            username: known.person.username,
+            org: known.person.organization_id,
+            iat: 0,
+            exp: 0,
+        };
+        if let Some(next) = known.next {
+            parts.extensions.insert(NextCookie(next));
+        }
+        Self::of_session(app, parts, claims).await
+    }
+
+    async fn of_session(app: &Identity, parts: &mut Parts, claims: Claims) -> Result<Option<Self>, Problem> {
         let (subject, credential) = (Subject::User(claims.sub), Credential::Session(claims.sid));
         let scope = scope_of_path(parts, app).await;
         let session = (claims.sid, app.credentials.clock.now());
@@ -107,6 +138,10 @@ impl Actor {
     }
 }
 
+/// The next cookie of the session, for the answer.
+#[derive(Debug, Clone)]
+pub struct NextCookie(pub HeaderValue);
+
 /// What was asked together with the credential, for the guard of the same request.
 #[derive(Debug, Clone, Copy)]
 pub struct Admission {
@@ -126,7 +161,7 @@ async fn scope_of_path(parts: &mut Parts, app: &Identity) -> Scope {
 }
 
 fn not_a_person() -> Problem {
-    Problem::with(Kind::NotFound, "this is for people who log in; a service account has API keys and no sessions")
+    Problem::refuse(Rule::PersonsOnly, "this is for people who log in; a service account has API keys and no sessions")
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Actor
@@ -140,17 +175,24 @@ where
         if let Some(known) = parts.extensions.get::<Known>().and_then(Known::actor) {
             return known;
         }
+        if let Some(secret) = app.credentials.cookies.read(&parts.headers).map(str::to_owned) {
+            let actor = Self::of_cookie(app, parts, &secret).await?;
+            let text = "the session of the cookie has ended; log in again";
+            let actor = actor.ok_or_else(|| Problem::refuse(Rule::SessionEnded, text))?;
+            actor.note();
+            return Ok(actor);
+        }
         let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token =
             header.and_then(|text| text.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
         let Some((_, token)) = token else {
-            return Err(Problem::with(
-                Kind::Unauthorized,
+            return Err(Problem::refuse(
+                Rule::CredentialsMissing,
                 "send the header Authorization: Bearer TOKEN; POST /v1/auth/token gives one",
             ));
         };
         let refused =
-            || Problem::with(Kind::Unauthorized, "the token is not valid or has expired; refresh it or log in again");
+            || Problem::refuse(Rule::TokenInvalid, "the token is not valid or has expired; refresh it or log in again");
         let token = token.trim().to_owned();
         let actor = match token.starts_with(api_key::PREFIX) {
             true => {

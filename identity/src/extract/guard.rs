@@ -17,7 +17,7 @@ use iroko_model::permission::Named;
 use iroko_model::role::Held;
 use iroko_model::{OrganizationId, Permission, Permissions, ProjectId};
 use iroko_store::authority::Scope;
-use iroko_web::problem::{Kind, Problem};
+use iroko_web::problem::{Plain, Problem};
 use std::marker::PhantomData;
 use std::ops::Deref;
 
@@ -328,9 +328,9 @@ fn about(organization: Option<OrganizationId>, project: Option<ProjectId>) {
 /// The actor, and the id that the path names. Text that is no id names nothing.
 async fn of_path<T: std::str::FromStr>(parts: &mut Parts, app: &Identity, name: &str) -> Result<(Actor, T), Problem> {
     let actor = Actor::from_request_parts(parts, app).await?;
-    let path = RawPathParams::from_request_parts(parts, app).await.map_err(|_| Problem::new(Kind::NotFound))?;
+    let path = RawPathParams::from_request_parts(parts, app).await.map_err(|_| Problem::new(Plain::NotFound))?;
     let id = path.iter().find(|(key, _)| *key == name).and_then(|(_, text)| text.parse().ok());
-    Ok((actor, id.ok_or_else(|| Problem::new(Kind::NotFound))?))
+    Ok((actor, id.ok_or_else(|| Problem::new(Plain::NotFound))?))
 }
 
 /// A handler's arguments, with a guard right after the state.

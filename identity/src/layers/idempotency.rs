@@ -18,7 +18,7 @@ use axum::response::{IntoResponse, Response};
 use iroko_model::Invalid;
 use iroko_store::idempotency::{self, Claim};
 use iroko_store::request;
-use iroko_web::problem::{Kind, Problem};
+use iroko_web::problem::{Plain, Problem, Rule};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 use uuid::Uuid;
@@ -62,7 +62,7 @@ async fn claimed(
     }
     let subject = actor.subject.id();
     let (parts, body) = request.into_parts();
-    let body = to_bytes(body, BODY_MAX).await.map_err(|_| Problem::new(Kind::TooLarge))?;
+    let body = to_bytes(body, BODY_MAX).await.map_err(|_| Problem::new(Plain::TooLarge))?;
     let key_hash = Sha256::digest(key.as_bytes());
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let request_hash = Sha256::new().chain_update(path).chain_update([0]).chain_update(&body).finalize();
@@ -80,15 +80,15 @@ async fn claimed(
         }
         Claim::OtherCredential => {
             let text = "this key was used with another session or API key, whose answer is not shown to this one; look at the list of resources, and take a new key for each new request";
-            return Err(Problem::with(Kind::Conflict, text));
+            return Err(Problem::refuse(Rule::IdempotencyKeyForeign, text));
         }
         Claim::Running => {
             let text = "the request with this key is still being carried out; ask again soon";
-            return Err(Problem::with(Kind::Conflict, text).retry_after(RUNNING_FOR));
+            return Err(Problem::refuse(Rule::IdempotencyKeyRunning, text).retry_after(RUNNING_FOR));
         }
         Claim::AnswerLost => {
             let text = "the request with this key was carried out, but the service stopped before it answered; look at the list of resources";
-            return Err(Problem::with(Kind::Conflict, text));
+            return Err(Problem::refuse(Rule::IdempotencyAnswerLost, text));
         }
     };
     if let Some(current) = request::current() {
@@ -106,7 +106,7 @@ async fn settled(app: &Identity, subject: Uuid, claim: Uuid, response: Response)
         return Ok(response);
     }
     let (parts, body) = response.into_parts();
-    let bytes = to_bytes(body, usize::MAX).await.map_err(|_| Problem::new(Kind::Internal))?;
+    let bytes = to_bytes(body, usize::MAX).await.map_err(|_| Problem::new(Plain::Internal))?;
     let sealed = app.credentials.secrets.seal(SEAL, &subject.to_string(), &bytes).map_err(|e| Problem::internal(&e))?;
     idempotency::idempotency_answer(&mut conn, claim, parts.status.as_u16(), &sealed).await?;
     Ok(Response::from_parts(parts, Body::from(bytes)))

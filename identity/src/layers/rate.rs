@@ -13,7 +13,7 @@ use axum::extract::{FromRequestParts, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use iroko_web::problem::{Kind, Problem};
+use iroko_web::problem::{Problem, Rule};
 use serde::Deserialize;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -131,7 +131,7 @@ pub async fn layer(State(app): State<Identity>, request: Request, next: Next) ->
             None => next.run(request).await,
             Some(wait) => {
                 let text = format!("more than {limit} requests a minute; wait as long as Retry-After says");
-                Problem::with(Kind::TooManyRequests, text).retry_after(wait).into_response()
+                Problem::refuse(Rule::RateExceeded, text).retry_after(wait).into_response()
             }
         };
         (response, CHARGES.with(RefCell::take))

@@ -41,7 +41,13 @@ impl Create for Groups {
     type Needs = Store;
     const CREATE: &'static str = "Roles given to it are those of its members.";
 
-    async fn create(tx: &mut Tx, within: &Within, _: &Store, asked: GroupCreate) -> Result<Row> {
+    async fn create(
+        tx: &mut Tx,
+        _: &<Self as Create>::By,
+        within: &Within,
+        _: &Store,
+        asked: GroupCreate,
+    ) -> Result<Row> {
         let naming = Naming { name: asked.name, description: asked.description, labels: asked.labels };
         store::group_insert(tx, owner_organization(within)?, &naming).await.map_err(taken::<Self>)
     }

@@ -43,7 +43,13 @@ impl Create for ServiceAccounts {
     type Needs = Store;
     const CREATE: &'static str = "A program that acts for the organization. Give it roles, and API keys to act with.";
 
-    async fn create(tx: &mut Tx, within: &Within, _: &Store, asked: ServiceAccountCreate) -> Result<Row> {
+    async fn create(
+        tx: &mut Tx,
+        _: &<Self as Create>::By,
+        within: &Within,
+        _: &Store,
+        asked: ServiceAccountCreate,
+    ) -> Result<Row> {
         let naming = Naming { name: asked.name, description: asked.description, labels: asked.labels };
         store::service_account_insert(tx, owner_organization(within)?, &naming).await.map_err(taken::<Self>)
     }

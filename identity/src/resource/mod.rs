@@ -22,7 +22,7 @@ use crate::extract::Guard;
 use iroko_model::{Naming, OrganizationId, ProjectId};
 use iroko_store::noun::{self, Common, Noun, Within};
 use iroko_store::{Error, Tx};
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Plain, Problem, Result, Rule};
 use iroko_wire::fault::Checked;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -88,6 +88,7 @@ pub trait Create: Resource {
     /// Makes one. Quota and place were asked before, commit and answer come after.
     fn create(
         tx: &mut Tx,
+        by: &Self::By,
         within: &Within,
         needs: &Self::Needs,
         request: Self::Request,
@@ -139,7 +140,7 @@ pub trait Delete: Resource {
     /// What is said where a row refers to it since [`Self::used`] looked, or of which that knows nothing.
     fn in_use() -> Problem {
         let text = format!("something still uses this {}; delete that first", Self::WORDS.one());
-        Problem::with(Kind::Conflict, text).rule("in_use")
+        Problem::refuse(Rule::InUse, text)
     }
 
     /// Deletes the row, with what goes with it; false where there is none.
@@ -194,5 +195,5 @@ pub fn owner_organization(within: &Within) -> Result<OrganizationId> {
 
 /// The row is not there, or is nobody's business here.
 pub fn missing() -> Problem {
-    Problem::new(Kind::NotFound)
+    Problem::new(Plain::NotFound)
 }

@@ -140,7 +140,7 @@ async fn create<R: Create>(
     below: Below<R>,
     CheckedJson(body): CheckedJson<R::Request>,
 ) -> Result<(StatusCode, Json<R::Shown>)> {
-    let row = service::create::<R>(&store, &below.within(&guard), guard.scope(), &needs, body).await?;
+    let row = service::create::<R>(&store, &guard, &below.within(&guard), &needs, body).await?;
     Ok((StatusCode::CREATED, Json(R::show(row, &guard))))
 }
 

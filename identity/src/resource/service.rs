@@ -1,12 +1,11 @@
 //! The use cases: one transaction each.
 
-use super::{Change, Create, Delete, Resource, missing};
+use super::{Change, Create, Delete, Place, Resource, missing};
 use crate::service::quota;
-use iroko_store::authority::Scope;
 use iroko_store::noun::{self, Listing, Noun, Within};
 use iroko_store::{Error, Page, Store, Tx, Wake};
 use iroko_web::extract::Patch;
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Problem, Result, Rule};
 
 type Id<R> = <<R as Resource>::Row as Noun>::Id;
 
@@ -36,16 +35,16 @@ pub async fn get<R: Resource>(store: &Store, within: &Within, id: Id<R>) -> Resu
 /// Makes one.
 pub async fn create<R: Create>(
     store: &Store,
+    by: &R::By,
     within: &Within,
-    scope: Scope,
     needs: &R::Needs,
     request: R::Request,
 ) -> Result<R::Row> {
     let mut tx = begin(store, within).await?;
     if let Some(kind) = R::QUOTA {
-        quota::take(&mut tx, scope, &[(kind, 1)]).await?;
+        quota::take(&mut tx, by.scope(), &[(kind, 1)]).await?;
     }
-    let row = R::create(&mut tx, within, needs, request).await?;
+    let row = R::create(&mut tx, by, within, needs, request).await?;
     store.commit(tx).await?;
     Ok(row)
 }
@@ -82,8 +81,7 @@ pub fn taken<R: Resource>(error: Error) -> Problem {
     match error {
         Error::Taken(_) => {
             let one = R::WORDS.one();
-            Problem::with(Kind::Conflict, format!("another {one} has this name already; choose another"))
-                .rule("name_taken")
+            Problem::refuse(Rule::NameTaken, format!("another {one} has this name already; choose another"))
         }
         error => error.into(),
     }

@@ -11,13 +11,11 @@ mod organization;
 mod permission;
 mod project;
 mod quota;
-mod role;
 mod role_binding;
 mod session;
 mod signing_key;
 mod suspension;
 mod totp;
-mod user;
 
 use crate::Identity;
 use utoipa_axum::router::OpenApiRouter;
@@ -32,9 +30,7 @@ pub fn router() -> OpenApiRouter<Identity> {
         .merge(permission::router())
         .merge(suspension::router())
         .merge(quota::router())
-        .merge(user::router())
         .merge(group::router())
-        .merge(role::router())
         .merge(role_binding::router())
         .merge(session::router())
         .merge(credential::router())

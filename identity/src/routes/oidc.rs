@@ -1,7 +1,8 @@
 //! Log-in by an identity provider.
 
 use crate::Identity;
-use crate::extract::{ApiJson, ApiPath, ApiQuery, Source};
+use crate::extract::{ApiJson, ApiPath, ApiQuery, OwnPage, Source};
+use crate::service::carrier::ByCookie;
 use crate::service::{identity_provider, oidc as service};
 use axum::Json;
 use axum::extract::State;
@@ -12,6 +13,7 @@ use iroko_web::problem::{Problem, Result};
 use iroko_wire::List;
 use iroko_wire::auth::TokenResponse;
 use iroko_wire::oidc::{OidcCallback, OidcDevice, OidcDeviceToken, OidcProvider, OidcProviderParams, OidcStart};
+use iroko_wire::session::Session;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -23,6 +25,7 @@ const COOKIE_LIFE_S: u32 = 600;
 /// The routes.
 pub fn router() -> OpenApiRouter<Identity> {
     let router = OpenApiRouter::new().routes(routes!(list)).routes(routes!(start)).routes(routes!(callback));
+    let router = router.routes(routes!(session));
     router.routes(routes!(device)).routes(routes!(device_token))
 }
 
@@ -41,7 +44,7 @@ async fn list(
 /// Log in by a provider, in a browser
 ///
 /// Sends the browser to the provider. It comes back to `redirect_uri` with `code` and `state`, which the page there sends to
-/// `POST .../callback`.
+/// `POST .../session` for a cookie, or to `POST .../callback` for tokens.
 #[utoipa::path(get, path = "/v1/auth/oidc/{identity_provider_id}/start", operation_id = "oidc_start", tag = "Log-in",
     params(OidcStart), security(()),
     responses((status = 303, description = "To the provider", headers(("Location" = String, description = "The provider's page"), ("Set-Cookie" = String, description = "Binds the log-in to this browser")))))]
@@ -75,6 +78,24 @@ async fn callback(
     ApiJson(body): ApiJson<OidcCallback>,
 ) -> Result<Json<TokenResponse>> {
     Ok(Json(service::callback(&app, &source, id, cookie(&headers), body).await?))
+}
+
+/// Finish a log-in in a browser, for a cookie
+///
+/// As `.../callback`, for pages of this cloud: the session is held by a cookie, as after `POST /v1/auth/sessions`.
+#[utoipa::path(post, path = "/v1/auth/oidc/{identity_provider_id}/session", operation_id = "oidc_session", tag = "Log-in",
+    security(("own_page" = [])),
+    request_body = OidcCallback,
+    responses((status = 201, description = "The session", body = Session, headers(("Set-Cookie" = String, description = "Holds the session")))))]
+async fn session(
+    State(app): State<Identity>,
+    _: OwnPage,
+    source: Source,
+    ApiPath(id): ApiPath<IdentityProviderId>,
+    headers: HeaderMap,
+    ApiJson(body): ApiJson<OidcCallback>,
+) -> Result<ByCookie> {
+    service::callback(&app, &source, id, cookie(&headers), body).await
 }
 
 /// Log in by a provider, on a device without a browser

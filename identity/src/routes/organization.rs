@@ -1,7 +1,7 @@
 //! Organizations.
 
 use crate::Identity;
-use crate::extract::{AboveOrganization, ApiJson, ApiQuery, Caller, ListParams, ListQuery, System, Within};
+use crate::extract::{AboveOrganization, ApiQuery, Caller, CheckedJson, ListParams, ListQuery, Patch, System, Within};
 use crate::guarded;
 use crate::service::organization as service;
 use axum::Json;
@@ -12,7 +12,7 @@ use iroko_web::openapi::IfMatch;
 use iroko_web::problem::Result;
 use iroko_wire::Deletion;
 use iroko_wire::List;
-use iroko_wire::organization::{Organization, OrganizationCreate, OrganizationUpdate};
+use iroko_wire::organization::{Organization, OrganizationCreate, OrganizationSettings};
 use utoipa_axum::router::OpenApiRouter;
 
 /// The routes.
@@ -42,7 +42,7 @@ async fn list(State(app): State<Identity>, caller: Caller, query: ListQuery) -> 
 async fn create(
     State(app): State<Identity>,
     _system: System<perm::OrganizationCreate>,
-    ApiJson(body): ApiJson<OrganizationCreate>,
+    CheckedJson(body): CheckedJson<OrganizationCreate>,
 ) -> Result<(StatusCode, Json<Organization>)> {
     Ok((StatusCode::CREATED, Json(service::create(&app, None, body).await?)))
 }
@@ -57,14 +57,14 @@ async fn get(State(app): State<Identity>, within: Within<perm::OrganizationRead>
 /// Change an organization
 #[utoipa::path(patch, path = "/v1/organizations/{organization_id}", operation_id = "organization_update", tag = "Organizations",
     params(IfMatch),
-    request_body = OrganizationUpdate,
+    request_body = OrganizationSettings,
     responses((status = 200, description = "The organization", body = Organization)))]
 async fn update(
     State(app): State<Identity>,
     within: Within<perm::OrganizationUpdate>,
-    ApiJson(body): ApiJson<OrganizationUpdate>,
+    patch: Patch,
 ) -> Result<Json<Organization>> {
-    Ok(Json(service::update(&app, within.organization, body).await?))
+    Ok(Json(service::update(&app, within.organization, &patch).await?))
 }
 
 /// Delete an organization
@@ -105,7 +105,7 @@ async fn children(
 async fn create_below(
     State(app): State<Identity>,
     within: Within<perm::OrganizationCreate>,
-    ApiJson(body): ApiJson<OrganizationCreate>,
+    CheckedJson(body): CheckedJson<OrganizationCreate>,
 ) -> Result<(StatusCode, Json<Organization>)> {
     Ok((StatusCode::CREATED, Json(service::create(&app, Some(within.organization), body).await?)))
 }

@@ -1,7 +1,7 @@
 //! Projects.
 
 use crate::Identity;
-use crate::extract::{AboveProject, ApiJson, ApiQuery, Caller, ListParams, ListQuery, Tenant, Within};
+use crate::extract::{AboveProject, ApiJson, ApiQuery, Caller, ListParams, ListQuery, Patch, Tenant, Within};
 use crate::guarded;
 use crate::service::project as service;
 use axum::Json;
@@ -12,7 +12,7 @@ use iroko_web::openapi::IfMatch;
 use iroko_web::problem::Result;
 use iroko_wire::Deletion;
 use iroko_wire::List;
-use iroko_wire::project::{Project, ProjectCreate, ProjectUpdate};
+use iroko_wire::project::{Project, ProjectCreate, ProjectSettings};
 use utoipa_axum::router::OpenApiRouter;
 
 /// The routes.
@@ -66,14 +66,14 @@ async fn get(State(app): State<Identity>, tenant: Tenant<perm::ProjectRead>) -> 
 /// Change a project
 #[utoipa::path(patch, path = "/v1/projects/{project_id}", operation_id = "project_update", tag = "Projects",
     params(IfMatch),
-    request_body = ProjectUpdate,
+    request_body = ProjectSettings,
     responses((status = 200, description = "The project", body = Project)))]
 async fn update(
     State(app): State<Identity>,
     tenant: Tenant<perm::ProjectUpdate>,
-    ApiJson(body): ApiJson<ProjectUpdate>,
+    patch: Patch,
 ) -> Result<Json<Project>> {
-    Ok(Json(service::update(&app, tenant.project, body).await?))
+    Ok(Json(service::update(&app, tenant.project, &patch).await?))
 }
 
 /// Delete a project

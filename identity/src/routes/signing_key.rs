@@ -15,7 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 /// The routes.
 pub fn router() -> OpenApiRouter<Identity> {
-    OpenApiRouter::new().merge(guarded!(list)).merge(guarded!(rotate)).merge(guarded!(delete))
+    OpenApiRouter::new().merge(guarded!(list)).merge(guarded!(rotate)).merge(guarded!(get, delete))
 }
 
 /// List the signing keys
@@ -37,6 +37,20 @@ async fn rotate(
     _system: System<perm::SigningKeyRotate>,
 ) -> Result<Json<List<SigningKey>>> {
     Ok(Json(service::rotate(&app).await?))
+}
+
+/// Show a signing key
+///
+/// Not what it signs with, which is nobody's to see.
+#[utoipa::path(get, path = "/v1/system/signing-keys/{kid}", operation_id = "signing_key_get", tag = "Signing keys",
+    params(("kid" = String, Path, description = "The key's name", example = "NzbLsXh8uDCcd-6M")),
+    responses((status = 200, description = "The key", body = SigningKey)))]
+async fn get(
+    State(app): State<Identity>,
+    _system: System<perm::SigningKeyRead>,
+    ApiPath(kid): ApiPath<String>,
+) -> Result<Json<SigningKey>> {
+    Ok(Json(service::get(&app, &kid).await?))
 }
 
 /// Forget a signing key

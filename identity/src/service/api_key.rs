@@ -9,7 +9,7 @@ use iroko_model::{ApiKeyId, Invalid, OrganizationId, ServiceAccountId};
 use iroko_store::api_key::{self, KeyHolder, NewApiKey};
 use iroko_store::authority::Subject;
 use iroko_store::{Error, Wake};
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Plain, Problem, Result, Rule};
 use iroko_wire::List;
 use iroko_wire::api_key::{ApiKey, ApiKeyCreate, ApiKeyMade, CheckedApiKey};
 use time::format_description::well_known::Rfc3339;
@@ -50,10 +50,12 @@ pub async fn create(
     let mut tx = app.store.begin().await?;
     let made = api_key::api_key_insert(&mut tx, within.organization, service_account, &new).await;
     let made = made.map_err(|error| match error {
-        Error::Taken(_) => Problem::with(Kind::Conflict, "the service account has a key of this name; choose another"),
+        Error::Taken(_) => {
+            Problem::refuse(Rule::NameTaken, "the service account has a key of this name; choose another")
+        }
         error => error.into(),
     })?;
-    let made = made.ok_or(Problem::new(Kind::NotFound))?;
+    let made = made.ok_or(Problem::new(Plain::NotFound))?;
     // Who has a key has all that its service account has.
     outranks_subject(&mut tx, &within.actor, Subject::ServiceAccount(service_account)).await?;
     app.store.commit_for(tx, Wake::Nobody).await?;
@@ -69,7 +71,7 @@ pub async fn list(
 ) -> Result<List<ApiKey>> {
     let mut conn = app.store.connection().await?;
     let page = api_key::api_key_list(&mut conn, organization, service_account, query.page, &query.filter).await?;
-    Ok(iroko_web::list(page.ok_or(Problem::new(Kind::NotFound))?, Show::show))
+    Ok(iroko_web::list(page.ok_or(Problem::new(Plain::NotFound))?, Show::show))
 }
 
 /// One key, without its secret.
@@ -81,7 +83,7 @@ pub async fn get(
 ) -> Result<ApiKey> {
     let mut conn = app.store.connection().await?;
     let row = api_key::api_key_get(&mut conn, organization, service_account, id).await?;
-    row.map(Show::show).ok_or(Problem::new(Kind::NotFound))
+    row.map(Show::show).ok_or(Problem::new(Plain::NotFound))
 }
 
 /// Deletes a key. It stops at once.
@@ -93,7 +95,7 @@ pub async fn delete(
 ) -> Result<()> {
     let mut tx = app.store.begin().await?;
     if !api_key::api_key_delete(&mut tx, organization, service_account, id).await? {
-        return Err(Problem::new(Kind::NotFound));
+        return Err(Problem::new(Plain::NotFound));
     }
     Ok(app.store.commit_for(tx, Wake::Nobody).await?)
 }

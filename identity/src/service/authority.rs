@@ -7,7 +7,7 @@ use iroko_model::{Permissions, Role};
 use iroko_store::Tx;
 use iroko_store::authority::{HeldRole, Scope, Subject, authority, roles_held};
 use iroko_store::role_binding::{Leaving, owned_lock, unowned};
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Problem, Result, Rule};
 use uuid::Uuid;
 
 /// The actor has all of `wanted`, given what they hold.
@@ -20,8 +20,8 @@ pub fn has_all(held: Permissions, wanted: Permissions) -> Result<()> {
 pub fn may_give(held: Permissions, scope: Scope, role: Option<Role>, allows: Permissions) -> Result<()> {
     match (scope, role) {
         (Scope::System, Some(Role::Operator | Role::Auditor)) => Ok(()),
-        (Scope::System, _) => Err(Problem::with(
-            Kind::Conflict,
+        (Scope::System, _) => Err(Problem::refuse(
+            Rule::RoleNotForSystem,
             "on the system there are only operators and auditors; give other roles on an organization or project",
         )),
         _ => has_all(held, allows),
@@ -63,8 +63,8 @@ pub async fn still_owned(tx: &mut Tx, organizations: &[Uuid]) -> Result<()> {
     if organizations.is_empty() || unowned(tx, organizations).await?.is_empty() {
         return Ok(());
     }
-    Err(Problem::with(
-        Kind::Conflict,
+    Err(Problem::refuse(
+        Rule::LastOwner,
         "an organization would lose its last owner who can log in; make somebody else an owner first",
     ))
 }

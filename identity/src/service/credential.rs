@@ -5,6 +5,7 @@ use crate::Identity;
 use crate::auth::breached;
 use crate::auth::lockout;
 use crate::auth::password::HashError;
+use crate::auth::policy;
 use crate::extract::{InOrganization, Source};
 use crate::service::authority::outranks_subject;
 use iroko_model::{SessionId, UserId};
@@ -14,7 +15,7 @@ use iroko_store::login_attempt::{Proof, login_attempt_forgive};
 use iroko_store::login_challenge::login_challenge_delete_all;
 use iroko_store::request::{self, Who};
 use iroko_store::{Wake, session};
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Kind, Plain, Problem, Result, Rule};
 use iroko_wire::credential::{PasswordChange, PasswordReset};
 
 impl From<HashError> for Problem {
@@ -22,7 +23,7 @@ impl From<HashError> for Problem {
         match error {
             HashError::Busy(after) => {
                 let text = "too many passwords wait to be checked; wait as long as Retry-After says, then try again";
-                Self::with(Kind::Unavailable, text).retry_after(after)
+                Self::refuse(Rule::PasswordQueue, text).retry_after(after)
             }
             error => Self::internal(&error),
         }
@@ -56,7 +57,7 @@ pub async fn prove(app: &Identity, source: &Source, username: &str, password: St
         None => {
             attempt.failed(app).await?;
             tracing::warn!(source = %source.address, "a log-in failed");
-            Err(Problem::with(Kind::Unauthorized, "the user name or the password is wrong"))
+            Err(Problem::refuse(Rule::PasswordWrong, "the user name or the password is wrong"))
         }
     }
 }
@@ -82,7 +83,7 @@ pub async fn change(
     request: PasswordChange,
 ) -> Result<()> {
     let mut conn = app.store.connection().await?;
-    let owner = credential::credential_by_account(&mut conn, user).await?.ok_or(Problem::new(Kind::Unauthorized))?;
+    let owner = credential::credential_by_account(&mut conn, user).await?.ok_or_else(policy::disabled)?;
     drop(conn);
     if owner.password_hash.is_none() {
         return Err(without_password());
@@ -118,7 +119,7 @@ pub async fn reset(app: &Identity, within: &InOrganization, user: UserId, reques
     let mut tx = app.store.begin().await?;
     let owner = credential::credential_by_account(&mut tx, user).await?;
     let owner =
-        owner.filter(|owner| owner.organization_id == within.organization).ok_or(Problem::new(Kind::NotFound))?;
+        owner.filter(|owner| owner.organization_id == within.organization).ok_or(Problem::new(Plain::NotFound))?;
     // Who knows somebody's password has all that they have.
     outranks_subject(&mut tx, &within.actor, Subject::User(user)).await?;
     drop(tx);
@@ -137,7 +138,7 @@ pub async fn reset(app: &Identity, within: &InOrganization, user: UserId, reques
 }
 
 fn without_password() -> Problem {
-    Problem::with(Kind::Conflict, "this account has no password: its identity provider vouches for it")
+    Problem::refuse(Rule::PasswordNone, "this account has no password: its identity provider vouches for it")
 }
 
 /// Checks a new password, by the operator's list too.

@@ -7,7 +7,7 @@ use crate::show::Show;
 use iroko_model::{IdentityProviderId, Invalid, OrganizationId};
 use iroko_store::identity_provider::{self as store, IdentityProviderFields};
 use iroko_store::{Error, Wake};
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Plain, Problem, Result, Rule};
 use iroko_wire::List;
 use iroko_wire::identity_provider::{IdentityProvider, IdentityProviderWrite};
 use iroko_wire::oidc::OidcProvider;
@@ -81,11 +81,11 @@ async fn put(
     let row = store::identity_provider_put(&mut tx, id, organization, &fields, secret).await;
     let row = row.map_err(|error| match error {
         Error::Taken(_) => {
-            Problem::with(Kind::Conflict, "the organization has a provider of this name; choose another")
+            Problem::refuse(Rule::NameTaken, "the organization has a provider of this name; choose another")
         }
         error => error.into(),
     })?;
-    let row = row.ok_or(Problem::new(Kind::NotFound))?;
+    let row = row.ok_or(Problem::new(Plain::NotFound))?;
     app.store.commit_for(tx, Wake::Nobody).await?;
     Ok(row.show())
 }
@@ -110,7 +110,7 @@ pub async fn get(app: &Identity, organization: OrganizationId, id: IdentityProvi
     let mut conn = app.store.connection().await?;
     let row = store::identity_provider_find(&mut conn, id).await?;
     let row = row.filter(|row| row.organization_id == organization);
-    row.map(Show::show).ok_or(Problem::new(Kind::NotFound))
+    row.map(Show::show).ok_or(Problem::new(Plain::NotFound))
 }
 
 /// Deletes a provider that vouches for nobody any more.
@@ -119,12 +119,12 @@ pub async fn delete(app: &Identity, organization: OrganizationId, id: IdentityPr
     let done = store::identity_provider_delete(&mut tx, organization, id).await.map_err(|error| match error {
         Error::InUse(_) => {
             let text = "accounts were made by this provider; disable it, or delete those accounts first";
-            Problem::with(Kind::Conflict, text)
+            Problem::refuse(Rule::InUse, text)
         }
         error => error.into(),
     })?;
     if !done {
-        return Err(Problem::new(Kind::NotFound));
+        return Err(Problem::new(Plain::NotFound));
     }
     Ok(app.store.commit_for(tx, Wake::Nobody).await?)
 }

@@ -5,7 +5,7 @@ use crate::auth::lockout;
 use crate::extract::Source;
 use iroko_store::login_attempt::Proof;
 use iroko_store::{Tx, login_attempt};
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Problem, Result, Rule};
 use uuid::Uuid;
 
 /// An attempt that is being checked. One that is neither decided nor withdrawn counts for a minute.
@@ -30,7 +30,7 @@ pub async fn begin(app: &Identity, username: &str, source: &Source, proof: Proof
     if let Some(wait) = lockout::wait(&before, now) {
         tracing::warn!(source = %source.address, wait_s = wait.whole_seconds(), "too many failed log-ins");
         let text = "too many attempts to log in have failed; wait as long as Retry-After says, then try again";
-        return Err(Problem::with(Kind::TooManyRequests, text).retry_after(wait.unsigned_abs()));
+        return Err(Problem::refuse(Rule::LoginAttempts, text).retry_after(wait.unsigned_abs()));
     }
     let id = login_attempt::login_attempt_insert(&mut tx, &subject, from, proof, now).await?;
     app.store.commit_aside(tx).await?;

@@ -4,6 +4,7 @@
 pub mod account;
 pub mod api_key;
 pub mod authority;
+pub mod carrier;
 pub mod credential;
 pub mod group;
 pub mod identity_provider;
@@ -13,9 +14,9 @@ pub mod oidc;
 pub mod organization;
 pub mod project;
 pub mod quota;
-pub mod role;
 pub mod role_binding;
 pub mod session;
+pub mod session_cookie;
 pub mod signing_key;
 pub mod suspension;
 pub mod totp;

@@ -2,11 +2,13 @@
 //! device flow (RFC 8628). Nothing is stored between two steps: what must be remembered is sealed and
 //! given to the browser as a cookie, or to the device as a token.
 
+use super::carrier::Carried;
 use super::{identity_provider, session};
 use crate::Identity;
 use crate::auth::oidc::client::{OidcError, RelyingParty};
 use crate::auth::oidc::id_token::{Claims, Expected};
 use crate::auth::oidc::rules;
+use crate::auth::policy;
 use crate::extract::Source;
 use crate::show::identity_provider::rules as rules_of;
 use base64::Engine;
@@ -17,7 +19,7 @@ use iroko_store::credential::credential_by_account;
 use iroko_store::identity_provider::{
     IdentityProvider, account_groups_map, account_of_provider, identity_provider_find,
 };
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Kind, Plain, Problem, Result, Rule};
 use iroko_wire::auth::TokenResponse;
 use iroko_wire::oidc::{OidcCallback, OidcDevice, OidcDeviceToken, OidcStart};
 use rand::Rng;
@@ -90,15 +92,16 @@ pub async fn start(app: &Identity, id: IdentityProviderId, request: OidcStart) -
 }
 
 /// Finishes a log-in in a browser; `cookie` is the one it began with.
-pub async fn callback(
+pub async fn callback<A: Carried>(
     app: &Identity,
     source: &Source,
     id: IdentityProviderId,
     cookie: Option<&str>,
     request: OidcCallback,
-) -> Result<TokenResponse> {
-    let refused =
-        || Problem::with(Kind::Unauthorized, "this log-in was not begun in this browser, or too long ago; begin anew");
+) -> Result<A> {
+    let refused = || {
+        Problem::refuse(Rule::LoginElsewhere, "this log-in was not begun in this browser, or too long ago; begin anew")
+    };
     let provider = provider(app, id).await?;
     let flow: CodeFlow = cookie.and_then(|cookie| open(app, CODE, id, cookie)).ok_or_else(refused)?;
     if flow.state != request.state || flow.ends <= app.credentials.clock.now().unix_timestamp() {
@@ -146,7 +149,7 @@ pub async fn device_token(
     let provider = provider(app, id).await?;
     let flow: Option<DeviceFlow> = open(app, DEVICE, id, &request.device_token);
     let flow = flow.filter(|flow| flow.ends > app.credentials.clock.now().unix_timestamp());
-    let flow = flow.ok_or_else(|| Problem::with(Kind::Unauthorized, "this log-in has ended; begin anew"))?;
+    let flow = flow.ok_or_else(|| Problem::refuse(Rule::LoginEnded, "this log-in has ended; begin anew"))?;
     let grant = [("grant_type", DEVICE_GRANT), ("device_code", &flow.device_code)];
     log_in(app, source, &provider, &grant, None).await.map_err(|problem| match problem.kind() {
         Kind::AuthorizationPending => problem.retry_after(Duration::from_secs(flow.interval)),
@@ -155,13 +158,13 @@ pub async fn device_token(
 }
 
 /// From a grant to a session.
-async fn log_in(
+async fn log_in<A: Carried>(
     app: &Identity,
     source: &Source,
     provider: &IdentityProvider,
     grant: &[(&str, &str)],
     nonce: Option<&str>,
-) -> Result<TokenResponse> {
+) -> Result<A> {
     let secret = secret(app, provider)?;
     let tokens = app.credentials.oidc.tokens(&party(provider, secret.as_deref()), grant).await.map_err(told)?;
     let now = app.credentials.clock.now();
@@ -171,35 +174,35 @@ async fn log_in(
 }
 
 /// The account of these claims, made at the first log-in, in the groups that they say.
-async fn begin(app: &Identity, source: &Source, provider: &IdentityProvider, claims: &Claims) -> Result<TokenResponse> {
+async fn begin<A: Carried>(app: &Identity, source: &Source, provider: &IdentityProvider, claims: &Claims) -> Result<A> {
     let rules = rules_of(provider);
     let groups = rules::groups(&rules, claims);
     if provider.rule_required && groups.is_empty() {
         let text =
             "your identity provider vouches for you, but no rule lets you in here; ask your organization's owner";
-        return Err(Problem::with(Kind::Unauthorized, text));
+        return Err(Problem::refuse(Rule::LoginNoRule, text));
     }
     let username = rules::username(&provider.username_prefix, &provider.username_claim, claims);
     let username = username.ok_or_else(|| {
         let text = format!("your identity provider gives no usable claim {}", provider.username_claim);
-        Problem::with(Kind::Unauthorized, text)
+        Problem::refuse(Rule::LoginNoName, text)
     })?;
     let subject = claims.get("sub").and_then(serde_json::Value::as_str).unwrap_or_default();
     if subject.contains('\0') {
-        return Err(Problem::new(Kind::Unauthorized));
+        return Err(not_vouched());
     }
     let mut tx = app.store.begin().await?;
     let account = account_of_provider(&mut tx, provider, subject, &username).await.map_err(|error| match error {
         Error::Taken(_) => {
             let text = "your user name is taken; your organization's owner can give the provider a username_prefix";
-            Problem::with(Kind::Conflict, text)
+            Problem::refuse(Rule::UsernameTaken, text)
         }
         error => error.into(),
     })?;
     let mapped: Vec<_> = rules.iter().map(|rule| rule.group_id).collect();
     account_groups_map(&mut tx, account, &mapped, &groups).await?;
     let person = credential_by_account(&mut tx, account).await?.filter(|person| !person.is_disabled);
-    let person = person.ok_or_else(|| Problem::with(Kind::Unauthorized, "your account is disabled"))?;
+    let person = person.ok_or_else(policy::disabled)?;
     session::begin(app, tx, source, &person, "oidc", None).await
 }
 
@@ -207,7 +210,7 @@ async fn begin(app: &Identity, source: &Source, provider: &IdentityProvider, cla
 async fn provider(app: &Identity, id: IdentityProviderId) -> Result<IdentityProvider> {
     let mut conn = app.store.connection().await?;
     let found = identity_provider_find(&mut conn, id).await?.filter(|found| found.disabled_at.is_none());
-    found.ok_or(Problem::new(Kind::NotFound))
+    found.ok_or(Problem::new(Plain::NotFound))
 }
 
 fn secret(app: &Identity, provider: &IdentityProvider) -> Result<Option<String>> {
@@ -237,8 +240,15 @@ fn open<T: DeserializeOwned>(app: &Identity, purpose: &str, id: IdentityProvider
     serde_json::from_slice(&plain).ok()
 }
 
+fn not_vouched() -> Problem {
+    Problem::refuse(Rule::LoginNotVouched, "the identity provider does not vouch for this log-in; begin anew")
+}
+
 fn misconfigured() -> Problem {
-    Problem::with(Kind::Conflict, "the identity provider says of itself what cannot be; tell whoever runs it")
+    Problem::refuse(
+        Rule::ProviderMisconfigured,
+        "the identity provider says of itself what cannot be; tell whoever runs it",
+    )
 }
 
 /// What the caller learns of a provider's failure; the rest is for the log.
@@ -247,15 +257,13 @@ fn told(error: OidcError) -> Problem {
         && matches!(code.as_str(), "authorization_pending" | "slow_down")
     {
         let text = "the person has not logged in yet; wait as long as Retry-After says, then ask again";
-        return Problem::with(Kind::AuthorizationPending, text);
+        return Problem::refuse(Rule::AuthorizationPending, text);
     }
     tracing::warn!(error = %iroko_daemon::chain(&error), request_id = %iroko_web::problem::request_id(), "a log-in by an identity provider failed");
     match error {
-        OidcError::Refused(_) | OidcError::IdToken(_) => {
-            Problem::with(Kind::Unauthorized, "the identity provider does not vouch for this log-in; begin anew")
-        }
+        OidcError::Refused(_) | OidcError::IdToken(_) => not_vouched(),
         OidcError::Silent(_) => {
-            Problem::with(Kind::Unavailable, "the identity provider does not answer; try again later")
+            Problem::refuse(Rule::ProviderSilent, "the identity provider does not answer; try again later")
         }
         OidcError::Unreachable(_) | OidcError::Answer(_) => misconfigured(),
     }

@@ -2,18 +2,21 @@
 
 use crate::Identity;
 use crate::extract::{Actor, ListQuery};
+use crate::resource::{missing, naming};
 use crate::service::suspension;
 use crate::service::user;
 use crate::show::Show;
 use axum::http::StatusCode;
-use iroko_model::{Labels, Name, OrganizationId, Role};
+use iroko_model::{Naming, OrganizationId, Role};
 use iroko_store::authority::Scope;
-use iroko_store::request::{Noun, check_generation};
+use iroko_store::noun::{self, Within};
+use iroko_store::organization::{self, Organization as Row};
 use iroko_store::role_binding::{Holder, RoleRef, role_binding_insert};
-use iroko_store::{bind_below, organization};
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_store::{Wake, bind_below};
+use iroko_web::extract::Patch;
+use iroko_web::problem::{Plain, Problem, Result, Rule};
 use iroko_wire::List;
-use iroko_wire::organization::{CheckedOrganization, Organization, OrganizationCreate, OrganizationUpdate};
+use iroko_wire::organization::{Organization, OrganizationCreate, OrganizationSettings};
 
 /// Makes an organization, with its first user where one is asked for.
 pub async fn create(
@@ -21,9 +24,9 @@ pub async fn create(
     parent: Option<OrganizationId>,
     request: OrganizationCreate,
 ) -> Result<Organization> {
-    let CheckedOrganization { name, owner, labels } = request.try_into()?;
+    let (naming, owner) = request.checked()?;
     let hash = match &owner {
-        Some(owner) => Some(user::hash(app, owner, name.as_str().to_owned(), "/owner").await?),
+        Some(owner) => Some(user::hash(app, owner, naming.name.as_str().to_owned(), "/owner").await?),
         None => None,
     };
     let mut tx = match parent {
@@ -32,18 +35,20 @@ pub async fn create(
         None => app.store.begin().await?,
     };
     if let Some(parent) = parent {
-        let depth = organization::organization_depth(&mut tx, parent).await?.ok_or(Problem::new(Kind::NotFound))?;
+        let depth = organization::organization_depth(&mut tx, parent).await?.ok_or(Problem::new(Plain::NotFound))?;
         if depth >= organization::DEPTH_MAX {
             let text = format!("at most {} organizations stand above each other", organization::DEPTH_MAX);
-            return Err(Problem::with(Kind::Conflict, text));
+            return Err(Problem::refuse(Rule::OrganizationTooDeep, text));
         }
     }
-    let row = organization::organization_insert(&mut tx, parent, &name, &labels).await.map_err(taken)?;
+    let row = organization::organization_insert(&mut tx, parent, &naming).await.map_err(taken)?;
     if let (Some(owner), Some(hash)) = (owner, hash) {
-        bind_below(&mut tx, row.id.into()).await?;
-        let owner = user::insert(&mut tx, row.id.into(), &owner, &hash, "/owner").await?;
-        let scope = Scope::Organization(row.id.into());
-        role_binding_insert(&mut tx, Holder::User(owner.id), RoleRef::BuiltIn(Role::Owner), scope).await?;
+        let id = row.common.id;
+        bind_below(&mut tx, id).await?;
+        let owner = user::insert(&mut tx, id, &owner, &hash, "/owner").await?;
+        let scope = Scope::Organization(id);
+        role_binding_insert(&mut tx, Holder::User(owner.common.id.as_uuid()), RoleRef::BuiltIn(Role::Owner), scope)
+            .await?;
     }
     app.store.commit(tx).await?;
     Ok(row.show())
@@ -51,9 +56,10 @@ pub async fn create(
 
 fn taken(error: iroko_store::Error) -> Problem {
     match error {
-        iroko_store::Error::Taken(_) => {
-            Problem::with(Kind::Conflict, "another organization right below the same one has this name; choose another")
-        }
+        iroko_store::Error::Taken(_) => Problem::refuse(
+            Rule::NameTaken,
+            "another organization right below the same one has this name; choose another",
+        ),
         error => error.into(),
     }
 }
@@ -76,16 +82,20 @@ pub async fn children(app: &Identity, parent: OrganizationId, query: ListQuery) 
 pub async fn get(app: &Identity, id: OrganizationId) -> Result<Organization> {
     let mut tx = app.store.begin_bound(id).await?;
     let row = organization::organization_get(&mut tx, id).await?;
-    row.map(Show::show).ok_or(Problem::new(Kind::NotFound))
+    row.map(Show::show).ok_or(Problem::new(Plain::NotFound))
 }
 
-/// Renames or labels an organization.
-pub async fn update(app: &Identity, id: OrganizationId, request: OrganizationUpdate) -> Result<Organization> {
-    let (name, labels): (Option<Name>, Option<Labels>) = request.try_into()?;
+/// Changes what people write on an organization. A patch that changes nothing writes nothing.
+pub async fn update(app: &Identity, id: OrganizationId, patch: &Patch) -> Result<Organization> {
     let mut tx = app.store.begin_bound(id).await?;
-    check_generation(&mut tx, Noun::Organization, id.as_uuid()).await?;
-    let row = organization::organization_update(&mut tx, id, name.as_ref(), labels.as_ref()).await.map_err(taken)?;
-    let row = row.ok_or(Problem::new(Kind::NotFound))?;
+    let row = noun::lock::<Row>(&mut tx, &Within::system(), id).await?.ok_or_else(missing)?;
+    let Naming { name, description, labels } = naming(&row.common)?;
+    let Some(to) = patch.apply(&OrganizationSettings { name, description, labels })? else {
+        app.store.commit_for(tx, Wake::Nobody).await?;
+        return Ok(row.show());
+    };
+    let to = Naming { name: to.name, description: to.description, labels: to.labels };
+    let row = organization::organization_update(&mut tx, id, &to).await.map_err(taken)?;
     app.store.commit(tx).await?;
     Ok(row.show())
 }
@@ -98,14 +108,14 @@ pub async fn delete(app: &Identity, actor: &Actor, id: OrganizationId, purge: bo
         return Ok(StatusCode::ACCEPTED);
     }
     let mut tx = app.store.begin_bound(id).await?;
-    check_generation(&mut tx, Noun::Organization, id.as_uuid()).await?;
+    noun::compare::<Row>(&mut tx, &Within::system(), id).await?;
     suspension::not_empty(app, scope).await?;
     match organization::organization_delete(&mut tx, id).await {
         Ok(true) => app.store.commit(tx).await?,
-        Ok(false) => return Err(Problem::new(Kind::NotFound)),
+        Ok(false) => return Err(Problem::new(Plain::NotFound)),
         // Made since it was looked at.
         Err(iroko_store::Error::InUse(_)) => {
-            return Err(Problem::with(Kind::Conflict, "something was made in it meanwhile; look again"));
+            return Err(Problem::refuse(Rule::NotEmpty, "something was made in it meanwhile; look again"));
         }
         Err(error) => return Err(error.into()),
     }

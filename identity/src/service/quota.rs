@@ -6,7 +6,7 @@ use iroko_model::Invalid;
 use iroko_store::authority::Scope;
 use iroko_store::quota::{self, Excess};
 use iroko_store::{Bound, Tx};
-use iroko_web::problem::{Faults, Kind, Problem, Result};
+use iroko_web::problem::{Faults, Plain, Problem, Result, Rule};
 use iroko_wire::quota::{Quotas, QuotasUpdate};
 
 /// Takes amounts of quotas for what the transaction goes on to make, or says which would be exceeded.
@@ -40,14 +40,14 @@ fn exceeded(scope: Scope, excess: &Excess) -> Problem {
              delete some, or ask an owner of your organization, who can see it and have it raised"
         ),
     };
-    Problem::with(Kind::QuotaExceeded, text)
+    Problem::refuse(Rule::QuotaExceeded, text)
 }
 
 fn bound(scope: Scope) -> Result<Bound> {
     match scope {
         Scope::Project(id) => Ok(id.into()),
         Scope::Organization(id) => Ok(id.into()),
-        Scope::System => Err(Problem::new(Kind::NotFound)),
+        Scope::System => Err(Problem::new(Plain::NotFound)),
     }
 }
 

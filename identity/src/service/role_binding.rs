@@ -8,7 +8,7 @@ use iroko_model::{Invalid, Permissions, Role, RoleBindingId};
 use iroko_store::authority::Scope;
 use iroko_store::role_binding::{self, Holder, Leaving, RoleRef};
 use iroko_store::{Error, Tx};
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Plain, Problem, Result, Rule};
 use iroko_wire::List;
 use iroko_wire::role_binding::{RoleBinding, RoleBindingCreate};
 
@@ -38,7 +38,7 @@ pub async fn create(
     let allows = allows.ok_or_else(|| missing("/custom_role_id", "custom role"))?;
     may_give(held, scope, built_in, allows)?;
     let row = role_binding::role_binding_insert(&mut tx, holder, role, scope).await.map_err(|error| match error {
-        Error::Taken(_) => Problem::with(Kind::Conflict, "they have this role here already"),
+        Error::Taken(_) => Problem::refuse(Rule::RoleBindingExists, "they have this role here already"),
         error => error.into(),
     })?;
     let row = row.ok_or_else(|| match holder {
@@ -65,14 +65,14 @@ pub async fn list(app: &Identity, scope: Scope, query: ListQuery) -> Result<List
 pub async fn get(app: &Identity, scope: Scope, id: RoleBindingId) -> Result<RoleBinding> {
     let mut tx = begin(app, scope).await?;
     let row = role_binding::role_binding_get(&mut tx, scope, id).await?;
-    row.map(Show::show).ok_or(Problem::new(Kind::NotFound))
+    row.map(Show::show).ok_or(Problem::new(Plain::NotFound))
 }
 
 /// Takes a role away, at once. Nobody takes what is more than their own, nor from an organization its
 /// last owner.
 pub async fn delete(app: &Identity, held: Permissions, scope: Scope, id: RoleBindingId) -> Result<()> {
     let mut tx = begin(app, scope).await?;
-    let row = role_binding::role_binding_get(&mut tx, scope, id).await?.ok_or(Problem::new(Kind::NotFound))?;
+    let row = role_binding::role_binding_get(&mut tx, scope, id).await?.ok_or(Problem::new(Plain::NotFound))?;
     let built_in = row.role.as_deref().and_then(|role| role.parse().ok());
     may_give(held, scope, built_in, row.allows())?;
     let owned = guard_owners(&mut tx, Leaving::Binding(id)).await?;

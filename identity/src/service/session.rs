@@ -1,12 +1,11 @@
 //! Sessions: log-in, refresh, log-out, and the list of one's own.
 
+use super::carrier::{Begun, Carried, Held, tokens};
 use super::credential::{prove, who};
 use super::login_attempt::{self, Attempt};
 use super::totp;
 use crate::Identity;
 use crate::auth::refresh::{Verdict, hash, judge};
-use crate::auth::signing_key::LIFETIME;
-use crate::auth::token::{Claims, ISSUER};
 use crate::extract::{ListQuery, Source};
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -16,29 +15,21 @@ use iroko_store::credential::{Credential, credential_by_account};
 use iroko_store::login_attempt::Proof;
 use iroko_store::session::{self, NewSession};
 use iroko_store::{Tx, Wake, login_challenge, request};
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Plain, Problem, Result, Rule};
 use iroko_wire::List;
 use iroko_wire::auth::{TokenRequest, TokenResponse};
 use iroko_wire::session::{RefreshRequest, Session};
 use iroko_wire::totp::SecondFactorRequest;
 use rand::Rng;
-use time::{Duration, OffsetDateTime};
+use time::Duration;
 
 /// How long the second step of a log-in may take.
 const CHALLENGE_LIFE: Duration = Duration::minutes(5);
 /// By this a challenge is known for one.
 const CHALLENGE_PREFIX: &str = "iroko_ch_";
 
-/// A session and when it ends.
-struct Begun {
-    id: SessionId,
-    refresh_token: String,
-    idle_expires_at: OffsetDateTime,
-    expires_at: OffsetDateTime,
-}
-
 /// Checks a password and begins a session, or asks for the second factor.
-pub async fn log_in(app: &Identity, source: &Source, request: TokenRequest) -> Result<TokenResponse> {
+pub async fn log_in<A: Carried>(app: &Identity, source: &Source, request: TokenRequest) -> Result<A> {
     let (person, attempt) = prove(app, source, &request.username, request.password).await?;
     if !totp::is_needed(app, person.account_id).await? {
         let tx = app.store.begin().await?;
@@ -50,13 +41,13 @@ pub async fn log_in(app: &Identity, source: &Source, request: TokenRequest) -> R
     let mut conn = app.store.connection().await?;
     let ends = app.credentials.clock.now() + CHALLENGE_LIFE;
     login_challenge::login_challenge_insert(&mut conn, &hash(&challenge), person.account_id, ends).await?;
-    Err(Problem::second_factor(challenge))
+    Err(Problem::second_factor(challenge, A::SECOND_STEP))
 }
 
 /// Checks a code of somebody whose password was right, and begins a session.
-pub async fn second_factor(app: &Identity, source: &Source, request: SecondFactorRequest) -> Result<TokenResponse> {
+pub async fn second_factor<A: Carried>(app: &Identity, source: &Source, request: SecondFactorRequest) -> Result<A> {
     let challenge = hash(&request.challenge);
-    let refused = || Problem::with(Kind::Unauthorized, "the challenge has ended; log in with the password again");
+    let refused = || Problem::refuse(Rule::ChallengeEnded, "the challenge has ended; log in with the password again");
     let mut conn = app.store.connection().await?;
     let found = login_challenge::login_challenge_account(&mut conn, &challenge, app.credentials.clock.now()).await?;
     let person = credential_by_account(&mut conn, found.ok_or_else(refused)?).await?;
@@ -67,7 +58,7 @@ pub async fn second_factor(app: &Identity, source: &Source, request: SecondFacto
     if !totp::take_code(app, &mut tx, person.account_id, &request.code).await? {
         drop(tx);
         attempt.failed(app).await?;
-        return Err(Problem::with(Kind::Unauthorized, "the code is wrong or was used before; try the next one"));
+        return Err(Problem::refuse(Rule::CodeWrong, "the code is wrong or was used before; try the next one"));
     }
     if !login_challenge::login_challenge_delete(&mut tx, &challenge).await? {
         drop(tx);
@@ -78,32 +69,35 @@ pub async fn second_factor(app: &Identity, source: &Source, request: SecondFacto
 }
 
 /// Begins a session of somebody who has proved who they are.
-pub async fn begin(
+pub async fn begin<A: Carried>(
     app: &Identity,
     mut tx: Tx,
     source: &Source,
     person: &Credential,
     method: &str,
     attempt: Option<Attempt>,
-) -> Result<TokenResponse> {
+) -> Result<A> {
     let (now, auth) = (app.credentials.clock.now(), &app.config.auth);
     let expires_at = now + auth.session_life();
     let idle_expires_at = (now + auth.session_idle()).min(expires_at);
-    let refresh_token = app.credentials.refresh.first();
+    let secret = app.credentials.refresh.first();
     let new = NewSession {
         account_id: person.account_id,
         method,
+        carrier: A::CARRIER,
         source: source.address,
         user_agent: source.user_agent.as_deref(),
         now,
         idle_expires_at,
         expires_at,
     };
-    let id = session::session_begin(&mut tx, &new, &hash(&refresh_token)).await?;
+    let row = session::session_begin(&mut tx, &new, &hash(&secret)).await?;
     if let Some(attempt) = attempt {
         attempt.succeeded(&mut tx).await?;
     }
-    let answer = answer(app, &mut tx, person, Begun { id, refresh_token, idle_expires_at, expires_at }, now).await?;
+    in_good_standing(&mut tx, person.account_id).await?;
+    let id = row.id;
+    let answer = A::of(app, person, Begun { row, secret })?;
     app.store.commit_for(tx, Wake::Nobody).await?;
     tracing::info!(user = %person.account_id, session = %id, source = %source.address, method, "logged in");
     Ok(answer)
@@ -114,9 +108,10 @@ pub async fn refresh(app: &Identity, source: &Source, request: RefreshRequest) -
     let now = app.credentials.clock.now();
     let successor = app.credentials.refresh.successor(&request.refresh_token);
     let (used, next) = (hash(&request.refresh_token), hash(&successor));
-    let refused = || Problem::with(Kind::Unauthorized, "the refresh token does not hold any more; log in again");
+    let refused = || Problem::refuse(Rule::RefreshTokenEnded, "the refresh token does not hold any more; log in again");
     let mut tx = app.store.begin().await?;
-    let token = session::refresh_token_lock(&mut tx, &used).await?.ok_or_else(refused)?;
+    let token = session::refresh_token_lock(&mut tx, &used).await?;
+    let token = token.filter(|token| token.carrier == TokenResponse::CARRIER).ok_or_else(refused)?;
     let successor_is_current = token.used_at.is_some() && session::refresh_token_is_current(&mut tx, &next).await?;
     let mut idle_expires_at = token.idle_expires_at;
     match judge(&token, successor_is_current, now) {
@@ -137,8 +132,9 @@ pub async fn refresh(app: &Identity, source: &Source, request: RefreshRequest) -
     }
     let person = credential_by_account(&mut tx, token.account_id).await?;
     let person = person.filter(|person| !person.is_disabled).ok_or_else(refused)?;
-    let begun = Begun { id: token.session_id, refresh_token: successor, idle_expires_at, expires_at: token.expires_at };
-    let answer = answer(app, &mut tx, &person, begun, now).await?;
+    in_good_standing(&mut tx, person.account_id).await?;
+    let held = Held { id: token.session_id, secret: successor, idle_expires_at, expires_at: token.expires_at };
+    let answer = tokens(app, &person, &held, now)?;
     note(Some(&person));
     app.store.commit_for(tx, Wake::Nobody).await?;
     Ok(answer)
@@ -157,36 +153,6 @@ async fn in_good_standing(tx: &mut Tx, person: UserId) -> Result<()> {
     crate::auth::policy::stands(found.standing)
 }
 
-/// Signs an access token of the session.
-async fn answer(
-    app: &Identity,
-    tx: &mut Tx,
-    person: &Credential,
-    session: Begun,
-    now: OffsetDateTime,
-) -> Result<TokenResponse> {
-    in_good_standing(tx, person.account_id).await?;
-    let ends = (now + LIFETIME).min(session.expires_at);
-    let claims = Claims {
-        iss: ISSUER.to_owned(),
-        sub: person.account_id,
-        sid: session.id,
-        username: person.username.clone(),
-        org: person.organization_id,
-        iat: now.unix_timestamp(),
-        exp: ends.unix_timestamp(),
-    };
-    let seconds = |until: OffsetDateTime| (until - now).whole_seconds().max(0).unsigned_abs();
-    Ok(TokenResponse {
-        access_token: app.credentials.ring().issue(&claims).map_err(|e| Problem::internal(&e))?,
-        token_type: "Bearer".to_owned(),
-        expires_in_s: seconds(ends),
-        refresh_token: session.refresh_token,
-        refresh_expires_in_s: seconds(session.idle_expires_at),
-        session_id: session.id.as_uuid(),
-    })
-}
-
 /// A page of a person's sessions.
 pub async fn list(app: &Identity, user: UserId, current: Option<SessionId>, query: ListQuery) -> Result<List<Session>> {
     let mut conn = app.store.connection().await?;
@@ -198,14 +164,14 @@ pub async fn list(app: &Identity, user: UserId, current: Option<SessionId>, quer
 pub async fn get(app: &Identity, user: UserId, current: Option<SessionId>, id: SessionId) -> Result<Session> {
     let mut conn = app.store.connection().await?;
     let row = session::session_get(&mut conn, user, id, app.credentials.clock.now()).await?;
-    row.map(|row| crate::show::session::of(row, current)).ok_or(Problem::new(Kind::NotFound))
+    row.map(|row| crate::show::session::of(row, current)).ok_or(Problem::new(Plain::NotFound))
 }
 
 /// Ends a session of a person: its access tokens stop at once.
 pub async fn revoke(app: &Identity, user: UserId, id: SessionId, reason: &str) -> Result<()> {
     let mut conn = app.store.connection().await?;
     let done = session::session_revoke(&mut conn, user, id, reason, app.credentials.clock.now()).await?;
-    if done { Ok(()) } else { Err(Problem::new(Kind::NotFound)) }
+    if done { Ok(()) } else { Err(Problem::new(Plain::NotFound)) }
 }
 
 /// Ends all sessions of a person, but for one.

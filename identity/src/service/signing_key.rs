@@ -7,7 +7,7 @@ use crate::auth::token::{Checked, Claims};
 use crate::show::Show;
 use iroko_store::signing_key;
 use iroko_store::{Store, Tx, Wake};
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Plain, Problem, Result};
 use iroko_wire::List;
 use iroko_wire::signing_key::SigningKey;
 use time::{Duration, OffsetDateTime};
@@ -79,6 +79,17 @@ pub async fn list(app: &Identity) -> Result<List<SigningKey>> {
     Ok(List::all(rows.into_iter().map(Show::show).collect()))
 }
 
+/// One key.
+pub async fn get(app: &Identity, kid: &str) -> Result<SigningKey> {
+    // NUL cannot be in a text of the database.
+    if kid.contains('\0') {
+        return Err(Problem::new(Plain::NotFound));
+    }
+    let mut conn = app.store.connection().await?;
+    let row = signing_key::signing_key_get(&mut conn, kid).await?;
+    row.map(Show::show).ok_or(Problem::new(Plain::NotFound))
+}
+
 /// Lets the next key sign from now on. Tokens of the one before hold until they end.
 pub async fn rotate(app: &Identity) -> Result<List<SigningKey>> {
     let now = app.credentials.clock.now();
@@ -97,7 +108,7 @@ pub async fn delete(app: &Identity, kid: &str) -> Result<()> {
     signing_key::signing_key_lock(&mut tx).await?;
     // NUL cannot be in a text of the database.
     if kid.contains('\0') || !signing_key::signing_key_delete(&mut tx, kid).await? {
-        return Err(Problem::new(Kind::NotFound));
+        return Err(Problem::new(Plain::NotFound));
     }
     app.store.commit_for(tx, Wake::Nobody).await?;
     renew(app).await.map_err(|e| Problem::internal(&e))

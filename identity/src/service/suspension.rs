@@ -4,7 +4,7 @@ use crate::Identity;
 use crate::extract::Actor;
 use iroko_store::authority::Scope;
 use iroko_store::suspension::{is_home_of, left_in, purge_begin, suspension_set};
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Plain, Problem, Result, Rule};
 
 /// Suspends or resumes; doing it again is no error. Its instances are told in the same transaction, which is
 /// not a tenant's: it reaches into every project below.
@@ -13,7 +13,7 @@ pub async fn set(app: &Identity, actor: &Actor, scope: Scope, suspend: bool) -> 
     if suspend && is_home_of(&mut tx, scope, actor.subject).await? {
         let text =
             "you belong to this organization, or to one below it, and would lock yourself out; let somebody else do it";
-        return Err(Problem::with(Kind::Conflict, text));
+        return Err(Problem::refuse(Rule::LockedOut, text));
     }
     if !suspension_set(&mut tx, scope, suspend).await? && !suspend {
         is_not_purged(&mut tx, scope).await?;
@@ -30,7 +30,7 @@ async fn is_not_purged(tx: &mut iroko_store::Tx, scope: Scope) -> Result<()> {
         Scope::System => None,
     };
     match purging {
-        Some(_) => Err(Problem::with(Kind::Conflict, "it is being purged; that cannot be taken back")),
+        Some(_) => Err(Problem::refuse(Rule::PurgeBegun, "it is being purged; that cannot be taken back")),
         None => Ok(()),
     }
 }
@@ -39,10 +39,10 @@ async fn is_not_purged(tx: &mut iroko_store::Tx, scope: Scope) -> Result<()> {
 pub async fn purge(app: &Identity, actor: &Actor, scope: Scope) -> Result<()> {
     let mut tx = app.store.begin().await?;
     if is_home_of(&mut tx, scope, actor.subject).await? {
-        return Err(Problem::with(Kind::Conflict, "you belong to this organization, or to one below it"));
+        return Err(Problem::refuse(Rule::LockedOut, "you belong to this organization, or to one below it"));
     }
     if !purge_begin(&mut tx, scope).await? {
-        return Err(Problem::new(Kind::NotFound));
+        return Err(Problem::new(Plain::NotFound));
     }
     Ok(app.store.commit(tx).await?)
 }
@@ -60,5 +60,5 @@ pub async fn not_empty(app: &Identity, scope: Scope) -> Result<()> {
     }
     let text =
         format!("in it are still {}; delete those first, or everything at once with ?purge=true", left.join(", "));
-    Err(Problem::with(Kind::Conflict, text))
+    Err(Problem::refuse(Rule::NotEmpty, text))
 }

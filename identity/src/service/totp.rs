@@ -11,7 +11,7 @@ use iroko_store::authority::Subject;
 use iroko_store::credential::{Credential, credential_by_account};
 use iroko_store::login_attempt::Proof;
 use iroko_store::{Tx, Wake, totp};
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Kind, Plain, Problem, Result, Rule};
 use iroko_wire::totp::{RecoveryCodes, TotpCode, TotpEnrol, TotpEnrolment, TotpStatus};
 
 /// State of a person's second factor.
@@ -32,7 +32,7 @@ pub async fn enrol(app: &Identity, source: &Source, user: UserId, request: TotpE
     let owner = owner(app, user).await?;
     if owner.password_hash.is_none() {
         let text = "this account has no password: its identity provider asks for second factors";
-        return Err(Problem::with(Kind::Conflict, text));
+        return Err(Problem::refuse(Rule::PasswordNone, text));
     }
     let proven = prove(app, source, &owner.username, request.password).await;
     let (_, attempt) = proven.map_err(|problem| match problem.kind() {
@@ -50,7 +50,7 @@ pub async fn enrol(app: &Identity, source: &Source, user: UserId, request: TotpE
     if begun {
         Ok(TotpEnrolment { secret: base32, uri })
     } else {
-        Err(Problem::with(Kind::Conflict, "a second factor is set up already; disable it first"))
+        Err(Problem::refuse(Rule::TotpEnabled, "a second factor is set up already; disable it first"))
     }
 }
 
@@ -58,7 +58,10 @@ pub async fn enrol(app: &Identity, source: &Source, user: UserId, request: TotpE
 pub async fn confirm(app: &Identity, source: &Source, user: UserId, request: TotpCode) -> Result<RecoveryCodes> {
     let state = status(app, user).await?;
     if state.status != "pending" {
-        return Err(Problem::with(Kind::Conflict, "no second factor is being set up; begin with POST /v1/auth/totp"));
+        return Err(Problem::refuse(
+            Rule::TotpNotPending,
+            "no second factor is being set up; begin with POST /v1/auth/totp",
+        ));
     }
     let (mut tx, attempt) = with_code(app, source, user, &request.code).await?;
     totp::totp_confirm(&mut tx, user, app.credentials.clock.now()).await?;
@@ -93,10 +96,10 @@ pub async fn disable(app: &Identity, source: &Source, user: UserId, request: Tot
 pub async fn reset(app: &Identity, within: &InOrganization, user: UserId) -> Result<()> {
     let mut tx = app.store.begin().await?;
     let owner = credential_by_account(&mut tx, user).await?;
-    owner.filter(|owner| owner.organization_id == within.organization).ok_or(Problem::new(Kind::NotFound))?;
+    owner.filter(|owner| owner.organization_id == within.organization).ok_or(Problem::new(Plain::NotFound))?;
     outranks_subject(&mut tx, &within.actor, Subject::User(user)).await?;
     if !totp::totp_delete(&mut tx, user).await? {
-        return Err(Problem::new(Kind::NotFound));
+        return Err(Problem::new(Plain::NotFound));
     }
     Ok(app.store.commit_for(tx, Wake::Nobody).await?)
 }
@@ -155,10 +158,10 @@ async fn enabled(app: &Identity, user: UserId) -> Result<()> {
     if is_needed(app, user).await? {
         return Ok(());
     }
-    Err(Problem::with(Kind::Conflict, "no second factor is set up; begin with POST /v1/auth/totp"))
+    Err(Problem::refuse(Rule::TotpDisabled, "no second factor is set up; begin with POST /v1/auth/totp"))
 }
 
 async fn owner(app: &Identity, user: UserId) -> Result<Credential> {
     let mut conn = app.store.connection().await?;
-    credential_by_account(&mut conn, user).await?.ok_or(Problem::new(Kind::Unauthorized))
+    credential_by_account(&mut conn, user).await?.ok_or_else(crate::auth::policy::disabled)
 }

@@ -7,11 +7,9 @@ pub mod organization;
 pub mod permission;
 pub mod project;
 pub mod quota;
-pub mod role;
 pub mod role_binding;
 pub mod session;
 pub mod signing_key;
-pub mod user;
 
 /// A row that can be shown.
 pub trait Show<T> {

@@ -1,15 +1,14 @@
 //! Organizations.
 
+use crate::noun::common;
 use crate::show::Show;
 use iroko_store::organization::Organization as Row;
 use iroko_wire::organization::*;
-use iroko_wire::{label_map, status};
+use iroko_wire::status;
 
 impl Show<Organization> for Row {
     fn show(self) -> Organization {
-        let row = self;
-        let labels = label_map(&row.labels);
-        let Row { id, parent_id, name, suspended_at, purging_at, generation, created_at, .. } = row;
-        Organization { id, parent_id, name, status: status(suspended_at, purging_at), labels, generation, created_at }
+        let Row { common: of_all, parent_id, suspended_at, purging_at } = self;
+        Organization { common: common(of_all), parent_id, status: status(suspended_at, purging_at) }
     }
 }

@@ -6,8 +6,8 @@ use iroko_wire::session::*;
 
 /// Shows a row; `current` is the session of the request.
 pub fn of(row: Row, current: Option<SessionId>) -> Session {
-    let Row { id, method, source, user_agent, created_at, used_at, idle_expires_at, expires_at } = row;
+    let Row { id, method, carrier, source, user_agent, created_at, used_at, idle_expires_at, expires_at } = row;
     let (is_current, source) = (current == Some(id), source.ip().to_string());
     let id = id.as_uuid();
-    Session { id, is_current, method, source, user_agent, created_at, used_at, idle_expires_at, expires_at }
+    Session { id, is_current, method, carrier, source, user_agent, created_at, used_at, idle_expires_at, expires_at }
 }

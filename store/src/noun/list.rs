@@ -1,6 +1,6 @@
 //! What a list is asked for.
 
-use crate::page::PageQuery;
+use crate::page::{Filter, PageQuery};
 use serde_json::Value as Json;
 use uuid::Uuid;
 
@@ -90,5 +90,10 @@ impl Listing {
             by: Vec::new(),
             total: false,
         }
+    }
+
+    /// A page of those that a plain filter lets through.
+    pub fn filtered(page: PageQuery, filter: &Filter) -> Self {
+        Self { name: filter.name.clone(), labels: filter.labels.clone(), ..Self::of(page) }
     }
 }

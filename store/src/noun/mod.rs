@@ -9,7 +9,7 @@ mod read;
 mod write;
 
 pub use list::{By, Listing, Of, Sort, Value};
-pub use read::{compare, delete, get, lock, page, statements};
+pub use read::{compare, delete, get, lock, page, rows, statements};
 pub use write::{Columns, insert, update};
 
 use crate::tx::Bound;

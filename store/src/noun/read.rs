@@ -3,7 +3,7 @@
 use super::{By, COMMON, Listing, Noun, Of, Sort, Value, Within};
 use crate::conn::Conn;
 use crate::error::{Error, Result};
-use crate::page::Page;
+use crate::page::{Page, PageQuery};
 use crate::request;
 use sqlx::postgres::PgArguments;
 use sqlx::{Arguments, AssertSqlSafe, Encode, Postgres, Type};
@@ -127,6 +127,14 @@ pub async fn page<N: Noun>(conn: &mut Conn, within: &Within, listing: &Listing) 
     Ok((Page::cut(rows, listing.page, |row| row.common().id.into()), total))
 }
 
+/// The rows of a page of ids, which another statement has chosen.
+pub async fn rows<N: Noun>(conn: &mut Conn, ids: Page<Uuid>) -> Result<Page<N>> {
+    let limit = i32::try_from(ids.items.len()).unwrap_or(i32::MAX);
+    let listing = Listing { ids: Some(ids.items), ..Listing::of(PageQuery { limit, after: None }) };
+    let (rows, _) = page::<N>(conn, &Within::system(), &listing).await?;
+    Ok(Page { items: rows.items, next: ids.next })
+}
+
 fn conditions<N: Noun>(statement: &mut Statement, within: &Within, listing: &Listing) -> Result<()> {
     statement.text += &format!(" WHERE {}", N::PRESENT);
     statement.within(within)?;
@@ -206,6 +214,6 @@ fn every_filter<N: Noun>(sort: Sort) -> Listing {
         labels: Some(serde_json::json!({})),
         ids: Some(Vec::new()),
         by: N::FILTERS.iter().map(value).enumerate().collect(),
-        ..Listing::of(crate::page::PageQuery { limit: 1, after: Some(Uuid::nil()) })
+        ..Listing::of(PageQuery { limit: 1, after: Some(Uuid::nil()) })
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::world::{World, name, naming, room, size};
 use iroko_model::port::PortLimits;
-use iroko_model::{Labels, OrganizationId, Permission, Permissions, ProjectId, Role, Username};
+use iroko_model::{Description, Labels, OrganizationId, Permission, Permissions, ProjectId, Role, Username};
 use iroko_store::authority::Scope;
 use iroko_store::noun::{self, Listing, Noun, Within};
 use iroko_store::role_binding::{Holder, RoleRef, role_binding_insert};
@@ -33,7 +33,7 @@ async fn two(connect: &PgConnectOptions) -> Two {
     let (mut ids, mut worlds) = (BTreeMap::new(), Vec::new());
     let mut tx = first.begin().await;
     let other = account::bootstrap(&mut tx, &name("second"), &name("second"), "kofi", "hash").await.unwrap();
-    let organization = project::project_get(&mut tx, other).await.unwrap().unwrap().organization_id.into();
+    let organization = project::project_get(&mut tx, other).await.unwrap().unwrap().organization_id;
     first.commit(tx).await;
     for project in [first.project, other] {
         let world = World { store: first.store.clone(), project, image: crate::world::an_image(&first, project).await };
@@ -55,15 +55,21 @@ async fn everything(world: &World) -> BTreeMap<&'static str, Uuid> {
     let labels = Labels::default();
     let (port, ..) = world.port(&mut tx, network).await.unwrap();
     let key = ssh_key::ssh_key_insert(&mut tx, world.project, &naming("k"), &line(), "print".to_owned()).await.unwrap();
-    let org =
-        OrganizationId::from(project::project_get(&mut tx, world.project).await.unwrap().unwrap().organization_id);
+    let org = project::project_get(&mut tx, world.project).await.unwrap().unwrap().organization_id;
     let username = Username::try_from(format!("u-{}", world.project)).unwrap();
-    let person = user::user_insert(&mut tx, org, &username, "hash", &labels).await.unwrap().id;
+    let new = user::NewUser {
+        organization_id: org,
+        username: &username,
+        description: &Description::default(),
+        password_hash: "hash",
+        labels: &labels,
+    };
+    let person = user::user_insert(&mut tx, &new).await.unwrap().common.id.as_uuid();
     let group = group::group_insert(&mut tx, org, &naming("g")).await.unwrap().common.id.as_uuid();
     assert!(group::group_member_add(&mut tx, org, group.into(), person.into()).await.unwrap());
     let robot = service_account::service_account_insert(&mut tx, org, &naming("s")).await.unwrap().common.id.as_uuid();
     let allows = Permissions::of(&[Permission::ImageRead]);
-    let role = custom_role::custom_role_insert(&mut tx, org, &name("r"), allows, &labels).await.unwrap().id;
+    let role = custom_role::custom_role_insert(&mut tx, org, &naming("r"), allows).await.unwrap().common.id.as_uuid();
     for scope in [Scope::Organization(org), Scope::Project(world.project)] {
         role_binding_insert(&mut tx, Holder::Group(group), RoleRef::Custom(role), scope).await.unwrap().unwrap();
     }
@@ -154,7 +160,7 @@ async fn statements_without_where_see_and_change_only_their_own() {
     let (_database, connect) = database().await;
     let two = two(&connect).await;
     let mut conn = two.first.store.connection().await.unwrap();
-    let mine = project::project_get(&mut conn, two.first.project).await.unwrap().unwrap().organization_id;
+    let mine = project::project_get(&mut conn, two.first.project).await.unwrap().unwrap().organization_id.as_uuid();
     drop(conn);
     let (project, theirs) = (two.first.project, two.organization.as_uuid());
     let before = owned(&two, two.second.project, theirs).await;
@@ -238,10 +244,10 @@ async fn store_functions_with_ids_of_others_find_nothing() {
     assert!(organization::organization_get(&mut tx, org).await.unwrap().is_none());
     two.first.commit(tx).await;
     let mine = project::project_get(&mut two.first.store.connection().await.unwrap(), two.first.project).await;
-    let mine = OrganizationId::from(mine.unwrap().unwrap().organization_id);
+    let mine = mine.unwrap().unwrap().organization_id;
     let mut tx = bound(&two.first, mine).await;
-    assert!(user::user_get(&mut tx, org, id("account").into()).await.unwrap().is_none());
-    assert!(user::user_update(&mut tx, org, id("account").into(), Some(true), None).await.unwrap().is_none());
+    let of_other = Within::organization(org);
+    assert!(noun::get::<user::User>(&mut tx, &of_other, id("account").into()).await.unwrap().is_none());
     assert!(!group::group_member_add(&mut tx, org, id("account_group").into(), id("account").into()).await.unwrap());
     assert!(
         group::group_members(&mut tx, org, id("account_group").into(), ALL, &Filter::default())
@@ -253,9 +259,11 @@ async fn store_functions_with_ids_of_others_find_nothing() {
     for within in [Within::organization(org), Within::system()] {
         let robot = id("service_account").into();
         assert!(!noun::delete::<service_account::ServiceAccount>(&mut tx, &within, robot).await.unwrap());
+        assert!(!noun::delete::<user::User>(&mut tx, &within, id("account").into()).await.unwrap());
         assert!(!noun::delete::<group::Group>(&mut tx, &within, id("account_group").into()).await.unwrap());
     }
-    assert!(custom_role::custom_role_get(&mut tx, org, id("custom_role").into()).await.unwrap().is_none());
+    let role = noun::get::<custom_role::CustomRole>(&mut tx, &of_other, id("custom_role").into()).await;
+    assert!(role.unwrap().is_none());
     assert!(
         noun::page::<instance::Instance>(&mut tx, &Within::project(two.first.project), &Listing::of(ALL))
             .await
@@ -266,7 +274,6 @@ async fn store_functions_with_ids_of_others_find_nothing() {
     );
     two.first.commit(tx).await;
     // What is new cannot be put into another's hands.
-    let labels = Labels::default();
     let mut tx = bound(&two.first, two.first.project).await;
     let planted = ssh_key::ssh_key_insert(&mut tx, theirs, &naming("planted"), &line(), "print".to_owned()).await;
     assert!(matches!(planted, Err(Error::Database(_))), "{planted:?}");
@@ -275,7 +282,7 @@ async fn store_functions_with_ids_of_others_find_nothing() {
     let planted = role_binding_insert(&mut tx, holder, role, Scope::Organization(org)).await;
     assert!(matches!(planted, Err(Error::Database(_))), "{planted:?}");
     let mut tx = bound(&two.first, mine).await;
-    let planted = project::project_insert(&mut tx, org, &name("planted"), &labels).await;
+    let planted = project::project_insert(&mut tx, org, &naming("planted")).await;
     assert!(matches!(planted, Err(Error::Database(_))), "{planted:?}");
     assert_eq!(owned(&two, theirs, org.as_uuid()).await, before);
 }

@@ -18,6 +18,7 @@ mod placement;
 mod qos_policy;
 mod registration;
 mod report;
+mod request;
 mod security_group;
 mod statistics;
 mod subnet;

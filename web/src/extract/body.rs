@@ -1,7 +1,7 @@
 //! JSON bodies. A body that does not fit names the field, as a JSON pointer.
 
 use super::words;
-use crate::problem::{Faults, FieldError, Kind, Problem};
+use crate::problem::{Faults, FieldError, Plain, Problem, Rule};
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::header::CONTENT_TYPE;
@@ -44,11 +44,11 @@ pub(super) async fn json_bytes<S: Send + Sync>(request: Request, state: &S, medi
     let sent = sent.split(';').next().unwrap_or("").trim();
     if !media.iter().any(|media| sent.eq_ignore_ascii_case(media)) {
         let text = format!("send the body as Content-Type: {}", media.join(" or "));
-        return Err(Problem::with(Kind::UnsupportedMediaType, text));
+        return Err(Problem::refuse(Rule::ContentTypeOther, text));
     }
     Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status().as_u16() {
-        413 => Problem::new(Kind::TooLarge),
-        _ => Problem::with(Kind::BadRequest, "the body broke off"),
+        413 => Problem::new(Plain::TooLarge),
+        _ => Problem::refuse(Rule::BodyBroken, "the body broke off"),
     })
 }
 
@@ -75,7 +75,7 @@ fn parse_with<T: DeserializeOwned>(bytes: &[u8], whole: impl FnOnce(&T, &mut Fau
     let read = read(pass, whole);
     match is_whole {
         true => read,
-        false => Err(Problem::with(Kind::BadRequest, "the body is more than one JSON value")),
+        false => Err(Problem::refuse(Rule::BodySeveral, "the body is more than one JSON value")),
     }
 }
 
@@ -113,7 +113,7 @@ fn unreadable(error: &serde_json::Error) -> Problem {
         true => "the body is not JSON: it ends too early".to_owned(),
         false => format!("the body is not JSON: look at line {}, column {}", error.line(), error.column()),
     };
-    Problem::with(Kind::BadRequest, text)
+    Problem::refuse(Rule::BodyNotJson, text)
 }
 
 /// Any value in whose objects each key stands once.

@@ -1,7 +1,7 @@
 //! Merge patches (RFC 7396): what is absent stays, null takes away, anything else takes the place of what there was.
 
 use super::body::{self, json_bytes};
-use crate::problem::{Kind, Problem};
+use crate::problem::{Problem, Rule};
 use axum::extract::{FromRequest, Request};
 use iroko_wire::fault::Checked;
 use serde::Serialize;
@@ -61,7 +61,7 @@ impl<S: Send + Sync> FromRequest<S> for Patch {
         let bytes = json_bytes(request, state, &MEDIA).await?;
         match body::parse::<Value>(&bytes)? {
             Value::Object(changes) => Ok(Self(changes)),
-            _ => Err(Problem::with(Kind::BadRequest, "a merge patch is an object with the fields that change")),
+            _ => Err(Problem::refuse(Rule::PatchNotObject, "a merge patch is an object with the fields that change")),
         }
     }
 }

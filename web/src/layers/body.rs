@@ -3,7 +3,7 @@
 //! Nothing here takes encoded bodies or parts of one. What would be taken as it stands and mean something else
 //! is refused before it is read: a part of a file (RFC 9110, section 14.5), and encoded content (section 8.4).
 
-use crate::problem::{Kind, Problem};
+use crate::problem::{Problem, Rule};
 use axum::extract::Request;
 use axum::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_RANGE};
 use axum::http::{HeaderMap, HeaderValue};
@@ -32,11 +32,11 @@ fn check(headers: &HeaderMap) -> Result<(), Problem> {
         |coding: &[u8]| matches!(coding.trim_ascii(), b"") || coding.trim_ascii().eq_ignore_ascii_case(b"identity");
     if !codings.into_iter().all(is_plain) {
         let text = "bodies are taken as they are: send the content decoded and without Content-Encoding";
-        return Err(Problem::with(Kind::UnsupportedMediaType, text));
+        return Err(Problem::refuse(Rule::ContentEncoded, text));
     }
     if headers.contains_key(CONTENT_RANGE) {
         let text = "bodies are taken whole: send all of it and no Content-Range; an upload that broke off is made again from the start";
-        return Err(Problem::with(Kind::BadRequest, text));
+        return Err(Problem::refuse(Rule::BodyPartial, text));
     }
     Ok(())
 }
@@ -44,6 +44,7 @@ fn check(headers: &HeaderMap) -> Result<(), Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::problem::Kind;
 
     #[test]
     fn only_whole_and_plain_bodies_pass() {

@@ -9,7 +9,7 @@ pub mod query;
 pub mod trace;
 pub mod validators;
 
-use crate::problem::{Kind, Problem};
+use crate::problem::{Plain, Problem};
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
@@ -33,7 +33,7 @@ pub fn agents(router: Router) -> Router {
 pub fn panicked(cause: Box<dyn std::any::Any + Send>) -> Response {
     let text = cause.downcast_ref::<String>().map(String::as_str).or_else(|| cause.downcast_ref::<&str>().copied());
     tracing::error!(cause = text.unwrap_or("unknown"), request_id = %crate::problem::request_id(), "a handler panicked");
-    Problem::new(Kind::Internal).into_response()
+    Problem::new(Plain::Internal).into_response()
 }
 
 /// Bounds the time of what agents tell; long polls and images are asked for by GET and have bounds of their own.
@@ -47,7 +47,7 @@ async fn agent_bounded(request: Request, next: Next) -> Response {
 async fn within_time(request: Request, next: Next) -> Response {
     match tokio::time::timeout(REQUEST_MAX, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => Problem::new(Kind::Timeout).into_response(),
+        Err(_) => Problem::new(Plain::Timeout).into_response(),
     }
 }
 

@@ -6,7 +6,7 @@
 //! a change, another's change is. An operation that does not compare refuses `If-Match` instead of
 //! ignoring it.
 
-use crate::problem::{Kind, Problem};
+use crate::problem::{Plain, Problem, Rule};
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::header::GetAll;
@@ -69,7 +69,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 /// The answer to a write says which tag `GET` would give, and where what was made is.
 async fn written(response: Response, made_at: Option<String>) -> Response {
     let (mut parts, body) = response.into_parts();
-    let Ok(bytes) = to_bytes(body, usize::MAX).await else { return Problem::new(Kind::Internal).into_response() };
+    let Ok(bytes) = to_bytes(body, usize::MAX).await else { return Problem::new(Plain::Internal).into_response() };
     let shown = serde_json::from_slice::<Shown>(&bytes).unwrap_or_default();
     if shown.generation.is_some()
         && let Ok(tag) = HeaderValue::from_str(&tag_of(&shown, &bytes))
@@ -90,7 +90,7 @@ fn tag_of(shown: &Shown, bytes: &[u8]) -> String {
 
 async fn tagged(response: Response, seen: &[HeaderValue]) -> Response {
     let (mut parts, body) = response.into_parts();
-    let Ok(bytes) = to_bytes(body, usize::MAX).await else { return Problem::new(Kind::Internal).into_response() };
+    let Ok(bytes) = to_bytes(body, usize::MAX).await else { return Problem::new(Plain::Internal).into_response() };
     if bytes.len() > TAGGED_MAX_BYTES {
         return Response::from_parts(parts, Body::from(bytes));
     }
@@ -102,7 +102,7 @@ async fn tagged(response: Response, seen: &[HeaderValue]) -> Response {
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         parts.headers.insert(header::ETAG, tag);
     }
-    parts.headers.append(header::VARY, HeaderValue::from_static("authorization, accept-language"));
+    parts.headers.append(header::VARY, HeaderValue::from_static("authorization, cookie, accept-language"));
     if known {
         parts.status = StatusCode::NOT_MODIFIED;
         parts.headers.remove(header::CONTENT_TYPE);
@@ -120,7 +120,7 @@ const TAGS_MAX: usize = 32;
 fn generations(headers: GetAll<'_, HeaderValue>) -> Result<Option<Vec<i64>>, Problem> {
     let refused = || {
         let text = "If-Match is one ETag or more as GET gave them, separated by commas, or *; get the resource again";
-        Problem::with(Kind::PreconditionFailed, text)
+        Problem::refuse(Rule::IfMatchUnreadable, text)
     };
     let mut found = Vec::new();
     for tag in headers.iter().flat_map(|header| header.to_str().unwrap_or("?").split(',')).map(str::trim) {
@@ -141,6 +141,7 @@ fn generations(headers: GetAll<'_, HeaderValue>) -> Result<Option<Vec<i64>>, Pro
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::problem::Kind;
 
     #[test]
     fn tags_are_read() {

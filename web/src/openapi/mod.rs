@@ -8,19 +8,21 @@ mod shape;
 pub use compare::IfMatch;
 
 use crate::layers::context::{Named, Operations};
-use crate::problem::{Kind, ProblemBody};
+use crate::problem::{Kind, ProblemBody, Rule};
 use axum::http::Method;
 use utoipa::ToSchema;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{KnownFormat, Object, SchemaFormat, Type};
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Required, ResponseBuilder};
 
 /// Adds to each operation what every operation can answer, and the scheme of its credentials.
 pub fn complete_all(document: &mut OpenApi) {
-    let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-    document.components.get_or_insert_default().security_schemes.insert("bearer".to_owned(), RefOr::T(bearer));
+    let schemes = &mut document.components.get_or_insert_default().security_schemes;
+    for (name, scheme) in schemes_of_credentials() {
+        schemes.insert(name.to_owned(), RefOr::T(scheme));
+    }
     for (path, item) in &mut document.paths.paths {
         let operations = [
             (&mut item.get, Nature::Reads),
@@ -37,8 +39,37 @@ pub fn complete_all(document: &mut OpenApi) {
             }
         }
     }
+    document.extensions =
+        Some(utoipa::openapi::extensions::Extensions::builder().add("x-iroko-rules", rules()).build());
     patch::patches(document);
     shape::shape(document);
+}
+
+/// By what callers are known: a token, or the cookie of a browser beside what its page says.
+fn schemes_of_credentials() -> [(&'static str, SecurityScheme); 3] {
+    let mut bearer = Http::new(HttpAuthScheme::Bearer);
+    bearer.description = Some("An access token or an API key. Beside it a cookie counts for nothing.".to_owned());
+    let cookie = "The session of a browser, from `POST /v1/auth/sessions`. Without TLS (laboratories) it is named `iroko_session`. \
+                  Requests whose `Origin` or `Sec-Fetch-Site` names another origin are refused.";
+    let own_page = "Always `cookie`. Requests with the cookie that change something need it, and an `Origin` or \
+                    `Sec-Fetch-Site` of this cloud, which browsers add by themselves. Those that read do not.";
+    let key = |name, about| ApiKeyValue::with_description(name, about);
+    [
+        ("bearer", SecurityScheme::Http(bearer)),
+        ("session_cookie", SecurityScheme::ApiKey(ApiKey::Cookie(key("__Host-iroko_session", cookie)))),
+        ("own_page", SecurityScheme::ApiKey(ApiKey::Header(key("X-Iroko-Session", own_page)))),
+    ]
+}
+
+/// The rules that refuse requests, by their words.
+fn rules() -> serde_json::Value {
+    let row = |rule: &Rule| {
+        let (name, kind, passes, about) = rule.row();
+        let (slug, status, ..) = kind.row();
+        let row = serde_json::json!({"type": format!("/problems/{slug}"), "status": status, "retryable": passes, "description": about});
+        (name.to_owned(), row)
+    };
+    Rule::ALL.iter().filter(|rule| !rule.is_of_agents()).map(row).collect::<serde_json::Map<_, _>>().into()
 }
 
 /// The operations by method and path template.
@@ -168,11 +199,12 @@ fn complete(path: &str, operation: &mut Operation, nature: Nature) {
     ];
     for (_, kind) in kinds.into_iter().filter(|(applies, _)| *applies) {
         let (slug, status, title, _) = kind.row();
+        let Some(rule) = Rule::ALL.iter().find(|rule| rule.kind() == kind) else { continue };
         let schema = Ref::from_schema_name(ProblemBody::name());
         let mut content = Content::new(Some(RefOr::Ref(schema)));
         content.example = Some(serde_json::json!({
             "type": format!("/problems/{slug}"), "title": title, "status": status,
-            "rule": slug.replace('-', "_"), "retryable": kind.is_retryable(),
+            "rule": rule.name(), "retryable": rule.is_retryable(),
             "request_id": "0198c0de-0000-7000-8000-000000000001"
         }));
         let response = ResponseBuilder::new().description(title).content("application/problem+json", content).build();

@@ -1,8 +1,8 @@
 //! The ground of the authorisation test: everybody, and one of each noun for each of them to ask for.
 
 use super::Target;
-use crate::world::{Api, KEY, bind, issue, person};
-use iroko_model::{Description, Labels, Name, Naming, OrganizationId, Permission, Permissions, ProjectId, Role};
+use crate::world::{Api, KEY, bind, issue, naming, person};
+use iroko_model::{OrganizationId, Permission, Permissions, ProjectId, Role};
 use iroko_store::authority::Scope;
 use iroko_store::role_binding::{Holder, RoleRef, role_binding_insert};
 use iroko_store::service_account::service_account_insert;
@@ -163,16 +163,15 @@ pub struct Everybody {
 impl Everybody {
     pub async fn new(api: &Api) -> Self {
         let mut tx = api.store.begin().await.unwrap();
-        let (name, labels) = (|text: &str| Name::try_from(text).unwrap(), Labels::default());
         let (a, b) = (api.organization, api.other_organization);
-        let below = organization::organization_insert(&mut tx, Some(a), &name("below"), &labels).await.unwrap();
-        let below = OrganizationId::from(below.id);
+        let below = organization::organization_insert(&mut tx, Some(a), &naming("below")).await.unwrap();
+        let below = below.common.id;
         let mut project = async |text: &str| -> ProjectId {
-            project::project_insert(&mut tx, a, &name(text), &labels).await.unwrap().id.into()
+            project::project_insert(&mut tx, a, &naming(text)).await.unwrap().common.id
         };
         let (beside, suspended) = (project("beside").await, project("suspended").await);
         let allows = Permissions::of(&[Permission::InstanceRead, Permission::InstancePower, Permission::ImageRead]);
-        let custom = custom_role::custom_role_insert(&mut tx, a, &name("watch"), allows, &labels).await.unwrap();
+        let custom = custom_role::custom_role_insert(&mut tx, a, &naming("watch"), allows).await.unwrap().common;
         let mut people = Vec::new();
         for (name, role, bound) in PEOPLE {
             let account = person(&mut tx, &format!("the-{name}"), a, "no password").await;
@@ -185,7 +184,7 @@ impl Everybody {
                 match role.parse::<Role>() {
                     Ok(role) => bind(&mut tx, &account, role, scope).await,
                     Err(_) => {
-                        let (holder, role) = (Holder::User(account.id.as_uuid()), RoleRef::Custom(custom.id));
+                        let (holder, role) = (Holder::User(account.id.as_uuid()), RoleRef::Custom(custom.id.as_uuid()));
                         role_binding_insert(&mut tx, holder, role, scope).await.unwrap().unwrap();
                     }
                 }
@@ -198,12 +197,7 @@ impl Everybody {
             ("robot", Role::Member, Bound::Project, vec![Scope::Project(api.project), Scope::Project(suspended)], None),
             ("restricted robot", Role::Owner, Bound::Organization, vec![Scope::Organization(a)], Some(allows)),
         ] {
-            let naming = Naming {
-                name: Name::try_from(name).unwrap(),
-                description: Description::default(),
-                labels: labels.clone(),
-            };
-            let robot = service_account_insert(&mut tx, a, &naming).await.unwrap().common.id.as_uuid();
+            let robot = service_account_insert(&mut tx, a, &naming(name)).await.unwrap().common.id.as_uuid();
             for scope in scopes {
                 let holder = Holder::ServiceAccount(robot);
                 role_binding_insert(&mut tx, holder, RoleRef::BuiltIn(role), scope).await.unwrap().unwrap();

@@ -11,6 +11,7 @@
 //! of another service account, an owner of A, is restricted to what the custom role has.
 
 mod compare;
+mod fields;
 pub mod ground;
 mod table;
 
@@ -53,7 +54,7 @@ fn reach(bound: Bound, place: Place, target: Target) -> Reach {
     use Bound as B;
     use Target as T;
     match (place, bound, target) {
-        (Place::Public | Place::Login, ..) => Reach::Full,
+        (Place::Public | Place::Page | Place::Login, ..) => Reach::Full,
         (Place::System, B::System, _) => Reach::Full,
         (Place::System, ..) => Reach::None,
         (Place::Project | Place::Organization, B::System, T::Suspended) => Reach::FromAbove,
@@ -77,6 +78,9 @@ fn expected(row: &Row, who: &Somebody, target: Target) -> (u16, Option<&'static 
     let is_personal = PERSONAL.iter().any(|noun| operation.starts_with(noun)) && right != 422;
     if place == Place::Login && who.is_program && is_personal {
         return (404, Some("not-found"));
+    }
+    if place == Place::Page {
+        return (right, Some("foreign-page"));
     }
     if matches!(place, Place::Public | Place::Login) {
         return (right, None);
@@ -128,14 +132,19 @@ fn the_document_tells_what_is_asked() {
         let told = (told["name"].as_str(), told["scope"].as_str());
         let wanted = match place {
             _ if permission.is_empty() => (None, None),
-            Place::Public | Place::Login => (None, None),
+            Place::Public | Place::Page | Place::Login => (None, None),
             Place::Project => (Some(*permission), Some("project")),
             Place::Organization => (Some(*permission), Some("organization")),
             Place::AboveProject | Place::AboveOrganization => (Some(*permission), Some("above")),
             Place::System => (Some(*permission), Some("system")),
         };
         assert_eq!(told, wanted, "{id}");
-        assert_eq!(operation["security"] == json!([{}]), *place == Place::Public, "{id}");
+        let of_its_own = match place {
+            Place::Public => json!([{}]),
+            Place::Page => json!([{"own_page": []}]),
+            _ => Value::Null,
+        };
+        assert_eq!(operation["security"], of_its_own, "{id}");
     }
 }
 
@@ -188,7 +197,11 @@ async fn every_operation_asks_who_calls() {
                 continue;
             }
             for token in [None, Some("eyJhbGciOiJub25lIn0.e30."), Some(&*everybody.expired)] {
-                let wanted = if row.1 == Place::Public { (row.4, None) } else { (401, Some("unauthorized")) };
+                let wanted = match row.1 {
+                    Place::Public => (row.4, None),
+                    Place::Page => (row.4, Some("foreign-page")),
+                    _ => (401, Some("unauthorized")),
+                };
                 check(row, &ask(&api, row, method, template, ids, token).await, wanted, "nobody");
             }
             for who in &everybody.people {

@@ -5,6 +5,8 @@
 pub enum Place {
     /// Nowhere: everybody may, without a token.
     Public,
+    /// Nowhere: everybody may, without a token, but only for a page of this cloud.
+    Page,
     /// Nowhere, but they must have logged in.
     Login,
     /// In the project of the path.
@@ -19,7 +21,7 @@ pub enum Place {
     System,
 }
 
-use Place::{AboveOrganization, AboveProject, Login, Organization, Project, Public, System};
+use Place::{AboveOrganization, AboveProject, Login, Organization, Page, Project, Public, System};
 
 /// Operation, where, permission, who has it, and the answer to the test's request once it is allowed.
 pub type Row = (&'static str, Place, &'static str, &'static str, u16);
@@ -46,6 +48,9 @@ pub const TABLE: &[Row] = &[
     ("problem_get", Public, "", "", 200),
     ("token_create", Public, "", "", 422),
     ("token_refresh", Public, "", "", 422),
+    ("session_create", Page, "", "", 403),
+    ("session_second_factor", Page, "", "", 403),
+    ("oidc_session", Page, "", "", 403),
     ("session_list", Login, "", "", 200),
     ("session_get", Login, "", "", 404),
     ("session_delete", Login, "", "", 404),
@@ -214,6 +219,7 @@ pub const TABLE: &[Row] = &[
     ("enrolment_token_get", System, "enrolment_token.read", "operator auditor", 404),
     ("enrolment_token_delete", System, "enrolment_token.delete", "operator", 204),
     ("signing_key_list", System, "signing_key.read", "operator auditor", 200),
+    ("signing_key_get", System, "signing_key.read", "operator auditor", 404),
     ("signing_key_rotate", System, "signing_key.rotate", "operator", 200),
     ("signing_key_delete", System, "signing_key.rotate", "operator", 204),
     ("flavor_create", System, "flavor.create", "operator", 422),

@@ -6,7 +6,7 @@ use super::{CHARGES, Charge, Key, Left, WINDOW};
 use crate::Identity;
 use iroko_store::authority::Scope;
 use iroko_store::quota::{quota_of_all, scope_path};
-use iroko_web::problem::{Kind, Problem, Result};
+use iroko_web::problem::{Problem, Result, Rule};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -54,7 +54,7 @@ pub async fn charge(app: &Identity, scope: Scope) -> Result<()> {
             let text = format!(
                 "the quota {QUOTA} {whose}; wait as long as Retry-After says, or ask whoever is above the {name} for more"
             );
-            return Err(Problem::with(Kind::TooManyRequests, text).retry_after(wait));
+            return Err(Problem::refuse(Rule::RateQuotaExceeded, text).retry_after(wait));
         }
     }
     Ok(())
