@@ -61,7 +61,7 @@ pub(super) fn list<R: Resource>() -> Described {
     let content = Content::new(Some(RefOr::Ref(Ref::from_schema_name(name))));
     let mut operation = operation::<R>("list", format!("List {many}"), about.trim())
         .response("200", answer(content, "A page".to_owned()));
-    for parameter in filters::<R>() {
+    for parameter in filters::<R::Row>() {
         operation = operation.parameter(parameter);
     }
     at(HttpMethod::Get, R::PATH.to_owned(), operation.build(), schemas)
@@ -134,7 +134,7 @@ fn compared() -> Option<Vec<Parameter>> {
 }
 
 /// The query of a list.
-fn filters<R: Resource>() -> Vec<Parameter> {
+pub(super) fn filters<N: Noun>() -> Vec<Parameter> {
     let text = || Object::builder().schema_type(Type::String);
     let flag = || Object::builder().schema_type(Type::Boolean);
     let uuid = || text().format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)));
@@ -152,10 +152,15 @@ fn filters<R: Resource>() -> Vec<Parameter> {
         ("label", "Only items with these labels: `key=value`, several separated by commas.", text()),
         ("id", "Only the items with these ids, at most 100, separated by commas.", text()),
     ];
-    let own = R::Row::FILTERS.iter().map(|by| {
+    let own = N::FILTERS.iter().map(|by| {
         let schema = match by.of {
             Of::Id => uuid(),
             Of::Flag => flag(),
+            Of::Number { most, unless_given } => Object::builder()
+                .schema_type(Type::Integer)
+                .minimum(Some(0))
+                .maximum(Some(most))
+                .default(Some(unless_given.into())),
             Of::Word(words) => text().enum_values(Some(words.iter().copied())),
         };
         (by.name, by.about, schema)

@@ -8,11 +8,13 @@
 //! read and checked as a whole. What is absent stays, null takes away what may be absent.
 
 mod document;
+mod listed;
 mod place;
 mod query;
 mod routes;
 pub mod service;
 
+pub use listed::Listed;
 pub use place::Place;
 pub use query::listing_of;
 pub use routes::Routes;

@@ -1,7 +1,7 @@
 //! The routes of a noun.
 
 use super::document::{self, Described};
-use super::{Change, Create, Delete, Place, Resource, listing_of, missing, service};
+use super::{Change, Create, Delete, Listed, Place, Resource, missing, service};
 use crate::Identity;
 use crate::extract::{By, Guard, guarded_by};
 use axum::Json;
@@ -10,11 +10,10 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::routing::{self, MethodRouter};
 use iroko_store::Store;
-use iroko_store::noun::{Noun, Sort, Within};
+use iroko_store::noun::{Noun, Within};
 use iroko_web::extract::{CheckedJson, Patch};
 use iroko_web::problem::{Problem, Result};
 use iroko_wire::List;
-use iroko_wire::page::{Place as After, cursor};
 use std::marker::PhantomData;
 use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
@@ -113,30 +112,14 @@ fn of_path(params: &RawPathParams, name: &str) -> Result<Uuid> {
     id.ok_or_else(missing)
 }
 
-/// The query's text.
-struct Query(String);
-
-impl<S: Send + Sync> FromRequestParts<S> for Query {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
-        Ok(Self(parts.uri.query().unwrap_or("").to_owned()))
-    }
-}
-
 async fn list<R: Resource>(
     State(store): State<Store>,
     By(guard): By<R::Read>,
     below: Below<R>,
-    Query(query): Query,
+    listed: Listed<R::Row>,
 ) -> Result<Json<List<R::Shown>>> {
-    let listing = listing_of::<R::Row>(&query)?;
-    let (page, total) = service::list::<R>(&store, &below.within(&guard), &listing).await?;
-    let by_name = matches!(listing.sort, Sort::Name | Sort::NameBackwards);
-    let last = page.items.last().map(|row| row.common().name.clone()).filter(|_| by_name);
-    let next_cursor = page.next.map(|id| cursor(&After { id, name: last }));
-    let items = page.items.into_iter().map(|row| R::show(row, &guard)).collect();
-    Ok(Json(List { items, next_cursor, total }))
+    let found = service::list::<R>(&store, &below.within(&guard), listed.listing()).await?;
+    Ok(Json(listed.answer(found, |row| R::show(row, &guard))))
 }
 
 async fn get<R: Resource>(
