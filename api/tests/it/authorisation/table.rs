@@ -221,6 +221,8 @@ pub const TABLE: &[Row] = &[
     ("host_get", System, "host.read", "operator auditor", 200),
     ("host_update", System, "host.update", "operator", 422),
     ("host_delete", System, "host.delete", "operator", 204),
+    ("default_quota_get", System, "quota.read", "operator auditor", 200),
+    ("default_quota_set", System, "quota.update", "operator", 422),
     ("host_declare_dead", System, "host.declare_dead", "operator", 422),
     ("orphan_list", System, "host.read", "auditor operator", 200),
     ("orphan_delete", System, "orphan.manage", "operator", 404),
