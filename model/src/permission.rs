@@ -121,7 +121,7 @@ permissions! {
     AuditRead = "audit.read", "Read the audit log of an organization or project";
     AuditSystem = "system_audit.read", "Read the audit log of the system";
     HostRead = "host.read", "See hosts, and on which host an instance is";
-    HostUpdate = "host.update", "Enable and disable hosts";
+    HostUpdate = "host.update", "Enable, disable, describe and label hosts";
     HostDelete = "host.delete", "Forget hosts";
     HostDeclareDead = "host.declare_dead", "Say that a host is lost for good, with the disks on it";
     OrphanManage = "orphan.manage", "Adopt and remove what hosts have and the database does not know";

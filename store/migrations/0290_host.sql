@@ -27,6 +27,10 @@ SELECT noun_register('host', 'host', owner => 'system',
                vtep=vtep_ip underlay_mtu disk_is_full=disk.full labels generation',
     seen => 'architecture vcpus memory_mib disk_gib vtep underlay_mtu disk_is_full');
 
+-- Silence after which a host is not reachable: what the transaction was begun with (Store::begin_seeing), else an error.
+CREATE FUNCTION lease() RETURNS interval LANGUAGE sql STABLE PARALLEL SAFE AS
+    $$ SELECT make_interval(secs => current_setting('iroko.lease_s')::double precision) $$;
+
 -- Apart from the host's row, because heartbeats must not wait for the scheduler's lock on it.
 CREATE TABLE host_agent (
     host_id              uuid NOT NULL REFERENCES host ON DELETE CASCADE,

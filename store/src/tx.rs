@@ -112,6 +112,11 @@ impl Store {
         self.begin_with("BEGIN".to_owned()).await
     }
 
+    /// Begins a transaction that reads which hosts are silent: those not heard of for `lease` (`lease()` of the schema).
+    pub async fn begin_seeing(&self, lease: Duration) -> Result<Tx> {
+        self.begin_with(format!("BEGIN; SET LOCAL iroko.lease_s = '{}'", lease.as_secs_f64())).await
+    }
+
     /// Begins a transaction whose statements are planned once a connection, without a look at what they are
     /// asked for: for those that run all the time and find what they touch by key. By itself PostgreSQL plans a
     /// statement with a list of keys anew each time, which takes longer than to run it.

@@ -14,3 +14,11 @@ pub mod orphan;
 pub mod port;
 pub mod security_group_rule;
 pub mod statistics;
+
+use crate::App;
+use std::time::Duration;
+
+/// Silence after which a host is not reachable.
+pub fn lease(app: &App) -> Duration {
+    Duration::from_secs(app.config.agent_link.lease_s)
+}

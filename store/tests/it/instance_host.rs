@@ -6,6 +6,7 @@ use iroko_model::instance::{ObservedState, Status};
 use iroko_model::{HostId, InstanceId};
 use iroko_store::{host, instance, placement, report};
 use iroko_test_database::database;
+use std::time::Duration;
 
 async fn moves(world: &World, id: InstanceId, to: HostId, role: &str) -> Result<(), sqlx::Error> {
     let row = "INSERT INTO instance_host (instance_id, project_id, host_id, role, vcpus, memory_mib, disk_gib)
@@ -32,8 +33,8 @@ async fn sees(world: &World, from: HostId, id: InstanceId, state: ObservedState,
 }
 
 async fn used(world: &World, id: HostId) -> i64 {
-    let mut conn = world.store.connection().await.unwrap();
-    host::host_get(&mut conn, id).await.unwrap().unwrap().vcpus_used
+    let mut tx = world.store.begin_seeing(Duration::from_secs(20)).await.unwrap();
+    host::host_get(&mut tx, id).await.unwrap().unwrap().used.vcpus
 }
 
 #[tokio::test]

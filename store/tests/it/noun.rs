@@ -4,6 +4,7 @@ use iroko_model::{OrganizationId, ProjectId};
 use iroko_store::address_set::AddressSet;
 use iroko_store::flavor::Flavor;
 use iroko_store::group::Group;
+use iroko_store::host::Host;
 use iroko_store::image::Image;
 use iroko_store::network::Network;
 use iroko_store::noun::{Noun, Within, statements};
@@ -33,6 +34,7 @@ async fn every_statement_of_every_noun_fits_the_schema() {
     prepared::<AddressSet>(&pool, project()).await;
     prepared::<Image>(&pool, project()).await;
     prepared::<Flavor>(&pool, Within::system()).await;
+    prepared::<Host>(&pool, Within::system()).await;
     prepared::<Network>(&pool, project()).await;
     prepared::<QosPolicy>(&pool, project()).await;
     prepared::<SecurityGroup>(&pool, project()).await;
