@@ -44,6 +44,7 @@ permissions! {
     InstanceDelete = "instance.delete", "Delete instances";
     InstanceConsole = "instance.console", "Read the console of instances";
     InstanceUserData = "instance.user_data", "Read the user data of instances";
+    InstanceSystem = "system_instance.read", "See the instances of all tenants, on which host each is, and what is stuck";
     ImageRead = "image.read", "See images";
     ImageCreate = "image.create", "Make images and upload their bytes";
     ImageUpdate = "image.update", "Rename, describe and label images";

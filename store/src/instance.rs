@@ -1,6 +1,9 @@
 //! Instances: what is wanted of them, and reading them back.
 
 mod make;
+mod reason;
+
+pub(crate) use reason::Told;
 
 pub use make::{NewNic, PartImage, Parts, instance_make, instance_parts};
 
@@ -127,21 +130,14 @@ impl Instance {
 
     /// Why it has that status, where there is something to say.
     pub fn status_reason(&self) -> Option<String> {
-        if self.suspended && self.power == Power::Running.as_str() {
-            return Some(
-                "suspended with its project or an organization above it; it starts again when that is resumed"
-                    .to_owned(),
-            );
-        }
-        match self.status() {
-            Status::Stopped if self.guest_shutdown_at.is_some() => {
-                Some("its guest shut itself down; start it to run it again (on_guest_shutdown)".to_owned())
-            }
-            Status::Pending => self.placement_reason.clone(),
-            Status::Error => self.fault.clone().or_else(|| self.observed_reason.clone()),
-            Status::Unreachable => Some("its host has not been heard of for longer than its lease".to_owned()),
-            _ => self.observed_reason.clone(),
-        }
+        let told = Told {
+            kept_off: self.suspended && self.power == Power::Running.as_str(),
+            by_guest: self.guest_shutdown_at.is_some(),
+            placement: self.placement_reason.as_deref(),
+            fault: self.fault.as_deref(),
+            observed: self.observed_reason.as_deref(),
+        };
+        told.reason(self.status()).map(str::to_owned)
     }
 }
 

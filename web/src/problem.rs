@@ -118,10 +118,6 @@ impl Problem {
     fn body(self) -> ProblemBody {
         let (slug, status, english, french) = self.kind.row();
         let is_french = is_french();
-        let told = |english: String| match is_french {
-            true => crate::locale::french(&english).unwrap_or(english),
-            false => english,
-        };
         ProblemBody {
             r#type: format!("/problems/{slug}"),
             title: if is_french { french } else { english }.to_owned(),
@@ -133,6 +129,14 @@ impl Problem {
             challenge: self.challenge,
             request_id: request_id(),
         }
+    }
+}
+
+/// A text of the catalogue in the language of the request that is being answered.
+pub fn told(english: String) -> String {
+    match is_french() {
+        true => crate::locale::french(&english).unwrap_or(english),
+        false => english,
     }
 }
 

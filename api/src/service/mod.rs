@@ -3,6 +3,8 @@
 
 pub mod action;
 pub mod audit;
+pub mod capacity;
+pub mod cloud_instance;
 pub mod connection_log;
 pub mod event;
 pub mod host;
@@ -14,6 +16,7 @@ pub mod orphan;
 pub mod port;
 pub mod security_group_rule;
 pub mod statistics;
+pub mod stuck;
 
 use crate::App;
 use std::time::Duration;

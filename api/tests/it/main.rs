@@ -10,6 +10,7 @@ mod audit;
 mod authorisation;
 mod authority;
 mod bounds;
+mod cloud;
 mod conformance;
 mod connection_log;
 mod conventions;

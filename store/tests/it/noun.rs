@@ -2,6 +2,7 @@
 
 use iroko_model::{OrganizationId, ProjectId};
 use iroko_store::address_set::AddressSet;
+use iroko_store::cloud_instance::CloudInstance;
 use iroko_store::flavor::Flavor;
 use iroko_store::group::Group;
 use iroko_store::host::Host;
@@ -12,6 +13,7 @@ use iroko_store::qos_policy::QosPolicy;
 use iroko_store::security_group::SecurityGroup;
 use iroko_store::service_account::ServiceAccount;
 use iroko_store::ssh_key::SshKey;
+use iroko_store::stuck::Stuck;
 use iroko_store::subnet::Subnet;
 use iroko_test_database::database;
 use sqlx::{AssertSqlSafe, Executor, PgPool, SqlSafeStr};
@@ -34,7 +36,10 @@ async fn every_statement_of_every_noun_fits_the_schema() {
     prepared::<AddressSet>(&pool, project()).await;
     prepared::<Image>(&pool, project()).await;
     prepared::<Flavor>(&pool, Within::system()).await;
+    // Both are planned with the lease of hosts; that a transaction has it is shown by `cloud.rs`.
     prepared::<Host>(&pool, Within::system()).await;
+    prepared::<CloudInstance>(&pool, Within::system()).await;
+    prepared::<Stuck>(&pool, Within::system()).await;
     prepared::<Network>(&pool, project()).await;
     prepared::<QosPolicy>(&pool, project()).await;
     prepared::<SecurityGroup>(&pool, project()).await;
