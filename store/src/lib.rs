@@ -25,6 +25,7 @@ pub mod desired;
 mod error;
 pub mod event;
 pub mod flavor;
+pub mod gauge;
 pub mod group;
 mod guest;
 pub mod host;
