@@ -30,8 +30,8 @@ pub fn report(host: HostId, mut report: Report) -> Result<Report> {
     last_of_each(&mut report.instances, |seen| seen.id);
     last_of_each(&mut report.ports, |seen| seen.id);
     last_of_each(&mut report.consoles, |log| log.id);
-    report.instances.iter_mut().for_each(|seen| seen.reason = seen.reason.take().map(|text| line(&text)));
-    report.ports.iter_mut().for_each(|seen| seen.reason = seen.reason.take().map(|text| line(&text)));
+    report.instances.iter_mut().for_each(|seen| seen.reason.iter_mut().for_each(|why| why.text = line(&why.text)));
+    report.ports.iter_mut().for_each(|seen| seen.reason.iter_mut().for_each(|why| why.text = line(&why.text)));
     report.consoles.iter_mut().for_each(|log| tail(&mut log.tail));
     let taken = report.instances.len() + report.ports.len() + report.consoles.len();
     if let Some(left_out) = told.checked_sub(taken).filter(|count| *count > 0) {
@@ -103,6 +103,7 @@ mod tests {
     use iroko_agent_wire::{AgentKind, InstanceObservation};
     use iroko_model::InstanceId;
     use iroko_model::instance::ObservedState;
+    use iroko_model::reason::{Code, Reason};
 
     fn of(instances: Vec<InstanceObservation>, consoles: Vec<ConsoleLog>) -> Report {
         let agent = AgentKind::Compute;
@@ -123,7 +124,7 @@ mod tests {
         let seen = |id, generation, reason: Option<&str>| InstanceObservation {
             id,
             generation,
-            reason: reason.map(str::to_owned),
+            reason: reason.map(|text| Reason::new(Code::Other, text)),
             ..InstanceObservation::new(id, 1, ObservedState::Failed)
         };
         let long = "é\n".repeat(5000);
@@ -144,7 +145,7 @@ mod tests {
             taken.instances.iter().map(|seen| (seen.id, seen.generation)).collect::<Vec<_>>(),
             [(ids[0], 2), (ids[2], 3)]
         );
-        let reason = taken.instances[0].reason.as_deref().unwrap();
+        let reason = taken.instances[0].reason.as_ref().unwrap().text.as_str();
         assert!(reason.chars().count() == REASON_MAX_CHARS && !reason.contains('\n'));
         assert_eq!(taken.consoles.len(), 1);
         assert!(taken.consoles[0].tail.len() <= ConsoleLog::MAX_BYTES && taken.consoles[0].tail.ends_with("éend"));

@@ -51,7 +51,7 @@ fn default_agent_listen() -> SocketAddr {
 }
 
 const fn default_lease_s() -> u64 {
-    20
+    iroko_store::LEASE_S
 }
 
 const fn default_certificate_days() -> i64 {

@@ -12,6 +12,7 @@ use iroko_agent_wire::{
     ConsoleLog, DiskRoom, InstanceObservation, OrphanObservation, PortObservation, REASON_MAX_CHARS, Report,
 };
 use iroko_model::instance::ObservedState;
+use iroko_model::reason::Reason;
 use iroko_model::{InstanceId, PortId};
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -207,7 +208,7 @@ impl Reporter {
     pub fn batch(&self, most: usize) -> Batch {
         let seen = self.seen();
         let mut room = Room { items: most.min(Report::MAX), bytes: REPORT_MAX_BYTES };
-        let reason = |reason: &Option<String>| reason.as_ref().map_or(0, |text| text.len().saturating_mul(ESCAPED));
+        let reason = |reason: &Option<Reason>| reason.as_ref().map_or(0, |why| why.text.len().saturating_mul(ESCAPED));
         let instances = seen.unsent_instances.iter().filter_map(|id| seen.instances.get(id));
         let instances = instances.take_while(|one| room.take(reason(&one.reason))).cloned().collect();
         let ports = seen.unsent_ports.iter().filter_map(|id| seen.ports.get(id));
@@ -327,16 +328,17 @@ impl Room {
 }
 
 /// A reason of bounded length.
-fn short(reason: String) -> String {
-    match reason.char_indices().nth(REASON_MAX_CHARS) {
-        Some((end, _)) => reason[..end].to_owned(),
-        None => reason,
+fn short(mut reason: Reason) -> Reason {
+    if let Some((end, _)) = reason.text.char_indices().nth(REASON_MAX_CHARS) {
+        reason.text.truncate(end);
     }
+    reason
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use iroko_model::reason::Code;
 
     fn seen(id: InstanceId, state: ObservedState) -> InstanceObservation {
         InstanceObservation::new(id, 1, state)
@@ -346,7 +348,7 @@ mod tests {
     fn a_report_has_a_bound_whatever_is_told() {
         let reporter = Reporter::new();
         for _ in 0..2000 {
-            let reason = Some("\u{1}".repeat(100_000));
+            let reason = Some(Reason::new(Code::Other, "\u{1}".repeat(100_000)));
             reporter.instance(InstanceObservation { reason, ..seen(InstanceId::new(), ObservedState::Failed) });
         }
         for _ in 0..50 {

@@ -5,6 +5,7 @@ use crate::instance::InstanceSpec;
 use crate::operation::OperationObservation;
 use iroko_model::instance::ObservedState;
 use iroko_model::port::PortState;
+use iroko_model::reason::Reason;
 use iroko_model::{InstanceId, NetworkId, PortId};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -90,7 +91,7 @@ pub struct InstanceObservation {
     pub operation: Option<OperationObservation>,
     /// Why, where the state needs a reason; for the tenant to read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    pub reason: Option<Reason>,
     /// What the state alone does not say. A control plane of an older release passes over it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub condition: Option<Condition>,
@@ -165,7 +166,7 @@ pub struct PortObservation {
     pub state: PortState,
     /// Why, where it failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    pub reason: Option<Reason>,
 }
 
 /// The tail of an instance's serial console.

@@ -4,7 +4,6 @@
 //! no more than one. Labels have values from lists in the code: nobody makes time series by inventing names.
 
 use crate::App;
-use crate::service::lease;
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
@@ -102,7 +101,7 @@ fn pool(app: &App) {
 
 /// Sets each gauge of each label's value, so that what there is no more of goes down to 0.
 async fn read(app: &App) -> iroko_store::Result<()> {
-    let mut tx = app.store.begin_seeing(lease(app)).await?;
+    let mut tx = app.store.begin().await?;
     let hosts = gauge_hosts(&mut tx).await?;
     let instances = gauge_instances(&mut tx).await?;
     let unread = gauge_unread(&mut tx, app.agents.read_up_to()).await?;

@@ -7,8 +7,9 @@ use iroko_agent_wire::{AgentKind, InstanceObservation, Report};
 use iroko_model::instance::{ObservedState, Power};
 use iroko_model::{InstanceId, ProjectId};
 use iroko_store::desired::{self, Instances, Ports};
+use iroko_store::noun::{self, Listing, Within};
 use iroko_store::port::{self, PortFilter};
-use iroko_store::{Filter, PageQuery, Store, Tx, change, event, instance, placement, report};
+use iroko_store::{PageQuery, Store, Tx, change, event, instance, placement, report};
 use iroko_test_database::{database, fill};
 use sqlx::{ConnectOptions, Connection};
 use std::time::{Duration, Instant};
@@ -74,9 +75,11 @@ impl Call {
         let page = PageQuery { after: None, limit: 100 };
         let hosts: Vec<Uuid> = (0..20).map(|n| id(5, n)).collect();
         match self {
-            Self::Page => drop(instance::instance_list(tx, project, page, &Filter::default(), LEASE_S).await?),
+            Self::Page => {
+                drop(noun::page::<instance::Instance>(tx, &Within::project(project), &Listing::of(page)).await?)
+            }
             Self::Ports => drop(port::port_list(tx, project, page, &PortFilter::default()).await?),
-            Self::Get => drop(instance::instance_get(tx, project, one, LEASE_S).await?),
+            Self::Get => drop(instance::instance_get(tx, project, one).await?),
             Self::Power => drop(instance::instance_set_power(tx, project, one, Power::Stopped).await?),
             Self::Delete => drop(instance::instance_delete(tx, project, one).await?),
             Self::View => drop(placement::placement_view(tx, LEASE_S).await?),

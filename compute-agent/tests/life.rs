@@ -30,7 +30,7 @@ async fn an_instance_waits_for_its_ports_and_runs() {
     world.want(&spec);
     world.start();
     let waits =
-        |world: &World| world.last(spec.id).is_some_and(|last| last.reason.is_some_and(|r| r.contains("network")));
+        |world: &World| world.last(spec.id).is_some_and(|last| last.reason.is_some_and(|r| r.text.contains("network")));
     world.until("waiting for ports", spec.id, waits).await;
     assert_eq!(world.hypervisor.peek(spec.id), None, "nothing starts before its ports are ready");
     world.plug(&spec);
@@ -296,7 +296,7 @@ async fn an_instance_that_is_held_for_room_says_so_and_goes_on_by_itself() {
     let told = |world: &World| world.reporter.last_instance(spec.id).unwrap();
     let is_held = |world: &World| told(world).condition == Some(Condition::HostDiskFull);
     world.until("telling it", spec.id, is_held).await;
-    assert!(told(&world).reason.unwrap().contains("full"));
+    assert!(told(&world).reason.unwrap().text.contains("full"));
     assert_eq!(
         (told(&world).state, world.hypervisor.peek(spec.id)),
         (ObservedState::Running, Some(DomainState::NoRoom))
@@ -324,7 +324,7 @@ async fn a_full_disk_is_told_and_not_built_on() {
     world.start();
     world.until_seen(&spec, ObservedState::Failed).await;
     let told = world.reporter.last_instance(spec.id).unwrap();
-    assert!(told.reason.unwrap().contains("disk is full"));
+    assert!(told.reason.unwrap().text.contains("disk is full"));
     let room =
         |world: &World| world.reporter.batch(iroko_agent_wire::Report::MAX).disk.is_some_and(|disk| disk.is_full);
     world.until("telling of the host", spec.id, room).await;
@@ -398,7 +398,7 @@ async fn reasons_tell_the_tenant_what_to_do() {
     world.start();
     world.until_seen(&small, ObservedState::Failed).await;
     world.until_seen(&unplugged, ObservedState::Failed).await;
-    let reason = |id| world.last(id).unwrap().reason.unwrap();
+    let reason = |id| world.last(id).unwrap().reason.unwrap().text;
     assert!(reason(small.id).contains("choose a flavor with at least 5 GiB"), "{}", reason(small.id));
     assert!(reason(unplugged.id).contains("network"), "{}", reason(unplugged.id));
     world.until("a refusal", foreign.id, |world| world.last(foreign.id).is_some_and(|l| l.reason.is_some())).await;
@@ -522,7 +522,7 @@ async fn an_instance_that_ran_and_left_no_trace_is_not_made_anew() {
     world.want(&spec);
     world.start();
     world.until_seen(&spec, ObservedState::Failed).await;
-    assert!(world.last(spec.id).unwrap().reason.unwrap().contains("disk is missing"));
+    assert!(world.last(spec.id).unwrap().reason.unwrap().text.contains("disk is missing"));
     assert_eq!((world.faults.count_of("make_disk"), world.hypervisor.starts(spec.id)), (0, 0));
     (spec.generation, spec.power) = (2, Power::Deleted);
     world.want(&spec);

@@ -91,8 +91,8 @@ impl Tenant {
 
     /// Waits until a machine has a status; the machine.
     pub async fn until(&self, id: &str, status: &str) -> Result<Value> {
-        let path = self.path(id);
-        self.rest.until(&path, &format!("the machine is {status}"), SETTLE, |seen| seen["status"] == status).await
+        let path = format!("{}?deleted=true", self.path(id));
+        self.rest.until(&path, &format!("the instance is {status}"), SETTLE, |seen| seen["status"] == status).await
     }
 
     /// The guest of a machine that runs.

@@ -67,6 +67,31 @@ impl FromStr for MacAddress {
     }
 }
 
+/// First octets of addresses that hosts' own ends have: bridges, services, relays.
+const OF_HOSTS: [&[u8]; 3] = [&[0x06, b'i', b'k'], &[0x0a, b'i', b'k'], &[0x0e, b'i']];
+
+impl MacAddress {
+    /// Checks an address that a port asks for.
+    ///
+    /// # Errors
+    /// Where no port can have it.
+    pub fn check_port(self) -> Result<Self, Invalid> {
+        if self.0[0] & 1 == 1 || self.0 == [0; 6] {
+            let text = format!(
+                "{self} is the address of many or of nobody; choose one whose first octet is even, such as 02:00:00:00:00:01"
+            );
+            return Err(Invalid::new("mac_no_port", text));
+        }
+        if OF_HOSTS.iter().any(|first| self.0.starts_with(first)) {
+            let text = format!(
+                "{self} is of a range that hosts use themselves; choose another, such as one that begins with 02:"
+            );
+            return Err(Invalid::new("mac_reserved", text));
+        }
+        Ok(self)
+    }
+}
+
 impl TryFrom<String> for MacAddress {
     type Error = Invalid;
     fn try_from(text: String) -> Result<Self, Invalid> {
@@ -141,6 +166,23 @@ mod tests {
             ["", "02:0a:00:ff:10", "02:0a:00:ff:10:01:02", "2:a:0:f:1:1", "02-0a-00-ff-10-01", "zz:0a:00:ff:10:01"]
         {
             assert!(bad.parse::<MacAddress>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn ports_cannot_have_every_address() {
+        let check = |text: &str| text.parse::<MacAddress>().unwrap().check_port().err().map(|e| e.rule);
+        for (text, rule) in [
+            ("02:00:00:00:00:01", None),
+            ("52:54:00:12:34:56", None),
+            ("01:00:5e:00:00:01", Some("mac_no_port")),
+            ("ff:ff:ff:ff:ff:ff", Some("mac_no_port")),
+            ("00:00:00:00:00:00", Some("mac_no_port")),
+            ("06:69:6b:00:00:01", Some("mac_reserved")),
+            ("0a:69:6b:00:00:01", Some("mac_reserved")),
+            ("0e:69:01:02:03:04", Some("mac_reserved")),
+        ] {
+            assert_eq!(check(text), rule, "{text}");
         }
     }
 

@@ -22,6 +22,7 @@ pub mod number;
 pub mod password;
 pub mod permission;
 pub mod port;
+pub mod reason;
 pub mod resources;
 pub mod role;
 #[cfg(feature = "schema")]

@@ -1,6 +1,7 @@
 //! Schemas of checked texts and ids for the API's document. Only with the feature `schema`.
 
 use crate::cidr::{CIDRS_MAX, Cidrs};
+use crate::reason::Code as ReasonCode;
 use crate::ssh_key::PublicKey;
 use crate::{Cidr, Description, Labels, Name, Username};
 use std::borrow::Cow;
@@ -31,6 +32,8 @@ texts! {
         .examples(["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl ama@lome"]);
     Cidr: text(3, 49, "A range of addresses of either family; the host bits are zero.").examples(["198.51.100.0/24"]);
     Username: text(1, crate::name::USERNAME_MAX_CHARS, "A log-in name.").pattern(Some("^[a-z0-9._@+-]+$")).examples(["ama"]);
+    ReasonCode: Object::builder().schema_type(Type::String).enum_values(Some(ReasonCode::WORDS.iter().copied()))
+        .description(Some("Why something is as it is, in one word that programs compare.")).examples(["no_host_fits"]);
     Labels: Object::builder()
         .schema_type(Type::Object)
         .additional_properties(Some(text(0, crate::label::LABEL_VALUE_MAX_CHARS, "The value of a label.")))

@@ -2,6 +2,7 @@
 
 use crate::Invalid;
 use ipnetwork::IpNetwork;
+use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A checked address range.
@@ -9,17 +10,39 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub struct SubnetPlan {
     /// The range, host bits zero.
     pub cidr: IpNetwork,
-    /// The address of the network's gateway, kept free for a router.
-    pub gateway: IpAddr,
+    /// The address of the network's gateway, kept free for a router; none where no router is to be there.
+    pub gateway: Option<IpAddr>,
     /// The address of the network's own DHCP and DNS service: the first that is not the gateway.
     pub service: IpAddr,
-    /// First address given to ports.
-    pub pool_first: IpAddr,
-    /// Last address given to ports.
-    pub pool_last: IpAddr,
+    /// Addresses that ports are given which name none, in order.
+    pub pools: Vec<AddressPool>,
     /// DNS servers that the network's own resolver asks what it does not know itself; at most 3.
     pub dns_servers: Vec<IpAddr>,
 }
+
+/// Addresses in a row, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct AddressPool {
+    /// The first.
+    pub first: IpAddr,
+    /// The last.
+    pub last: IpAddr,
+}
+
+/// What is asked for as a gateway.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Gateway {
+    /// The first address of the range.
+    #[default]
+    First,
+    /// None.
+    None,
+    /// This address.
+    At(IpAddr),
+}
+
+/// Most pools of a subnet.
+pub const POOLS_MAX: usize = 16;
 
 /// The IPv4 ranges a tenant cannot use, each with its reason.
 const RESERVED_V4: [(&str, &str); 5] = [
@@ -31,18 +54,27 @@ const RESERVED_V4: [(&str, &str); 5] = [
 ];
 
 impl SubnetPlan {
-    /// Checks a range as a tenant asks for it. The gateway defaults to the first address.
-    pub fn new(cidr: IpNetwork, gateway: Option<IpAddr>, dns_servers: Vec<IpAddr>) -> Result<Self, Invalid> {
+    /// Checks a range as a tenant asks for it. `pools`: all of it but gateway and service unless given.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn new(
+        cidr: IpNetwork,
+        gateway: Gateway,
+        pools: Option<Vec<AddressPool>>,
+        dns_servers: Vec<IpAddr>,
+    ) -> Result<Self, Invalid> {
         check_range(cidr)?;
         let (first, last) = usable(cidr);
-        let gateway = gateway.unwrap_or_else(|| from_number(first, cidr.is_ipv4()));
-        let number = to_number(gateway);
-        if gateway.is_ipv4() != cidr.is_ipv4() || number < first || number > last {
-            return Err(Invalid::new(
-                "gateway_outside",
-                format!("the gateway {gateway} is not a host address of {cidr}"),
-            ));
-        }
+        let gateway = match gateway {
+            Gateway::First => Some(from_number(first, cidr.is_ipv4())),
+            Gateway::None => None,
+            Gateway::At(address) if is_usable(cidr, address) => Some(address),
+            Gateway::At(address) => {
+                let text = format!("the gateway {address} is not a host address of {cidr}");
+                return Err(Invalid::new("gateway_outside", text));
+            }
+        };
         if dns_servers.len() > 3 {
             return Err(Invalid::new("dns_too_many", "a subnet has at most 3 DNS servers"));
         }
@@ -50,10 +82,9 @@ impl SubnetPlan {
             let text = format!("{no_host} is not the address of one host: no DNS server can be reached there");
             return Err(Invalid::new("dns_no_host", text));
         }
-        let not_gateway = |n: u128| if n == number { n + 1 } else { n };
+        let number = gateway.map(to_number);
+        let not_gateway = |n: u128| if Some(n) == number { n + 1 } else { n };
         let service = not_gateway(first);
-        let pool_first = not_gateway(service + 1);
-        let pool_last = if number == last { last - 1 } else { last };
         let address = |n| from_number(n, cidr.is_ipv4());
         if dns_servers.contains(&address(service)) {
             let text = format!(
@@ -62,14 +93,31 @@ impl SubnetPlan {
             );
             return Err(Invalid::new("dns_own", text));
         }
-        Ok(Self {
-            cidr,
-            gateway,
-            service: address(service),
-            pool_first: address(pool_first),
-            pool_last: address(pool_last),
-            dns_servers,
-        })
+        let pool_last = if number == Some(last) { last - 1 } else { last };
+        let all = || vec![AddressPool { first: address(not_gateway(service + 1)), last: address(pool_last) }];
+        let pools = pools.map_or_else(|| Ok(all()), |pools| checked_pools(cidr, pools))?;
+        Ok(Self { cidr, gateway, service: address(service), pools, dns_servers })
+    }
+
+    /// Checks an address that a port asks for.
+    ///
+    /// # Errors
+    /// Where no port can have it.
+    pub fn check_port(
+        cidr: IpNetwork,
+        gateway: Option<IpAddr>,
+        service: IpAddr,
+        address: IpAddr,
+    ) -> Result<(), Invalid> {
+        if !is_usable(cidr, address) {
+            return Err(Invalid::new("address_outside", format!("{address} is not a host address of {cidr}")));
+        }
+        if gateway == Some(address) || service == address {
+            let text =
+                format!("{address} is the gateway or the DHCP and DNS service of {cidr}; choose another address");
+            return Err(Invalid::new("address_reserved", text));
+        }
+        Ok(())
     }
 
     /// True where both ranges share an address.
@@ -139,6 +187,31 @@ fn usable(cidr: IpNetwork) -> (u128, u128) {
     (first + 1, first + size - if cidr.is_ipv4() { 2 } else { 1 })
 }
 
+/// True for an address that something in the range can have.
+fn is_usable(cidr: IpNetwork, address: IpAddr) -> bool {
+    let (first, last) = usable(cidr);
+    address.is_ipv4() == cidr.is_ipv4() && (first..=last).contains(&to_number(address))
+}
+
+/// The pools in order: each in the range, no two with an address in common.
+fn checked_pools(cidr: IpNetwork, mut pools: Vec<AddressPool>) -> Result<Vec<AddressPool>, Invalid> {
+    if !(1..=POOLS_MAX).contains(&pools.len()) {
+        return Err(Invalid::new("pools_count", format!("a subnet has 1 to {POOLS_MAX} allocation pools")));
+    }
+    for AddressPool { first, last } in &pools {
+        if !is_usable(cidr, *first) || !is_usable(cidr, *last) || to_number(*first) > to_number(*last) {
+            let text = format!("from {first} to {last} are not host addresses of {cidr} in a row, the lower one first");
+            return Err(Invalid::new("pool_outside", text));
+        }
+    }
+    pools.sort_by_key(|pool| to_number(pool.first));
+    if let Some([one, other]) = pools.windows(2).find(|two| to_number(two[0].last) >= to_number(two[1].first)) {
+        let text = format!("the pools that begin at {} and at {} overlap; put them together", one.first, other.first);
+        return Err(Invalid::new("pools_overlap", text));
+    }
+    Ok(pools)
+}
+
 /// An address as a number that orders and adds.
 pub fn to_number(address: IpAddr) -> u128 {
     match address {
@@ -163,7 +236,9 @@ mod tests {
     #[test]
     fn servers_that_cannot_be() {
         let with = |server: &str| {
-            SubnetPlan::new("10.0.0.0/24".parse().unwrap(), None, vec![server.parse().unwrap()]).err().map(|e| e.rule)
+            SubnetPlan::new("10.0.0.0/24".parse().unwrap(), Gateway::First, None, vec![server.parse().unwrap()])
+                .err()
+                .map(|e| e.rule)
         };
         for server in ["9.9.9.9", "10.0.0.9", "100.64.0.1", "2620:fe::fe", "fd00::53"] {
             assert_eq!(with(server), None, "{server}");
@@ -189,7 +264,12 @@ mod tests {
     #[test]
     fn plans_and_refusals() {
         let plan = |cidr: &str, gateway: Option<&str>| {
-            SubnetPlan::new(cidr.parse().unwrap(), gateway.map(|g| g.parse().unwrap()), vec![])
+            let gateway = match gateway {
+                None => Gateway::First,
+                Some("") => Gateway::None,
+                Some(address) => Gateway::At(address.parse().unwrap()),
+            };
+            SubnetPlan::new(cidr.parse().unwrap(), gateway, None, vec![])
         };
         for (cidr, gateway, wanted) in [
             ("10.1.2.0/29", None, ["10.1.2.1", "10.1.2.2", "10.1.2.3", "10.1.2.6"]),
@@ -199,9 +279,12 @@ mod tests {
             ("fd00:1::/64", None, ["fd00:1::1", "fd00:1::2", "fd00:1::3", "fd00:1::ffff:ffff:ffff:ffff"]),
         ] {
             let p = plan(cidr, gateway).unwrap();
-            let got = [p.gateway, p.service, p.pool_first, p.pool_last].map(|a| a.to_string());
+            let [pool] = p.pools[..] else { panic!("one pool") };
+            let got = [p.gateway.unwrap(), p.service, pool.first, pool.last].map(|a| a.to_string());
             assert_eq!(got, wanted, "{cidr} {gateway:?}");
         }
+        let without = plan("10.1.2.0/29", Some("")).unwrap();
+        assert_eq!((without.gateway, without.service.to_string().as_str()), (None, "10.1.2.1"));
         for (cidr, gateway, rule) in [
             ("10.1.2.3/24", None, "cidr_host_bits"),
             ("10.0.0.0/30", None, "cidr_size"),
@@ -213,6 +296,56 @@ mod tests {
             ("10.0.0.0/24", Some("fd00::1"), "gateway_outside"),
         ] {
             assert_eq!(plan(cidr, gateway).unwrap_err().rule, rule, "{cidr} {gateway:?}");
+        }
+    }
+
+    #[test]
+    fn pools_are_in_the_range_and_apart() {
+        let plan = |pools: &[(&str, &str)]| {
+            let pool = |(first, last): &(&str, &str)| AddressPool {
+                first: first.parse().unwrap(),
+                last: last.parse().unwrap(),
+            };
+            let pools = pools.iter().map(pool).collect();
+            SubnetPlan::new("10.1.2.0/24".parse().unwrap(), Gateway::First, Some(pools), vec![])
+        };
+        let made = plan(&[("10.1.2.100", "10.1.2.199"), ("10.1.2.10", "10.1.2.10")]).unwrap();
+        assert_eq!(
+            made.pools.iter().map(|pool| pool.first.to_string()).collect::<Vec<_>>(),
+            ["10.1.2.10", "10.1.2.100"]
+        );
+        for (pools, rule) in [
+            (&[][..], "pools_count"),
+            (&[("10.1.2.9", "10.1.2.8")], "pool_outside"),
+            (&[("10.1.2.9", "10.1.3.8")], "pool_outside"),
+            (&[("10.1.2.9", "10.1.2.255")], "pool_outside"),
+            (&[("fd00::1", "fd00::2")], "pool_outside"),
+            (&[("10.1.2.9", "10.1.2.20"), ("10.1.2.20", "10.1.2.30")], "pools_overlap"),
+        ] {
+            assert_eq!(plan(pools).unwrap_err().rule, rule, "{pools:?}");
+        }
+        assert_eq!(plan(&[("10.1.2.9", "10.1.2.9"); POOLS_MAX + 1]).unwrap_err().rule, "pools_count");
+    }
+
+    #[test]
+    fn ports_cannot_have_every_address() {
+        let check = |address: &str| {
+            let [gateway, service] = ["10.1.2.1", "10.1.2.2"].map(|text| text.parse().unwrap());
+            SubnetPlan::check_port("10.1.2.0/24".parse().unwrap(), Some(gateway), service, address.parse().unwrap())
+                .err()
+                .map(|e| e.rule)
+        };
+        for (address, rule) in [
+            ("10.1.2.3", None),
+            ("10.1.2.254", None),
+            ("10.1.2.0", Some("address_outside")),
+            ("10.1.2.255", Some("address_outside")),
+            ("10.1.3.3", Some("address_outside")),
+            ("fd00::3", Some("address_outside")),
+            ("10.1.2.1", Some("address_reserved")),
+            ("10.1.2.2", Some("address_reserved")),
+        ] {
+            assert_eq!(check(address), rule, "{address}");
         }
     }
 }

@@ -24,6 +24,7 @@ use crate::verify::{self, Outstanding};
 use iroko_agent_link::{Backoff, DesiredHandle, Dirty, ReadyPorts, Reporter};
 use iroko_agent_wire::{ObjectKey, PortObservation, PortSpec};
 use iroko_model::port::PortState;
+use iroko_model::reason::{Code, Reason};
 use iroko_model::{HostId, PortId};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -302,7 +303,7 @@ impl Reconciler {
             let marked = if reason.is_none() { self.ready.mark(port.id) } else { self.ready.clear(port.id) };
             let reason =
                 reason.or_else(|| marked.err().map(|error| format!("the port could not be marked ready: {error}")));
-            let reason = reason.map(|reason| shortened(&reason));
+            let reason = reason.map(|text| Reason::new(Code::NetworkFailed, shortened(&text)));
             let state = if reason.is_none() { PortState::Ready } else { PortState::Failed };
             self.reporter.port(PortObservation { id: port.id, generation: port.generation, state, reason });
             self.reported.insert(port.id);

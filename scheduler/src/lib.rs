@@ -28,7 +28,7 @@ const fn default_connections() -> u32 {
 }
 
 const fn default_lease_s() -> u64 {
-    20
+    iroko_store::LEASE_S
 }
 
 /// Runs all reconcilers until `shutdown`.
@@ -39,6 +39,7 @@ pub async fn run(store: Store, lease_s: u64, shutdown: CancellationToken) {
         Box::pin(reconcile::run(reconcile::BuildFailure, store.clone(), shutdown.clone())),
         Box::pin(reconcile::run(reconcile::Purge, store.clone(), shutdown.clone())),
         Box::pin(reconcile::run(reconcile::ConnectionLog, store.clone(), shutdown.clone())),
+        Box::pin(reconcile::run(reconcile::Silence, store.clone(), shutdown.clone())),
         Box::pin(reconcile::run(reconcile::Trim, store, shutdown)),
     );
 }

@@ -52,8 +52,17 @@ DECLARE
     fields  text[] := TG_ARGV[2]::text[];
     differ  text[] := '{}';
     n       integer := 1;
+    is_left boolean;
 BEGIN
     IF TG_ARGV[3] <> '' THEN
+        -- A part that goes with the whole of it: that the whole is deleted says it all, and is the last that is said.
+        IF TG_OP = 'DELETE' THEN
+            EXECUTE format('SELECT EXISTS (SELECT FROM %I WHERE id = $1)', (SELECT r.table_name FROM registration r WHERE r.noun = TG_ARGV[0]))
+                INTO is_left USING (old_row ->> TG_ARGV[1])::uuid;
+            IF NOT is_left THEN
+                RETURN NULL;
+            END IF;
+        END IF;
         old_row := coalesce(old_row, new_row);
         new_row := whole;
     END IF;

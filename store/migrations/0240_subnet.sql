@@ -7,10 +7,11 @@ CREATE TABLE subnet (
     name        text NOT NULL,
     description text NOT NULL DEFAULT '',
     cidr        cidr NOT NULL,
-    gateway     inet NOT NULL,
+    -- Null: no router is to be there.
+    gateway     inet,
     service     inet NOT NULL,
-    pool_first  inet NOT NULL,
-    pool_last   inet NOT NULL,
+    -- [{"first": "10.0.0.3", "last": "10.0.0.254"}], in order and apart.
+    pools       jsonb NOT NULL,
     dns_servers inet[] NOT NULL DEFAULT '{}',
     labels      jsonb NOT NULL DEFAULT '{}',
     generation  bigint NOT NULL DEFAULT 1,
@@ -21,4 +22,4 @@ CREATE TABLE subnet (
 CREATE INDEX subnet_by_project ON subnet (project_id, id);
 
 SELECT noun_register('subnet', 'subnet', owner => 'project', quota => 'subnets', purge_rank => 20,
-    fields => 'network_id name description cidr gateway=gateway_ip service=service_ip pool_first pool_last dns_servers labels generation');
+    fields => 'network_id name description cidr gateway=gateway_ip service=service_ip pools=allocation_pools dns_servers labels generation');

@@ -27,10 +27,6 @@ SELECT noun_register('host', 'host', owner => 'system',
                vtep=vtep_ip underlay_mtu disk_is_full=disk.full labels generation',
     seen => 'architecture vcpus memory_mib disk_gib vtep underlay_mtu disk_is_full');
 
--- Silence after which a host is not reachable: what the transaction was begun with (Store::begin_seeing), else an error.
-CREATE FUNCTION lease() RETURNS interval LANGUAGE sql STABLE PARALLEL SAFE AS
-    $$ SELECT make_interval(secs => current_setting('iroko.lease_s')::double precision) $$;
-
 -- Apart from the host's row, because heartbeats must not wait for the scheduler's lock on it.
 CREATE TABLE host_agent (
     host_id              uuid NOT NULL REFERENCES host ON DELETE CASCADE,
@@ -42,11 +38,18 @@ CREATE TABLE host_agent (
     incarnation          bigint NOT NULL DEFAULT 0,
     sequence             bigint NOT NULL DEFAULT 0,
     seen_at              timestamptz,
+    -- Since when events say that it is not heard of; null while they say that it is. Set by the scheduler.
+    silent_since         timestamptz,
     -- The session it was in when it last enrolled. While its incarnation is still this one, the answer to the
     -- enrolment may have been lost, and the agent may ask again.
     enrolled_incarnation bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (host_id, kind)
 ) WITH (fillfactor = 50);
+
+-- Silence after which a host counts as unreachable. Each process sets it for its connections, as it is configured.
+CREATE FUNCTION host_lease() RETURNS interval LANGUAGE sql STABLE AS $$
+    SELECT make_interval(secs => coalesce(nullif(current_setting('iroko.lease_s', true), ''), '20')::float8)
+$$;
 
 CREATE TABLE enrolment_token (
     id          uuid PRIMARY KEY,

@@ -19,7 +19,9 @@ CREATE TABLE instance (
     egress_packets_s     integer CHECK (egress_packets_s > 0),
     image_id             uuid NOT NULL,
     architecture         text NOT NULL,
+    -- Lines as they were when it was made, and the keys that they came from.
     ssh_keys             text[] NOT NULL DEFAULT '{}',
+    ssh_key_ids          uuid[] NOT NULL DEFAULT '{}',
     -- User data that is no text comes as base64 and is stored as it came; its host decodes it.
     user_data            text,
     user_data_is_base64  boolean NOT NULL DEFAULT false,
@@ -36,9 +38,10 @@ CREATE TABLE instance (
     -- placement: where it is stands in instance_host. placement_after: when a host is looked for (again); null while it
     -- has one.
     excluded_hosts       uuid[] NOT NULL DEFAULT '{}',
-    placement_reason     text,
+    -- Reasons are {"code", "text"}.
+    placement_reason     jsonb,
     placement_after      timestamptz DEFAULT now(),
-    fault                text,
+    fault                jsonb,
     -- Its disk was lost with its host: nothing is made anew in its place behind the tenant's back.
     lost_at              timestamptz,
     created_at           timestamptz NOT NULL DEFAULT now(),
@@ -50,7 +53,7 @@ CREATE INDEX instance_to_place ON instance (placement_after) WHERE placement_aft
 
 -- User data holds secrets. A purge asks instances to go, and waits for them.
 SELECT noun_register('instance', 'instance', owner => 'project', quota => 'instances', purge_rank => 40, purge_when => 'false',
-    fields => 'name description hostname labels flavor_id vcpus memory_mib disk_gib image_id ssh_keys power power~status generation
+    fields => 'name description hostname labels flavor_id vcpus memory_mib disk_gib image_id ssh_key_ids power power~status generation
                on_guest_shutdown guest_shutdown_at fault~status fault~status_reason placement_reason~status_reason',
     seen => 'guest_shutdown_at fault placement_reason');
 CREATE FUNCTION generation_touch() RETURNS trigger LANGUAGE plpgsql AS $$

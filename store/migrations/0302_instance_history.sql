@@ -17,6 +17,7 @@ CREATE TABLE instance_history (
     ingress_packets_s integer,
     egress_packets_s  integer,
     image_id          uuid NOT NULL,
+    ssh_key_ids       uuid[] NOT NULL DEFAULT '{}',
     generation        bigint NOT NULL,
     on_guest_shutdown text NOT NULL,
     created_at        timestamptz NOT NULL,

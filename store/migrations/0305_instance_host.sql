@@ -18,7 +18,8 @@ CREATE TABLE instance_host (
     state       text,
     -- Since when it is in this state; kept by a trigger.
     state_since timestamptz NOT NULL DEFAULT now(),
-    reason      text,
+    -- {"code", "text"}
+    reason      jsonb,
     generation  bigint NOT NULL DEFAULT 0,
     reboots     bigint NOT NULL DEFAULT 0,
     incarnation bigint NOT NULL DEFAULT 0,
@@ -53,6 +54,33 @@ CREATE FUNCTION instance_hosts(of_instance uuid) RETURNS SETOF uuid LANGUAGE plp
 BEGIN
     RETURN QUERY SELECT w.host_id FROM instance_host w WHERE w.instance_id = of_instance;
 END $$;
+
+-- The one status that people see, as iroko_model::instance::status derives it; a test compares the two, fact by fact.
+CREATE FUNCTION instance_status(power text, placed boolean, given_up boolean, unreachable boolean, observed text, reboot_due boolean, never_ran boolean)
+RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE
+        WHEN power = 'deleted' THEN 'deleting'
+        WHEN given_up THEN 'error'
+        WHEN NOT placed THEN CASE power WHEN 'stopped' THEN 'stopped' ELSE 'pending' END
+        WHEN unreachable THEN 'unreachable'
+        WHEN observed = 'failed' THEN CASE WHEN power = 'running' AND never_ran THEN 'building' ELSE 'error' END
+        WHEN observed IS NULL OR observed IN ('preparing', 'absent') THEN 'building'
+        WHEN power = 'running' AND observed = 'running' THEN CASE WHEN reboot_due THEN 'rebooting' ELSE 'running' END
+        WHEN observed = 'rebooting' THEN 'rebooting'
+        WHEN power = 'running' THEN CASE observed WHEN 'paused' THEN 'paused' WHEN 'stopping' THEN 'stopping' ELSE 'building' END
+        ELSE CASE observed WHEN 'stopped' THEN 'stopped' ELSE 'stopping' END
+    END
+$$;
+
+-- The status of an instance as it is now.
+CREATE FUNCTION instance_status_of(n instance) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT instance_status(CASE WHEN n.power = 'running' AND project_is_suspended(n.project_id) THEN 'stopped' ELSE n.power END,
+                           w.host_id IS NOT NULL, n.fault IS NOT NULL,
+                           w.host_id IS NOT NULL AND coalesce(h.seen_at < now() - host_lease(), true),
+                           w.state, coalesce(w.reboots, 0) < n.reboots, w.ran_at IS NULL)
+    FROM (SELECT 1) AS one LEFT JOIN instance_host w ON w.instance_id = n.id AND w.role = 'home'
+    LEFT JOIN host_agent h ON h.host_id = w.host_id AND h.kind = 'compute'
+$$;
 
 -- Whether an instance's host is heard of, and of no other host.
 SELECT part_register('host_agent', visible => 'EXISTS (SELECT FROM instance_host w WHERE w.host_id = host_agent.host_id)');

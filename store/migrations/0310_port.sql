@@ -11,7 +11,7 @@ CREATE TABLE port (
     nic_index             integer NOT NULL DEFAULT 0,
     -- Made by the tenant and not with an instance: outlives the instance it is plugged into.
     standalone            boolean NOT NULL DEFAULT false,
-    mac                   macaddr NOT NULL UNIQUE,
+    mac                   macaddr NOT NULL,
     tap                   text NOT NULL UNIQUE,
     port_security_enabled boolean NOT NULL DEFAULT true,
     -- [{"mac": "02:...", "cidr": "10.0.0.9/32"}]
@@ -23,9 +23,9 @@ CREATE TABLE port (
     created_at            timestamptz NOT NULL DEFAULT now(),
     updated_at            timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT port_of_project UNIQUE (project_id, id),
+    CONSTRAINT port_mac UNIQUE (network_id, mac),
     CONSTRAINT port_qos_policy FOREIGN KEY (project_id, qos_policy_id) REFERENCES qos_policy (project_id, id)
 ) WITH (fillfactor = 70);
-CREATE INDEX port_by_network ON port (network_id);
 CREATE INDEX port_by_instance ON port (instance_id, nic_index) WHERE instance_id IS NOT NULL;
 CREATE INDEX port_by_qos_policy ON port (qos_policy_id) WHERE qos_policy_id IS NOT NULL;
 

@@ -14,7 +14,7 @@ CREATE TABLE port_host (
     state       text,
     -- Since when it is in this state; kept by a trigger.
     state_since timestamptz NOT NULL DEFAULT now(),
-    reason      text,
+    reason      jsonb,
     generation  bigint NOT NULL DEFAULT 0,
     incarnation bigint NOT NULL DEFAULT 0,
     sequence    bigint NOT NULL DEFAULT 0,

@@ -1,23 +1,5 @@
 -- What an operator sees of the whole cloud: every instance with where it is and whose, and what is stuck. Views; no tenant
--- reads them. Transactions that do are begun with the lease of hosts (Store::begin_seeing).
-
--- The one visible status, as model/src/instance.rs derives it; store/tests/it/cloud.rs compares both for every combination.
-CREATE FUNCTION instance_status(power text, placed boolean, given_up boolean, host_unreachable boolean, observed text,
-                                reboot_due boolean, never_ran boolean) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE
-        WHEN power = 'deleted' THEN 'deleting'
-        WHEN given_up THEN 'error'
-        WHEN NOT placed THEN CASE power WHEN 'stopped' THEN 'stopped' ELSE 'pending' END
-        WHEN host_unreachable THEN 'unreachable'
-        WHEN observed = 'failed' THEN CASE WHEN power = 'running' AND never_ran THEN 'building' ELSE 'error' END
-        WHEN observed IS NULL OR observed IN ('preparing', 'absent') THEN 'building'
-        WHEN observed = 'rebooting' THEN 'rebooting'
-        WHEN power = 'stopped' THEN CASE observed WHEN 'stopped' THEN 'stopped' ELSE 'stopping' END
-        WHEN observed = 'running' THEN CASE WHEN reboot_due THEN 'rebooting' ELSE 'running' END
-        WHEN observed = 'stopped' THEN 'building'
-        ELSE observed
-    END
-$$;
+-- reads them.
 
 CREATE VIEW cloud_instance AS
 SELECT i.id, i.name, i.description, i.labels, i.generation, i.created_at, i.updated_at, i.project_id, i.flavor_id, i.vcpus,
@@ -34,7 +16,7 @@ LEFT JOIN host h ON h.id = w.host_id
 LEFT JOIN host_agent a ON a.host_id = w.host_id AND a.kind = 'compute'
 CROSS JOIN LATERAL (SELECT greatest(p.suspended_at, (SELECT max(above.suspended_at) FROM organization above
                                                      WHERE above.id = ANY (o.ancestors))) AS suspended_at) s
-CROSS JOIN LATERAL (SELECT w.host_id IS NOT NULL AND coalesce(a.seen_at < now() - lease(), true) AS host_unreachable) u
+CROSS JOIN LATERAL (SELECT w.host_id IS NOT NULL AND coalesce(a.seen_at < now() - host_lease(), true) AS host_unreachable) u
 -- Once a row, however often a reader asks for it: hence the OFFSET.
 CROSS JOIN LATERAL (SELECT instance_status(CASE WHEN i.power = 'running' AND s.suspended_at IS NOT NULL THEN 'stopped' ELSE i.power END,
                                            w.host_id IS NOT NULL, i.fault IS NOT NULL, u.host_unreachable, w.state,
@@ -53,7 +35,7 @@ FROM (
                 WHEN r.code IN ('building', 'stopping', 'rebooting')
                     THEN greatest(c.generation_at, c.placed_at, c.state_since, c.suspended_at)
                 ELSE greatest(c.generation_at, c.placed_at) END AS since,
-           CASE r.code WHEN 'no_host' THEN c.placement_reason ELSE c.observed_reason END AS detail,
+           CASE r.code WHEN 'no_host' THEN c.placement_reason ELSE c.observed_reason END ->> 'text' AS detail,
            c.id AS instance_id, c.project_id, c.host_id
     FROM cloud_instance c CROSS JOIN LATERAL (SELECT CASE
         WHEN c.status = 'pending' THEN 'no_host'
@@ -80,12 +62,12 @@ FROM (
     SELECT 'port', q.id, q.name, q.generation, q.created_at, q.updated_at, r.code,
            CASE r.code WHEN 'port_waits_for_host' THEN coalesce(a.seen_at, b.placed_at)
                        WHEN 'port_failed' THEN b.state_since ELSE greatest(q.generation_at, b.placed_at) END,
-           b.reason, q.instance_id, q.project_id, b.host_id
+           b.reason ->> 'text', q.instance_id, q.project_id, b.host_id
     FROM port q JOIN port_host b ON b.port_id = q.id AND b.role = 'home'
     LEFT JOIN host_agent a ON a.host_id = b.host_id AND a.kind = 'net'
     CROSS JOIN LATERAL (SELECT CASE
         WHEN b.state IS NOT DISTINCT FROM 'ready' AND b.generation = q.generation THEN NULL
-        WHEN coalesce(a.seen_at < now() - lease(), true) THEN 'port_waits_for_host'
+        WHEN coalesce(a.seen_at < now() - host_lease(), true) THEN 'port_waits_for_host'
         WHEN b.state = 'failed' THEN 'port_failed'
         ELSE 'port_not_in_force' END AS code OFFSET 0) r
     WHERE r.code IS NOT NULL

@@ -160,7 +160,7 @@ pub(crate) async fn actions_settle(conn: &mut Conn, instances: &[Uuid]) -> Resul
              WHERE a.noun = $2 AND a.object_id = ANY ($1) AND a.outcome IS NULL
          )
          UPDATE action a SET outcome = k.outcome, finished_at = CASE WHEN k.outcome IS NOT NULL THEN now() END,
-             code = CASE WHEN k.outcome = 'failed' THEN 'host_failed' END, message = CASE WHEN k.outcome = 'failed' THEN k.fault END,
+             code = CASE WHEN k.outcome = 'failed' THEN coalesce(k.fault ->> 'code', 'host_failed') END, message = CASE WHEN k.outcome = 'failed' THEN k.fault ->> 'text' END,
              phase = CASE WHEN k.outcome IS NOT NULL THEN NULL WHEN a.kind = 'reboot' THEN a.phase ELSE k.state END,
              started_at = CASE WHEN k.outcome IS NOT NULL OR k.is_at_it THEN coalesce(a.started_at, now()) END
          FROM now_known k WHERE k.id = a.id AND (k.outcome IS NOT NULL OR k.is_at_it AND (

@@ -1,13 +1,13 @@
 //! Instances of the whole cloud, for operators: whose each is, where it is, how it is. What only its tenant is to know (user
 //! data, keys, console) is not read.
-//!
-//! Read in transactions of [`crate::Store::begin_seeing`]: the status depends on which hosts are silent.
 
 use crate::instance::Told;
 use crate::noun::{By, Common, Noun, Of};
 use iroko_model::InstanceId;
 use iroko_model::instance::{Power, Status};
+use iroko_model::reason::Reason;
 use sqlx::FromRow;
+use sqlx::types::Json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -49,22 +49,25 @@ pub struct CloudInstance {
     pub observed_generation: i64,
     /// Its project or an organization above is suspended.
     pub suspended: bool,
+    /// Its host's lease has run out.
+    pub host_unreachable: bool,
     /// When its guest shut itself down.
     pub guest_shutdown_at: Option<OffsetDateTime>,
     /// Why no host was found.
-    pub placement_reason: Option<String>,
+    pub placement_reason: Option<Json<Reason>>,
     /// Why it was given up.
-    pub fault: Option<String>,
+    pub fault: Option<Json<Reason>>,
     /// What its host says.
-    pub observed_reason: Option<String>,
+    pub observed_reason: Option<Json<Reason>>,
 }
 
 impl CloudInstance {
     /// Why it has its status, where there is something to say.
-    pub fn status_reason(&self) -> Option<&str> {
+    pub fn status_reason(&self) -> Option<Reason> {
         let told = Told {
             kept_off: self.suspended && self.power == Power::Running.as_str(),
             by_guest: self.guest_shutdown_at.is_some(),
+            host_unreachable: self.host_unreachable,
             placement: self.placement_reason.as_deref(),
             fault: self.fault.as_deref(),
             observed: self.observed_reason.as_deref(),
@@ -78,7 +81,7 @@ impl Noun for CloudInstance {
     const TABLE: &'static str = "cloud_instance";
     const COLUMNS: &'static str = "n.project_id, n.project_name, n.organization_id, n.organization_name, n.flavor_id, n.vcpus, n.memory_mib, n.disk_gib,
         n.architecture, n.power, n.status, n.host_id, n.host_name, n.placed_at, n.observed_generation, n.suspended_at IS NOT NULL AS suspended,
-        n.guest_shutdown_at, n.placement_reason, n.fault, n.observed_reason";
+        n.host_unreachable, n.guest_shutdown_at, n.placement_reason, n.fault, n.observed_reason";
     const FILTERS: &'static [By] = &[
         By {
             name: "status",

@@ -12,6 +12,12 @@ pub enum Error {
     /// Rows still refer to the one that was to be deleted.
     #[error("still in use ({0})")]
     InUse(String),
+    /// Another port of the network has the address.
+    #[error("another port of the network has the address {0}")]
+    AddressTaken(std::net::IpAddr),
+    /// Another port of the network has the Ethernet address.
+    #[error("another port of the network has the MAC address {0}")]
+    MacTaken(iroko_model::MacAddress),
     /// No free value is left in a pool (addresses, VNIs).
     #[error("the pool of {0} is exhausted")]
     Exhausted(&'static str),

@@ -1,8 +1,5 @@
 //! What there is now, as numbers for the operator's monitoring. Each is counted when it is asked for: whoever asks often keeps
 //! the answer for a while.
-//!
-//! What depends on the lease of hosts is no checked query: to be planned it needs the transaction's setting, which the
-//! connection that checks queries has not.
 
 use crate::conn::Conn;
 use crate::error::Result;
@@ -19,11 +16,11 @@ pub struct HostCount {
     pub hosts: i64,
 }
 
-/// Hosts by state. Needs a transaction of [`crate::Store::begin_seeing`].
+/// Hosts by state.
 pub async fn gauge_hosts(conn: &mut Conn) -> Result<Vec<HostCount>> {
     let counts = sqlx::query_as(
         "SELECT state, reachable, count(*) AS hosts
-         FROM (SELECT h.state, 2 = (SELECT count(*) FROM host_agent a WHERE a.host_id = h.id AND a.seen_at > now() - lease()) AS reachable
+         FROM (SELECT h.state, 2 = (SELECT count(*) FROM host_agent a WHERE a.host_id = h.id AND a.seen_at > now() - host_lease()) AS reachable
                FROM host h) AS h
          GROUP BY 1, 2",
     );
@@ -39,7 +36,7 @@ pub struct InstanceCount {
     pub instances: i64,
 }
 
-/// Instances by status. Needs a transaction of [`crate::Store::begin_seeing`].
+/// Instances by status.
 pub async fn gauge_instances(conn: &mut Conn) -> Result<Vec<InstanceCount>> {
     let counts = sqlx::query_as("SELECT status, count(*) AS instances FROM cloud_instance GROUP BY status");
     Ok(counts.fetch_all(conn).await?)

@@ -10,13 +10,15 @@ use crate::noun::{self, By, Columns, Common, Noun, Of, Within};
 use crate::report::sent::Sent;
 use ipnetwork::IpNetwork;
 use iroko_model::host::HostState;
+use iroko_model::reason::{Code, Reason};
 use iroko_model::{Description, HostId, Labels};
 use serde::Deserialize;
 use sqlx::FromRow;
+use sqlx::types::Json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-/// A host, as the operator sees it. To be read in a transaction of [`crate::Store::begin_seeing`].
+/// A host, as the operator sees it.
 #[derive(Debug, Clone, FromRow)]
 pub struct Host {
     /// What every noun has; the name is unique and never changes.
@@ -87,7 +89,7 @@ impl Noun for Host {
     type Id = HostId;
     const TABLE: &'static str = "host";
     const COLUMNS: &'static str = "n.state, n.architecture, n.vcpus, n.memory_mib, n.disk_gib, n.vtep, n.disk_total_mib, n.disk_free_mib, n.disk_is_full,
-        (2 = (SELECT count(*) FROM host_agent a WHERE a.host_id = n.id AND a.seen_at > now() - lease())) AS reachable,
+        (2 = (SELECT count(*) FROM host_agent a WHERE a.host_id = n.id AND a.seen_at > now() - host_lease())) AS reachable,
         (SELECT json_build_object('instances', count(*), 'vcpus', coalesce(sum(w.vcpus), 0), 'memory_mib', coalesce(sum(w.memory_mib), 0),
                                   'disk_gib', coalesce(sum(w.disk_gib), 0)) FROM instance_host w WHERE w.host_id = n.id) AS used,
         (SELECT coalesce(json_object_agg(a.kind, json_build_object('version', a.version, 'seen_at', a.seen_at)), '{}')
@@ -102,7 +104,7 @@ impl Noun for Host {
         By {
             name: "reachable",
             of: Of::Flag,
-            condition: "(2 = (SELECT count(*) FROM host_agent a WHERE a.host_id = n.id AND a.seen_at > now() - lease())) = $",
+            condition: "(2 = (SELECT count(*) FROM host_agent a WHERE a.host_id = n.id AND a.seen_at > now() - host_lease())) = $",
             about: "Only hosts whose agents were both heard of within the lease, or only the others.",
         },
     ];
@@ -112,7 +114,7 @@ impl Noun for Host {
     }
 }
 
-/// One host. Needs a transaction of [`crate::Store::begin_seeing`].
+/// One host.
 pub async fn host_get(conn: &mut Conn, id: HostId) -> Result<Option<Host>> {
     noun::get(conn, &Within::system(), id).await
 }
@@ -128,7 +130,7 @@ pub struct HostChange<'a> {
     pub labels: &'a Labels,
 }
 
-/// Changes a host that the caller has locked. Needs a transaction of [`crate::Store::begin_seeing`].
+/// Changes a host that the caller has locked.
 pub async fn host_update(conn: &mut Conn, id: HostId, to: HostChange<'_>) -> Result<Host> {
     let row = Columns::default()
         .set("state", to.state.as_str())?
@@ -246,8 +248,8 @@ pub async fn host_declare_dead(conn: &mut Conn, id: HostId) -> Result<Option<Dec
            ), left_host AS (
                UPDATE instance i SET generation = i.generation + 1, excluded_hosts = array_append(i.excluded_hosts, $1),
                    lost_at = CASE WHEN freed.ran_at IS NOT NULL THEN now() END,
-                   fault = CASE WHEN freed.ran_at IS NOT NULL THEN $2 END,
-                   placement_reason = CASE WHEN freed.ran_at IS NULL THEN $3 END,
+                   fault = CASE WHEN freed.ran_at IS NOT NULL THEN $2::jsonb END,
+                   placement_reason = CASE WHEN freed.ran_at IS NULL THEN $3::jsonb END,
                    placement_after = now()
                FROM freed WHERE i.id = freed.id AND freed.role = 'home' RETURNING i.id, freed.ran_at
            ), pulled AS (
@@ -265,8 +267,8 @@ pub async fn host_declare_dead(conn: &mut Conn, id: HostId) -> Result<Option<Dec
                   coalesce(array_agg(id), '{}') AS "ids!"
            FROM left_host"#,
         id.as_uuid(),
-        LOST,
-        ANEW
+        Json(Reason::new(Code::HostLost, LOST)) as Json<Reason>,
+        Json(Reason::new(Code::PlacedAnew, ANEW)) as Json<Reason>
     )
     .fetch_one(&mut *conn)
     .await?;

@@ -9,14 +9,15 @@ pub use make::{NewNic, PartImage, Parts, instance_make, instance_parts};
 
 use crate::conn::Conn;
 use crate::error::Result;
-use crate::page::{Filter, Page, PageQuery};
+use crate::noun::{self, By, Common, Noun, Of, Within};
 use crate::port::PortAddress;
 use iroko_model::host::Architecture;
 use iroko_model::instance::{Facts, OnGuestShutdown, Power, Status, status};
 use iroko_model::port::PortLimits;
+use iroko_model::reason::Reason;
 use iroko_model::{FlavorId, Hostname, ImageId, InstanceId, Naming, ProjectId};
 use serde::Deserialize;
-use serde_json::Value;
+use sqlx::FromRow;
 use sqlx::types::Json;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -39,20 +40,15 @@ pub struct Interface {
 }
 
 /// An instance, with everything its status is derived from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, FromRow)]
 pub struct Instance {
-    /// The instance.
-    pub id: Uuid,
+    /// What every noun has; the name need not be unique.
+    #[sqlx(flatten)]
+    pub common: Common<InstanceId>,
     /// Its project.
     pub project_id: Uuid,
-    /// Name; need not be unique.
-    pub name: String,
-    /// What it is for.
-    pub description: String,
     /// Host name told to the guest.
     pub hostname: String,
-    /// Labels.
-    pub labels: Value,
     /// The flavor it was made with.
     pub flavor_id: Uuid,
     /// Virtual processors.
@@ -65,32 +61,28 @@ pub struct Instance {
     pub limits: Json<PortLimits>,
     /// The image its disk starts from.
     pub image_id: Uuid,
+    /// The SSH keys it was made with; some may be gone.
+    pub ssh_key_ids: Vec<Uuid>,
     /// Wanted power state.
     pub power: String,
-    /// Grows with each change of what is wanted.
-    pub generation: i64,
     /// Reboots ever asked for.
     pub reboots: i64,
     /// Its host.
     pub host_id: Option<Uuid>,
     /// Why no host was found.
-    pub placement_reason: Option<String>,
+    pub placement_reason: Option<Json<Reason>>,
     /// Why it was given up.
-    pub fault: Option<String>,
+    pub fault: Option<Json<Reason>>,
     /// What its host last saw.
     pub observed_state: Option<String>,
     /// Why.
-    pub observed_reason: Option<String>,
+    pub observed_reason: Option<Json<Reason>>,
     /// Reboots done.
     pub observed_reboots: i64,
     /// When it first ran.
     pub ran_at: Option<OffsetDateTime>,
     /// The generation that its host has carried out.
     pub observed_generation: i64,
-    /// When it was asked for.
-    pub created_at: OffsetDateTime,
-    /// When it was last changed.
-    pub updated_at: OffsetDateTime,
     /// When it was gone.
     pub deleted_at: Option<OffsetDateTime>,
     /// What shall be when its guest shuts itself down.
@@ -103,6 +95,102 @@ pub struct Instance {
     pub suspended: bool,
     /// Interfaces, in order.
     pub interfaces: Json<Vec<Interface>>,
+}
+
+/// Words of the filter by status.
+const STATUSES: &[&str] = &[
+    "pending",
+    "building",
+    "running",
+    "stopping",
+    "stopped",
+    "rebooting",
+    "paused",
+    "error",
+    "deleting",
+    "unreachable",
+];
+
+const fn by(name: &'static str, of: Of, condition: &'static str, about: &'static str) -> By {
+    By { name, of, condition, about }
+}
+
+impl Noun for Instance {
+    type Id = InstanceId;
+    const TABLE: &'static str = "instance";
+    const COLUMNS: &'static str = "
+        n.project_id, n.hostname, n.flavor_id, n.vcpus, n.memory_mib, n.disk_gib, n.image_id, n.ssh_key_ids, n.power, n.reboots,
+        n.placement_reason, n.fault, n.on_guest_shutdown, n.guest_shutdown_at, NULL::timestamptz AS deleted_at,
+        port_limits(n.ingress_kbit_s, n.egress_kbit_s, n.ingress_packets_s, n.egress_packets_s) AS limits,
+        w.host_id, w.state AS observed_state, w.reason AS observed_reason, coalesce(w.reboots, 0) AS observed_reboots, w.ran_at,
+        coalesce(w.generation, 0) AS observed_generation,
+        (w.host_id IS NOT NULL AND coalesce(h.seen_at < now() - host_lease(), true)) AS host_unreachable,
+        coalesce((SELECT project_is_suspended(bound_project())), false) AS suspended,
+        (SELECT coalesce(json_agg(json_build_object('port_id', p.id, 'network_id', p.network_id, 'mac', p.mac,
+                'addresses', (SELECT coalesce(json_agg(json_build_object('address', host(a.address), 'subnet_id', a.subnet_id)
+                                     ORDER BY family(a.address)), '[]') FROM ip_allocation a WHERE a.port_id = p.id),
+                'groups', ARRAY(SELECT m.security_group_id FROM port_security_group m WHERE m.port_id = p.id ORDER BY m.security_group_id),
+                'policy', p.qos_policy_id)
+                ORDER BY p.nic_index), '[]') FROM port p WHERE p.instance_id = n.id) AS interfaces";
+    const JOINS: &'static str = "
+        LEFT JOIN LATERAL (SELECT * FROM instance_host WHERE instance_id = n.id AND role = 'home' LIMIT 1) w ON true
+        LEFT JOIN LATERAL (SELECT seen_at FROM host_agent WHERE host_id = w.host_id AND kind = 'compute' LIMIT 1) h ON true";
+    const FILTERS: &'static [By] = &[
+        by("deleted", Of::Flag, "NOT $::boolean", "Instances that are gone, in place of those that are there."),
+        by("status", Of::Word(STATUSES), "instance_status_of(n) = $", "Only instances with this status."),
+        by(
+            "host_id",
+            Of::Id,
+            "EXISTS (SELECT FROM instance_host f WHERE f.instance_id = n.id AND f.host_id = $)",
+            "Only instances on this host; for operators only.",
+        ),
+        by("flavor_id", Of::Id, "n.flavor_id = $", "Only instances that were made with this flavor."),
+        by("image_id", Of::Id, "n.image_id = $", "Only instances whose disk started from this image."),
+        by(
+            "network_id",
+            Of::Id,
+            "EXISTS (SELECT FROM port f WHERE f.instance_id = n.id AND f.network_id = $)",
+            "Only instances with an interface on this network.",
+        ),
+    ];
+
+    fn common(&self) -> &Common<InstanceId> {
+        &self.common
+    }
+}
+
+/// An instance that is gone, as it was last.
+#[derive(Debug, Clone, FromRow)]
+pub struct Departed {
+    /// What was kept of it.
+    #[sqlx(flatten)]
+    pub last: Instance,
+}
+
+impl Noun for Departed {
+    type Id = InstanceId;
+    const TABLE: &'static str = "instance_history";
+    const COLUMNS: &'static str = "
+        n.project_id, n.hostname, n.flavor_id, n.vcpus, n.memory_mib, n.disk_gib, n.image_id, n.ssh_key_ids, 'deleted' AS power,
+        0::bigint AS reboots, NULL::jsonb AS placement_reason, NULL::jsonb AS fault, n.on_guest_shutdown,
+        NULL::timestamptz AS guest_shutdown_at, n.deleted_at,
+        port_limits(n.ingress_kbit_s, n.egress_kbit_s, n.ingress_packets_s, n.egress_packets_s) AS limits,
+        NULL::uuid AS host_id, NULL::text AS observed_state, NULL::jsonb AS observed_reason, 0::bigint AS observed_reboots,
+        NULL::timestamptz AS ran_at, n.generation AS observed_generation, false AS host_unreachable, false AS suspended,
+        '[]'::json AS interfaces";
+    // In the order of those of instances.
+    const FILTERS: &'static [By] = &[
+        by("deleted", Of::Flag, "$::boolean", ""),
+        by("status", Of::Word(STATUSES), "'deleted' = $::text", ""),
+        by("host_id", Of::Id, "$::uuid IS NULL", ""),
+        by("flavor_id", Of::Id, "n.flavor_id = $", ""),
+        by("image_id", Of::Id, "n.image_id = $", ""),
+        by("network_id", Of::Id, "$::uuid IS NULL", ""),
+    ];
+
+    fn common(&self) -> &Common<InstanceId> {
+        &self.last.common
+    }
 }
 
 impl Instance {
@@ -129,15 +217,16 @@ impl Instance {
     }
 
     /// Why it has that status, where there is something to say.
-    pub fn status_reason(&self) -> Option<String> {
+    pub fn status_reason(&self) -> Option<Reason> {
         let told = Told {
             kept_off: self.suspended && self.power == Power::Running.as_str(),
             by_guest: self.guest_shutdown_at.is_some(),
+            host_unreachable: self.host_unreachable,
             placement: self.placement_reason.as_deref(),
             fault: self.fault.as_deref(),
             observed: self.observed_reason.as_deref(),
         };
-        told.reason(self.status()).map(str::to_owned)
+        told.reason(self.status())
     }
 }
 
@@ -162,6 +251,8 @@ pub struct NewInstance<'a> {
     pub architecture: Architecture,
     /// `authorized_keys` lines.
     pub ssh_keys: &'a [String],
+    /// The keys that they are of.
+    pub ssh_key_ids: &'a [Uuid],
     /// cloud-init user data.
     pub user_data: Option<&'a str>,
     /// It is base64 of what the guest shall get.
@@ -170,57 +261,14 @@ pub struct NewInstance<'a> {
     pub on_guest_shutdown: OnGuestShutdown,
 }
 
-/// One instance of the project that is not deleted. `lease_s`: seconds of silence after which
-/// a host counts as unreachable.
-pub async fn instance_get(
-    conn: &mut Conn,
-    project_id: ProjectId,
-    id: InstanceId,
-    lease_s: f64,
-) -> Result<Option<Instance>> {
-    Ok(sqlx::query_as!(
-        Instance,
-        r#"SELECT i.id, i.project_id, i.name, i.description, i.hostname, i.labels, i.flavor_id, i.vcpus, i.memory_mib, i.disk_gib, i.image_id,
-                  i.power, i.generation, i.reboots, w.host_id AS "host_id?", i.placement_reason, i.fault, w.state AS "observed_state?",
-                  w.reason AS "observed_reason?", coalesce(w.reboots, 0) AS "observed_reboots!", w.ran_at AS "ran_at?", coalesce(w.generation, 0) AS "observed_generation!",
-                  i.created_at, i.updated_at, NULL::timestamptz AS "deleted_at?", i.on_guest_shutdown, i.guest_shutdown_at,
-                  port_limits(i.ingress_kbit_s, i.egress_kbit_s, i.ingress_packets_s, i.egress_packets_s) AS "limits!: Json<PortLimits>",
-                  (w.host_id IS NOT NULL AND coalesce(h.seen_at < now() - make_interval(secs => $3), true)) AS "host_unreachable!",
-                  (SELECT project_is_suspended($1)) AS "suspended!",
-                  (SELECT coalesce(json_agg(json_build_object('port_id', p.id, 'network_id', p.network_id, 'mac', p.mac,
-                          'addresses', (SELECT coalesce(json_agg(json_build_object('address', host(a.address), 'subnet_id', a.subnet_id)
-                                               ORDER BY family(a.address)), '[]') FROM ip_allocation a WHERE a.port_id = p.id),
-                          'groups', ARRAY(SELECT m.security_group_id FROM port_security_group m WHERE m.port_id = p.id ORDER BY m.security_group_id),
-                          'policy', p.qos_policy_id)
-                          ORDER BY p.nic_index), '[]') FROM port p WHERE p.instance_id = i.id) AS "interfaces!: Json<Vec<Interface>>"
-           FROM instance i LEFT JOIN instance_host w ON w.instance_id = i.id AND w.role = 'home'
-           LEFT JOIN host_agent h ON h.host_id = w.host_id AND h.kind = 'compute'
-           WHERE i.project_id = $1 AND i.id = $2"#,
-        project_id.as_uuid(),
-        id.as_uuid(),
-        lease_s
-    )
-    .fetch_optional(conn)
-    .await?)
+/// One instance of the project that is not gone. Within a transaction that is bound to the project.
+pub async fn instance_get(conn: &mut Conn, project_id: ProjectId, id: InstanceId) -> Result<Option<Instance>> {
+    noun::get(conn, &Within::project(project_id), id).await
 }
 
 /// One instance of the project that is gone, as it was last.
 pub async fn instance_history_get(conn: &mut Conn, project_id: ProjectId, id: InstanceId) -> Result<Option<Instance>> {
-    Ok(sqlx::query_as!(
-        Instance,
-        r#"SELECT id, project_id, name, description, hostname, labels, flavor_id, vcpus, memory_mib, disk_gib, image_id, 'deleted' AS "power!",
-                  generation, 0::bigint AS "reboots!", NULL::uuid AS "host_id?", NULL::text AS "placement_reason?", NULL::text AS "fault?",
-                  NULL::text AS "observed_state?", NULL::text AS "observed_reason?", 0::bigint AS "observed_reboots!",
-                  NULL::timestamptz AS "ran_at?", generation AS "observed_generation!", created_at, updated_at, deleted_at AS "deleted_at?", on_guest_shutdown,
-                  NULL::timestamptz AS "guest_shutdown_at?",
-                  port_limits(ingress_kbit_s, egress_kbit_s, ingress_packets_s, egress_packets_s) AS "limits!: Json<PortLimits>",
-                  false AS "host_unreachable!", false AS "suspended!", '[]'::json AS "interfaces!: Json<Vec<Interface>>"
-           FROM instance_history WHERE project_id = $1 AND id = $2"#,
-        project_id.as_uuid(),
-        id.as_uuid()
-    )
-    .fetch_optional(conn)
-    .await?)
+    Ok(noun::get::<Departed>(conn, &Within::project(project_id), id).await?.map(|departed| departed.last))
 }
 
 /// Makes the coming partitions of the history. Returns how many.
@@ -242,47 +290,6 @@ pub async fn instance_user_data(
         id.as_uuid()
     );
     Ok(found.fetch_optional(conn).await?.map(|row| (row.user_data, row.user_data_is_base64)))
-}
-
-/// A page of the project's instances that are not deleted.
-pub async fn instance_list(
-    conn: &mut Conn,
-    project_id: ProjectId,
-    page: PageQuery,
-    filter: &Filter,
-    lease_s: f64,
-) -> Result<Page<Instance>> {
-    let rows = sqlx::query_as!(
-        Instance,
-        r#"SELECT i.id, i.project_id, i.name, i.description, i.hostname, i.labels, i.flavor_id, i.vcpus, i.memory_mib, i.disk_gib, i.image_id,
-                  i.power, i.generation, i.reboots, w.host_id AS "host_id?", i.placement_reason, i.fault, w.state AS "observed_state?",
-                  w.reason AS "observed_reason?", coalesce(w.reboots, 0) AS "observed_reboots!", w.ran_at AS "ran_at?", coalesce(w.generation, 0) AS "observed_generation!",
-                  i.created_at, i.updated_at, NULL::timestamptz AS "deleted_at?", i.on_guest_shutdown, i.guest_shutdown_at,
-                  port_limits(i.ingress_kbit_s, i.egress_kbit_s, i.ingress_packets_s, i.egress_packets_s) AS "limits!: Json<PortLimits>",
-                  (w.host_id IS NOT NULL AND coalesce(h.seen_at < now() - make_interval(secs => $6), true)) AS "host_unreachable!",
-                  (SELECT project_is_suspended($1)) AS "suspended!",
-                  (SELECT coalesce(json_agg(json_build_object('port_id', p.id, 'network_id', p.network_id, 'mac', p.mac,
-                          'addresses', (SELECT coalesce(json_agg(json_build_object('address', host(a.address), 'subnet_id', a.subnet_id)
-                                               ORDER BY family(a.address)), '[]') FROM ip_allocation a WHERE a.port_id = p.id),
-                          'groups', ARRAY(SELECT m.security_group_id FROM port_security_group m WHERE m.port_id = p.id ORDER BY m.security_group_id),
-                          'policy', p.qos_policy_id)
-                          ORDER BY p.nic_index), '[]') FROM port p WHERE p.instance_id = i.id) AS "interfaces!: Json<Vec<Interface>>"
-           -- The page first, by its index; then what belongs to each of its rows.
-           FROM (SELECT * FROM instance WHERE project_id = $1 AND id > coalesce($2, '00000000-0000-0000-0000-000000000000'::uuid)
-                    AND ($4::text IS NULL OR name = $4) AND ($5::jsonb IS NULL OR labels @> $5) ORDER BY id LIMIT $3 + 1) i
-           LEFT JOIN LATERAL (SELECT * FROM instance_host WHERE instance_id = i.id AND role = 'home' LIMIT 1) w ON true
-           LEFT JOIN LATERAL (SELECT seen_at FROM host_agent WHERE host_id = w.host_id AND kind = 'compute' LIMIT 1) h ON true
-           ORDER BY i.id"#,
-        project_id.as_uuid(),
-        page.after,
-        page.limit,
-        filter.name.as_deref(),
-        filter.labels,
-        lease_s
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(Page::cut(rows, page, |row| row.id))
 }
 
 /// True where the project has the instance, or had it.
@@ -408,10 +415,10 @@ pub async fn instance_finish_delete(conn: &mut Conn, ids: &[Uuid]) -> Result<()>
                DELETE FROM instance WHERE id = ANY($1) AND power = 'deleted' RETURNING *
            ), kept AS (
                INSERT INTO instance_history (id, project_id, name, description, hostname, labels, flavor_id, vcpus, memory_mib, disk_gib,
-                      ingress_kbit_s, egress_kbit_s, ingress_packets_s, egress_packets_s, image_id, generation, on_guest_shutdown,
+                      ingress_kbit_s, egress_kbit_s, ingress_packets_s, egress_packets_s, image_id, ssh_key_ids, generation, on_guest_shutdown,
                       created_at, updated_at)
                SELECT id, project_id, name, description, hostname, labels, flavor_id, vcpus, memory_mib, disk_gib,
-                      ingress_kbit_s, egress_kbit_s, ingress_packets_s, egress_packets_s, image_id, generation, on_guest_shutdown,
+                      ingress_kbit_s, egress_kbit_s, ingress_packets_s, egress_packets_s, image_id, ssh_key_ids, generation, on_guest_shutdown,
                       created_at, updated_at FROM gone
            ), freed AS (
                DELETE FROM instance_host w USING gone WHERE w.instance_id = gone.id RETURNING gone.id, w.host_id

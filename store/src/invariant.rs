@@ -11,6 +11,7 @@ pub use security::GroupTraces;
 use crate::conn::Conn;
 use crate::error::Result;
 use ipnetwork::IpNetwork;
+use iroko_model::subnet::SubnetPlan;
 use iroko_model::{HostId, InstanceId};
 use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
@@ -81,9 +82,8 @@ struct PortRow {
 struct AddressRow {
     address: IpNetwork,
     same_network: bool,
-    pool_first: IpNetwork,
-    pool_last: IpNetwork,
-    gateway: IpNetwork,
+    cidr: IpNetwork,
+    gateway: Option<IpNetwork>,
     service: IpNetwork,
 }
 
@@ -136,7 +136,7 @@ async fn read(conn: &mut Conn) -> Result<Seen> {
     let instances = sqlx::query_as!(
         InstanceRow,
         r#"SELECT i.id, CASE WHEN i.power = 'running' AND project_is_suspended(i.project_id) THEN 'stopped' ELSE i.power END AS "power!",
-                  i.generation, w.host_id AS "host_id?", i.placement_reason, i.fault, w.state AS "observed_state?",
+                  i.generation, w.host_id AS "host_id?", i.placement_reason::text, i.fault::text, w.state AS "observed_state?",
                   coalesce(w.generation, 0) AS "observed_generation!", w.ran_at IS NOT NULL AS "ran!",
                   (i.placement_after IS NOT NULL) AS "waits!", (SELECT count(*) FROM instance_host a WHERE a.instance_id = i.id) AS "rows!"
            FROM instance i LEFT JOIN instance_host w ON w.instance_id = i.id AND w.role = 'home'"#
@@ -156,7 +156,7 @@ async fn read(conn: &mut Conn) -> Result<Seen> {
     let addresses = sqlx::query_as!(
         AddressRow,
         r#"SELECT a.address, (a.network_id = p.network_id AND s.network_id = p.network_id) AS "same_network!",
-                  s.pool_first, s.pool_last, s.gateway, s.service
+                  s.cidr::inet AS "cidr!", s.gateway, s.service
            FROM ip_allocation a JOIN port p ON p.id = a.port_id JOIN subnet s ON s.id = a.subnet_id"#
     )
     .fetch_all(&mut *conn)
@@ -223,12 +223,12 @@ fn ports_are_where_their_instance_is(seen: &Seen, found: &mut Vec<String>) {
     }
 }
 
-/// Each address is one of its subnet's pool, neither gateway nor service, and of its port's network.
+/// Each address is a host address of its subnet, neither gateway nor service, and of its port's network.
 fn addresses_are_of_their_pool(seen: &Seen, found: &mut Vec<String>) {
     for row in &seen.addresses {
         let ip = row.address.ip();
-        let in_pool = (row.pool_first.ip()..=row.pool_last.ip()).contains(&ip);
-        if !in_pool || ip == row.gateway.ip() || ip == row.service.ip() || !row.same_network {
+        let gateway = row.gateway.map(|gateway| gateway.ip());
+        if SubnetPlan::check_port(row.cidr, gateway, row.service.ip(), ip).is_err() || !row.same_network {
             found.push(format!("the address {ip} is not one to give out: {row:?}"));
         }
     }

@@ -55,6 +55,7 @@ pub mod security_group_rule;
 pub mod service_account;
 pub mod session;
 pub mod signing_key;
+pub mod silence;
 pub mod ssh_key;
 pub mod statistics;
 pub mod stuck;
@@ -67,5 +68,5 @@ mod wake;
 
 pub use error::{Error, Result};
 pub use page::{Filter, Page, PageQuery};
-pub use tx::{Bound, Connection, Store, Tx, bind_below};
+pub use tx::{Bound, Connection, LEASE_S, Store, Tx, bind_below};
 pub use wake::{Signals, Wake};

@@ -9,7 +9,9 @@ use crate::conn::Conn;
 use crate::error::{Error, Result};
 use crate::number::unsigned;
 use iroko_model::host::Architecture;
+use iroko_model::reason::Reason;
 use iroko_model::{HostId, InstanceId, Resources};
+use sqlx::types::Json;
 use uuid::Uuid;
 
 /// An instance that waits for a host.
@@ -182,14 +184,14 @@ pub async fn placement_commit(conn: &mut Conn, pairs: &[(InstanceId, HostId)]) -
 }
 
 /// Stores why instances got no host, and when to try again.
-pub async fn placement_postpone(conn: &mut Conn, refused: &[(InstanceId, String)], after_s: f64) -> Result<()> {
+pub async fn placement_postpone(conn: &mut Conn, refused: &[(InstanceId, Reason)], after_s: f64) -> Result<()> {
     let ids: Vec<Uuid> = refused.iter().map(|(id, _)| id.as_uuid()).collect();
-    let reasons: Vec<String> = refused.iter().map(|(_, reason)| reason.clone()).collect();
+    let reasons: Vec<Json<Reason>> = refused.iter().map(|(_, reason)| Json(reason.clone())).collect();
     sqlx::query!(
         "UPDATE instance i SET placement_reason = r.reason, placement_after = now() + make_interval(secs => $3)
-         FROM unnest($1::uuid[], $2::text[]) AS r (id, reason) WHERE i.id = r.id",
+         FROM unnest($1::uuid[], $2::jsonb[]) AS r (id, reason) WHERE i.id = r.id",
         &ids,
-        &reasons,
+        &reasons as &[Json<Reason>],
         after_s
     )
     .execute(conn)
@@ -199,28 +201,29 @@ pub async fn placement_postpone(conn: &mut Conn, refused: &[(InstanceId, String)
 
 /// Takes instances that a host failed to build (and of which it has removed every trace) back from
 /// it, to be placed on another; gives those up that `most_hosts` hosts have failed, or for which there is no other host
-/// that is enabled and large enough, whatever it does now. Returns how many it looked at.
+/// that is enabled and large enough, whatever it does now. One that is wanted stopped meanwhile needs no host: it gets one,
+/// whichever, when it is started. Returns how many it looked at.
 pub async fn placement_take_back(conn: &mut Conn, most_hosts: i32, at_most: i64) -> Result<u64> {
     let looked_at = sqlx::query_scalar!(
         r#"WITH failed AS (
-               SELECT i.id, w.host_id, i.project_id, coalesce(w.reason, 'it could not be built') AS reason,
-                      cardinality(i.excluded_hosts) + 1 < $1 AND EXISTS (
+               SELECT i.id, w.host_id, i.project_id, i.power = 'running' AS is_wanted, coalesce(w.reason, '{"code": "build_failed", "text": "it could not be built"}') AS reason,
+                      i.power = 'stopped' OR cardinality(i.excluded_hosts) + 1 < $1 AND EXISTS (
                           SELECT FROM host h WHERE h.state = 'enabled' AND h.id <> w.host_id AND h.id <> ALL (i.excluded_hosts)
                             AND coalesce(h.architecture = i.architecture, true) AND coalesce(h.vcpus >= i.vcpus, true)
                             AND coalesce(h.memory_mib >= i.memory_mib, true) AND coalesce(h.disk_gib >= i.disk_gib, true)) AS elsewhere
                FROM instance_host w JOIN instance i ON i.id = w.instance_id
                WHERE w.state = 'failed' AND w.ran_at IS NULL AND w.role = 'home'
-                 AND i.fault IS NULL AND i.power = 'running' AND w.generation = i.generation
+                 AND i.fault IS NULL AND i.power IN ('running', 'stopped') AND w.generation = i.generation
                ORDER BY i.id LIMIT $2 FOR NO KEY UPDATE OF i, w SKIP LOCKED
            ), noted AS (
                INSERT INTO host_build_failure (host_id, wanted_by, failed_at)
                SELECT DISTINCT host_id, project_id, now() FROM failed
                ON CONFLICT (host_id, wanted_by) DO UPDATE SET failed_at = excluded.failed_at
            ), taken AS (
-               UPDATE instance i SET excluded_hosts = array_append(i.excluded_hosts, failed.host_id),
+               UPDATE instance i SET excluded_hosts = CASE WHEN failed.is_wanted THEN array_append(i.excluded_hosts, failed.host_id) ELSE i.excluded_hosts END,
                    generation = CASE WHEN failed.elsewhere THEN i.generation + 1 ELSE i.generation END,
                    fault = CASE WHEN NOT failed.elsewhere THEN failed.reason END,
-                   placement_reason = CASE WHEN failed.elsewhere THEN $3 || failed.reason END,
+                   placement_reason = CASE WHEN failed.elsewhere AND failed.is_wanted THEN jsonb_build_object('code', 'tried_elsewhere', 'text', $3 || (failed.reason ->> 'text')) END,
                    placement_after = CASE WHEN failed.elsewhere THEN now() END
                FROM failed WHERE i.id = failed.id
            ), freed AS (

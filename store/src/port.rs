@@ -17,7 +17,8 @@ use crate::subnet::Pool;
 use ipnetwork::IpNetwork;
 use iroko_model::address::tap_name;
 use iroko_model::port::{AddressPair, PortLimits};
-use iroko_model::subnet::{from_number, to_number};
+use iroko_model::reason::Reason;
+use iroko_model::subnet::{AddressPool, from_number, to_number};
 use iroko_model::{InstanceId, MacAddress, Naming, NetworkId, PortId, ProjectId, QosPolicyId};
 use mac_address::MacAddress as SqlMac;
 use rand::Rng;
@@ -84,7 +85,7 @@ pub struct Port {
     /// What the net-agent last saw, if anything.
     pub observed_state: Option<String>,
     /// Why.
-    pub observed_reason: Option<String>,
+    pub observed_reason: Option<Json<Reason>>,
     /// Labels.
     pub labels: Value,
     /// The generation that its host has carried out.
@@ -112,10 +113,29 @@ pub struct NewPort<'a> {
     pub allowed_address_pairs: &'a [AddressPair],
     /// A policy of the project.
     pub qos_policy_id: Option<QosPolicyId>,
+    /// The addresses and the Ethernet address that it asks for.
+    pub fixed: &'a Fixed,
+}
+
+/// Addresses that a port asks for, instead of any that are free.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Fixed {
+    /// IP addresses, each with its subnet; at most one of each family.
+    pub addresses: Vec<(Uuid, IpAddr)>,
+    /// Ethernet address.
+    pub mac: Option<MacAddress>,
+}
+
+impl Fixed {
+    /// The address asked for of a family.
+    pub fn of_family(&self, is_ipv4: bool) -> Option<(Uuid, IpAddr)> {
+        self.addresses.iter().find(|(_, address)| address.is_ipv4() == is_ipv4).copied()
+    }
 }
 
 /// Makes a port with one address of each address family that `subnets` (of its network) offer.
-/// Returns the MAC and IP addresses. [`Error::Exhausted`] where a family's pools are all full.
+/// Returns the MAC and IP addresses. [`Error::Exhausted`] where a family's pools are all full, [`Error::AddressTaken`] and
+/// [`Error::MacTaken`] where another port of the network has what is asked for.
 pub async fn port_insert(
     conn: &mut Conn,
     new: &NewPort<'_>,
@@ -124,7 +144,12 @@ pub async fn port_insert(
     let mac = insert_row(conn, new).await?;
     let mut addresses = Vec::with_capacity(2);
     for is_ipv4 in [true, false] {
-        if let Some(address) = allocate_family(conn, new.network_id, new.id, subnets, is_ipv4).await? {
+        if let Some((subnet_id, address)) = new.fixed.of_family(is_ipv4) {
+            if !take(&mut *conn, new.network_id, new.id, subnet_id, address.into()).await? {
+                return Err(Error::AddressTaken(address));
+            }
+            addresses.push(PortAddress { address, subnet_id });
+        } else if let Some(address) = allocate_family(conn, new.network_id, new.id, subnets, is_ipv4).await? {
             addresses.push(address);
         }
     }
@@ -155,11 +180,11 @@ pub(crate) async fn allocate_family(
 
 async fn insert_row(conn: &mut Conn, new: &NewPort<'_>) -> Result<MacAddress> {
     for _ in 0..MAC_TRIES {
-        let mac = MacAddress::local(rand::rng().random());
+        let mac = new.fixed.mac.unwrap_or_else(|| MacAddress::local(rand::rng().random()));
         let made = sqlx::query_scalar!(
             r#"WITH p AS (
                    INSERT INTO port (id, project_id, network_id, name, labels, standalone, mac, tap, allowed_address_pairs, qos_policy_id, description)
-                   VALUES ($1, $2, $3, $4, $5, true, $6, $7, $8, $10, $11) ON CONFLICT (mac) DO NOTHING RETURNING id, project_id
+                   VALUES ($1, $2, $3, $4, $5, true, $6, $7, $8, $10, $11) ON CONFLICT (network_id, mac) DO NOTHING RETURNING id, project_id
                ), member AS (
                    INSERT INTO port_security_group (project_id, port_id, security_group_id)
                    SELECT p.project_id, p.id, g FROM p, unnest($9::uuid[]) AS g
@@ -179,8 +204,10 @@ async fn insert_row(conn: &mut Conn, new: &NewPort<'_>) -> Result<MacAddress> {
         )
         .fetch_one(&mut *conn)
         .await?;
-        if made {
-            return Ok(mac);
+        match new.fixed.mac {
+            _ if made => return Ok(mac),
+            Some(asked) => return Err(Error::MacTaken(asked)),
+            None => {}
         }
     }
     Err(Error::Exhausted("MAC addresses"))
@@ -207,12 +234,24 @@ async fn allocate(conn: &mut Conn, network_id: NetworkId, port_id: PortId, subne
     allocate_exact(conn, network_id, port_id, subnet).await
 }
 
-/// Random addresses of the pool, without the gateway.
+/// Random addresses of the pools, without gateway and service.
 pub(crate) fn candidates(subnet: &Pool) -> Vec<IpNetwork> {
-    let (first, last) = (to_number(subnet.first.ip()), to_number(subnet.last.ip()));
+    let sizes = subnet.pools.iter().map(|pool| to_number(pool.last) - to_number(pool.first) + 1);
+    let total: u128 = sizes.clone().sum();
     let mut rng = rand::rng();
-    let random = std::iter::repeat_with(|| from_number(rng.random_range(first..=last), subnet.cidr.is_ipv4()));
-    random.take(CANDIDATES).filter(|c| *c != subnet.gateway.ip()).map(IpNetwork::from).collect()
+    let mut any = || {
+        let mut number = rng.random_range(0..total);
+        for (pool, size) in subnet.pools.iter().zip(sizes.clone()) {
+            if number < size {
+                return Some(from_number(to_number(pool.first) + number, subnet.cidr.is_ipv4()));
+            }
+            number -= size;
+        }
+        None
+    };
+    let random = std::iter::repeat_with(|| if total == 0 { None } else { any() });
+    let ours = subnet.kept();
+    random.take(CANDIDATES).flatten().map(IpNetwork::from).filter(|address| !ours.contains(address)).collect()
 }
 
 /// The lowest free address, found and taken under the subnet's lock.
@@ -223,35 +262,53 @@ async fn allocate_exact(
     subnet: &Pool,
 ) -> Result<Option<IpAddr>> {
     sqlx::query!("SELECT id FROM subnet WHERE id = $1 FOR NO KEY UPDATE", subnet.id).fetch_optional(&mut *conn).await?;
+    for pool in &subnet.pools {
+        if let Some(found) = allocate_lowest(&mut *conn, network_id, port_id, subnet, pool).await? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+async fn allocate_lowest(
+    conn: &mut Conn,
+    network_id: NetworkId,
+    port_id: PortId,
+    subnet: &Pool,
+    pool: &AddressPool,
+) -> Result<Option<IpAddr>> {
     for _ in 0..EXACT_TRIES {
         let free = sqlx::query_scalar!(
             r#"SELECT min(c) AS "free?: IpNetwork" FROM (
-                   SELECT $2::inet AS c UNION ALL SELECT $4::inet + 1
+                   SELECT $2::inet AS c UNION ALL SELECT kept + 1 FROM unnest($4::inet[]) AS kept
                    UNION ALL SELECT address + 1 FROM ip_allocation WHERE network_id = $1 AND address BETWEEN $2 AND $3
-               ) AS t WHERE c BETWEEN $2 AND $3 AND c <> $4
+               ) AS t WHERE c BETWEEN $2 AND $3 AND c <> ALL ($4)
                AND NOT EXISTS (SELECT FROM ip_allocation a WHERE a.network_id = $1 AND a.address = c)"#,
             network_id.as_uuid(),
-            subnet.first,
-            subnet.last,
-            subnet.gateway
+            IpNetwork::from(pool.first),
+            IpNetwork::from(pool.last),
+            &subnet.kept()
         )
         .fetch_one(&mut *conn)
         .await?;
         let Some(free) = free else { return Ok(None) };
-        let done = sqlx::query!(
-            "INSERT INTO ip_allocation (network_id, address, subnet_id, port_id) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-            network_id.as_uuid(),
-            free,
-            subnet.id,
-            port_id.as_uuid()
-        )
-        .execute(&mut *conn)
-        .await?;
-        if done.rows_affected() == 1 {
+        if take(&mut *conn, network_id, port_id, subnet.id, free).await? {
             return Ok(Some(free.ip()));
         }
     }
     Ok(None)
+}
+
+/// Takes an address; false where another port has it.
+async fn take(conn: &mut Conn, network: NetworkId, port: PortId, subnet: Uuid, address: IpNetwork) -> Result<bool> {
+    let done = sqlx::query!(
+        "INSERT INTO ip_allocation (network_id, address, subnet_id, port_id) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+        network.as_uuid(),
+        address,
+        subnet,
+        port.as_uuid()
+    );
+    Ok(done.execute(conn).await?.rows_affected() == 1)
 }
 
 /// One port of the project.
@@ -260,7 +317,7 @@ pub async fn port_get(conn: &mut Conn, project_id: ProjectId, id: PortId) -> Res
         Port,
         r#"SELECT p.id, p.name, p.description, p.project_id, p.network_id, p.instance_id, p.standalone, p.mac, p.labels,
                   p.created_at, p.updated_at, coalesce(b.generation, 0) AS "observed_generation!",
-                  b.state AS "observed_state?", b.reason AS "observed_reason?", p.generation, p.port_security_enabled,
+                  b.state AS "observed_state?", b.reason AS "observed_reason?: Json<Reason>", p.generation, p.port_security_enabled,
                   p.allowed_address_pairs AS "allowed_address_pairs: Json<Vec<AddressPair>>",
                   ARRAY(SELECT m.security_group_id FROM port_security_group m WHERE m.port_id = p.id ORDER BY 1) AS "security_group_ids!",
                   (b.host_id IS NOT NULL) AS "bound!", p.qos_policy_id,
@@ -301,7 +358,7 @@ pub async fn port_list(
         Port,
         r#"SELECT p.id, p.name, p.description, p.project_id, p.network_id, p.instance_id, p.standalone, p.mac, p.labels,
                   p.created_at, p.updated_at, coalesce(b.generation, 0) AS "observed_generation!",
-                  b.state AS "observed_state?", b.reason AS "observed_reason?", p.generation, p.port_security_enabled,
+                  b.state AS "observed_state?", b.reason AS "observed_reason?: Json<Reason>", p.generation, p.port_security_enabled,
                   p.allowed_address_pairs AS "allowed_address_pairs: Json<Vec<AddressPair>>",
                   ARRAY(SELECT m.security_group_id FROM port_security_group m WHERE m.port_id = p.id ORDER BY 1) AS "security_group_ids!",
                   (b.host_id IS NOT NULL) AS "bound!", p.qos_policy_id,

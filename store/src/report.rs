@@ -17,6 +17,8 @@ use crate::wake::Wake;
 use crate::{action, guest, host};
 use iroko_agent_wire::{AgentKind, InstanceObservation};
 use iroko_model::instance::ObservedState;
+use iroko_model::reason::Reason;
+use sqlx::types::Json;
 use std::collections::HashSet;
 use uuid::Uuid;
 
@@ -81,10 +83,10 @@ async fn instances_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Result<Wake> {
     let states: Vec<String> = seen.iter().map(|(_, _, o)| guest::state_of(o).as_str().to_owned()).collect();
     let failed = seen.iter().any(|(_, _, o)| o.state == ObservedState::Failed);
     let reboots: Vec<i64> = seen.iter().map(|(_, _, o)| stored(o.ended_operation())).collect();
-    let reasons: Vec<Option<String>> = seen.iter().map(|(_, _, o)| without_nul(o.reason.as_deref())).collect();
+    let reasons: Vec<Option<Json<Reason>>> = seen.iter().map(|(_, _, o)| without_nul(o.reason.as_ref())).collect();
     let rows = sqlx::query!(
         r#"WITH seen AS (
-               SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::bigint[], $8::text[])
+               SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::bigint[], $8::jsonb[])
                    AS s (id, host_id, incarnation, sequence, generation, state, reboots, reason)
            ), locked AS (
                SELECT w.instance_id, w.host_id FROM instance_host w JOIN seen ON seen.id = w.instance_id AND seen.host_id = w.host_id
@@ -103,7 +105,7 @@ async fn instances_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Result<Wake> {
         &generations,
         &states,
         &reboots,
-        &reasons as &[Option<String>]
+        &reasons as &[Option<Json<Reason>>]
     )
     .fetch_all(&mut *conn)
     .await?;
@@ -159,10 +161,10 @@ async fn ports_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Result<()> {
     let sequences: Vec<i64> = seen.iter().map(|(_, r, _)| r.sequence).collect();
     let generations: Vec<i64> = seen.iter().map(|(_, _, o)| stored(o.generation)).collect();
     let states: Vec<String> = seen.iter().map(|(_, _, o)| o.state.as_str().to_owned()).collect();
-    let reasons: Vec<Option<String>> = seen.iter().map(|(_, _, o)| without_nul(o.reason.as_deref())).collect();
+    let reasons: Vec<Option<Json<Reason>>> = seen.iter().map(|(_, _, o)| without_nul(o.reason.as_ref())).collect();
     sqlx::query!(
         "WITH seen AS (
-             SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[])
+             SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::jsonb[])
                  AS s (id, host_id, incarnation, sequence, generation, state, reason)
          ), locked AS (
              SELECT b.port_id, b.host_id FROM port_host b JOIN seen ON seen.id = b.port_id AND seen.host_id = b.host_id
@@ -178,7 +180,7 @@ async fn ports_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Result<()> {
         &sequences,
         &generations,
         &states,
-        &reasons as &[Option<String>]
+        &reasons as &[Option<Json<Reason>>]
     )
     .execute(conn)
     .await?;
@@ -186,6 +188,6 @@ async fn ports_accept(conn: &mut Conn, sent: &[Sent<'_>]) -> Result<()> {
 }
 
 /// PostgreSQL's text cannot hold NUL.
-fn without_nul(text: Option<&str>) -> Option<String> {
-    text.map(|text| text.replace('\0', ""))
+fn without_nul(reason: Option<&Reason>) -> Option<Json<Reason>> {
+    reason.map(|reason| Json(Reason::new(reason.code, reason.text.replace('\0', ""))))
 }

@@ -1,7 +1,7 @@
 //! What does not get on, in the whole cloud, for operators (view `stuck`, migration 0360): instances, what was asked of them,
 //! images, ports.
 //!
-//! Read in transactions of [`crate::Store::begin_seeing`]. It looks at all of them: for people who ask now and then.
+//! It looks at all of them: for people who ask now and then.
 
 use crate::noun::{By, Common, Noun, Of};
 use iroko_model::stuck::StuckCode;

@@ -4,9 +4,10 @@ use crate::conn::Conn;
 use crate::error::Result;
 use crate::noun::{self, By, Columns, Common, Noun, Of, Within};
 use ipnetwork::IpNetwork;
-use iroko_model::subnet::SubnetPlan;
+use iroko_model::subnet::{AddressPool, SubnetPlan};
 use iroko_model::{Naming, NetworkId, ProjectId, SubnetId};
 use sqlx::FromRow;
+use sqlx::types::Json;
 use uuid::Uuid;
 
 /// A subnet.
@@ -24,13 +25,11 @@ pub struct Subnet {
     /// Range.
     pub cidr: IpNetwork,
     /// Gateway address.
-    pub gateway: IpNetwork,
+    pub gateway: Option<IpNetwork>,
     /// Address of the network's DHCP and DNS service.
     pub service: IpNetwork,
-    /// First address given to ports.
-    pub pool_first: IpNetwork,
-    /// Last address given to ports.
-    pub pool_last: IpNetwork,
+    /// Addresses given to ports that name none.
+    pub pools: Json<Vec<AddressPool>>,
     /// Further resolvers.
     pub dns_servers: Vec<IpNetwork>,
 }
@@ -38,7 +37,8 @@ pub struct Subnet {
 impl Noun for Subnet {
     type Id = SubnetId;
     const TABLE: &'static str = "subnet";
-    const COLUMNS: &'static str = "n.project_id, n.network_id, n.cidr::inet AS cidr, n.gateway, n.service, n.pool_first, n.pool_last, n.dns_servers";
+    const COLUMNS: &'static str =
+        "n.project_id, n.network_id, n.cidr::inet AS cidr, n.gateway, n.service, n.pools, n.dns_servers";
     const FILTERS: &'static [By] =
         &[By { name: "network_id", of: Of::Id, condition: "n.network_id = $", about: "Only subnets of this network." }];
 
@@ -70,10 +70,9 @@ pub async fn subnet_insert(
         .set("project_id", project.as_uuid())?
         .set("network_id", network.as_uuid())?
         .set("cidr", plan.cidr)?
-        .set("gateway", IpNetwork::from(plan.gateway))?
+        .set("gateway", plan.gateway.map(IpNetwork::from))?
         .set("service", IpNetwork::from(plan.service))?
-        .set("pool_first", IpNetwork::from(plan.pool_first))?
-        .set("pool_last", IpNetwork::from(plan.pool_last))?
+        .set("pools", Json(plan.pools.clone()))?
         .set("dns_servers", servers(plan))?;
     let made = noun::insert(&mut *conn, SubnetId::new(), row).await?;
     network_changed(conn, network).await?;
@@ -88,7 +87,7 @@ fn servers(plan: &SubnetPlan) -> Vec<IpNetwork> {
 pub async fn subnet_update(conn: &mut Conn, was: &Subnet, naming: &Naming, plan: &SubnetPlan) -> Result<Subnet> {
     let servers = servers(plan);
     let is_new = servers != was.dns_servers;
-    let row = Columns::default().naming(naming)?.set("dns_servers", servers)?;
+    let row = Columns::default().naming(naming)?.set("dns_servers", servers)?.set("pools", Json(plan.pools.clone()))?;
     let now = noun::update(&mut *conn, was.common.id, row).await?;
     if is_new {
         network_changed(conn, was.network_id).await?;
@@ -125,11 +124,18 @@ pub struct Pool {
     /// Its range.
     pub cidr: IpNetwork,
     /// Its gateway, which no port gets.
-    pub gateway: IpNetwork,
-    /// First address given to ports.
-    pub first: IpNetwork,
-    /// Last address given to ports.
-    pub last: IpNetwork,
+    pub gateway: Option<IpNetwork>,
+    /// Its service, which no port gets.
+    pub service: IpNetwork,
+    /// Addresses given to ports that name none.
+    pub pools: Vec<AddressPool>,
+}
+
+impl Pool {
+    /// Addresses that no port gets.
+    pub(crate) fn kept(&self) -> Vec<IpNetwork> {
+        self.gateway.into_iter().chain([self.service]).collect()
+    }
 }
 
 /// The pools of these networks of the project, oldest subnet first. A network without subnets appears with none.
@@ -139,7 +145,7 @@ pub async fn pools_of_networks(
     networks: &[Uuid],
 ) -> Result<Vec<(Uuid, Vec<Pool>)>> {
     let rows = sqlx::query!(
-        r#"SELECT n.id AS "network!", s.id AS "id?", s.cidr AS "cidr?", s.gateway AS "gateway?", s.pool_first AS "pool_first?", s.pool_last AS "pool_last?"
+        r#"SELECT n.id AS "network!", s.id AS "id?", s.cidr AS "cidr?", s.gateway, s.service AS "service?", s.pools AS "pools?: Json<Vec<AddressPool>>"
            FROM network n LEFT JOIN subnet s ON s.network_id = n.id
            WHERE n.id = ANY($1) AND n.project_id = $2 ORDER BY n.id, s.id"#,
         networks,
@@ -152,12 +158,11 @@ pub async fn pools_of_networks(
         if found.last().map(|(id, _)| *id) != Some(row.network) {
             found.push((row.network, Vec::new()));
         }
-        let ends = row.pool_first.zip(row.pool_last);
-        let (Some(id), Some(cidr), Some(gateway), Some((first, last))) = (row.id, row.cidr, row.gateway, ends) else {
+        let (Some(id), Some(cidr), Some(service), Some(pools)) = (row.id, row.cidr, row.service, row.pools) else {
             continue;
         };
-        if let Some((_, pools)) = found.last_mut() {
-            pools.push(Pool { id, cidr, gateway, first, last });
+        if let Some((_, found)) = found.last_mut() {
+            found.push(Pool { id, cidr, gateway: row.gateway, service, pools: pools.0 });
         }
     }
     Ok(found)

@@ -24,6 +24,9 @@ const SESSION_SETTINGS: [(&str, &str); 5] = [
     ("jit", "off"),
 ];
 
+/// Silence after which a host counts as unreachable, in seconds, unless it is configured.
+pub const LEASE_S: u64 = 20;
+
 const PLAN_ONCE: &str = "SET LOCAL plan_cache_mode = force_generic_plan";
 
 /// A handle on the database. Cheap to clone.
@@ -68,7 +71,13 @@ impl Store {
     /// Connects to the database at `url` with at most `connections` connections. The first
     /// connection is made at once, so that a wrong URL is told at the start.
     pub async fn connect(url: &str, connections: u32) -> Result<Self> {
+        Self::connect_with(url, connections, LEASE_S).await
+    }
+
+    /// As [`Store::connect`], with the silence after which a host counts as unreachable (`host_lease()` in SQL).
+    async fn connect_with(url: &str, connections: u32, lease_s: u64) -> Result<Self> {
         let options = PgConnectOptions::from_str(url)?.options(SESSION_SETTINGS).application_name("iroko");
+        let options = options.options([("iroko.lease_s", lease_s)]);
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -80,11 +89,11 @@ impl Store {
 
     /// As [`Store::connect`], but waits for a database that is not up yet, as after a power loss: whoever asks
     /// first must not have to be started again. Each failure is logged. What waiting cannot mend (a wrong
-    /// user, no such database) is an error at once.
-    pub async fn connect_when_up(url: &str, connections: u32) -> Result<Self> {
+    /// user, no such database) is an error at once. `lease_s`: silence after which a host counts as unreachable, in seconds.
+    pub async fn connect_when_up(url: &str, connections: u32, lease_s: u64) -> Result<Self> {
         let mut wait = FIRST_WAIT;
         loop {
-            match Self::connect(url, connections).await {
+            match Self::connect_with(url, connections, lease_s).await {
                 Err(error) if error.is_transient() => {
                     let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
                     tracing::warn!(error = cause, "the database is not up; waiting for it (database_url)");
@@ -110,11 +119,6 @@ impl Store {
     /// Begins a transaction.
     pub async fn begin(&self) -> Result<Tx> {
         self.begin_with("BEGIN".to_owned()).await
-    }
-
-    /// Begins a transaction that reads which hosts are silent: those not heard of for `lease` (`lease()` of the schema).
-    pub async fn begin_seeing(&self, lease: Duration) -> Result<Tx> {
-        self.begin_with(format!("BEGIN; SET LOCAL iroko.lease_s = '{}'", lease.as_secs_f64())).await
     }
 
     /// Begins a transaction whose statements are planned once a connection, without a look at what they are

@@ -25,8 +25,8 @@ INSERT INTO host_agent (host_id, kind, certificate_serial, incarnation, seen_at)
     SELECT pg_temp.id(5, n), kind, kind || n, 1, now() FROM size, generate_series(0, hosts - 1) AS n, unnest(ARRAY['compute', 'net']) AS kind;
 INSERT INTO network (id, project_id, name, vni, mtu)
     SELECT pg_temp.id(6, n), pg_temp.project(n), 'n' || n, 5000 + n, 1450 FROM size, generate_series(0, networks - 1) AS n;
-INSERT INTO subnet (id, project_id, network_id, name, cidr, gateway, service, pool_first, pool_last)
-    SELECT pg_temp.id(7, n), pg_temp.project(n), pg_temp.id(6, n), 's', '10.0.0.0/16', '10.0.0.1', '10.0.0.2', '10.0.0.3', '10.0.255.254'
+INSERT INTO subnet (id, project_id, network_id, name, cidr, gateway, service, pools)
+    SELECT pg_temp.id(7, n), pg_temp.project(n), pg_temp.id(6, n), 's', '10.0.0.0/16', '10.0.0.1', '10.0.0.2', '[{"first": "10.0.0.3", "last": "10.0.255.254"}]'
     FROM size, generate_series(0, networks - 1) AS n;
 
 CREATE TEMP TABLE made AS

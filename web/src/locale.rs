@@ -8,7 +8,8 @@ use std::sync::LazyLock;
 
 const CATALOGUE: &str = include_str!("locale/fr.po");
 
-/// Templates, in the order of the catalogue: among several that fit, the one with most words of its own.
+/// Templates, in the order of the catalogue: among several that fit, one that begins with words of its own, then
+/// the one with most of them.
 struct Templates {
     all: RegexSet,
     each: Vec<Template>,
@@ -17,6 +18,8 @@ struct Templates {
 struct Template {
     english: Regex,
     french: String,
+    /// It begins with words of its own.
+    is_led: bool,
     /// Characters that are not a part that differs.
     own: usize,
 }
@@ -35,7 +38,8 @@ impl Templates {
         let pairs = messages.iter().flat_map(|catalogue| catalogue.messages()).filter_map(|message| {
             let (pattern, own) = pattern(message.msgid());
             let french = message.msgstr().ok()?.to_owned();
-            Some((Template { english: Regex::new(&pattern).ok()?, french, own }, pattern))
+            let is_led = !message.msgid().starts_with('{');
+            Some((Template { english: Regex::new(&pattern).ok()?, french, is_led, own }, pattern))
         });
         let (each, patterns): (Vec<_>, Vec<_>) = pairs.unzip();
         Self { all: RegexSet::new(patterns).unwrap_or_else(|_| RegexSet::empty()), each }
@@ -48,21 +52,38 @@ impl Templates {
             return None;
         }
         let fitting = self.all.matches(english).into_iter().filter_map(|index| self.each.get(index));
-        let template = fitting.max_by_key(|template| template.own)?;
+        let template = fitting.max_by_key(|template| (template.is_led, template.own))?;
         let parts = template.english.captures(english)?;
         let mut french = String::with_capacity(template.french.len() + english.len());
         let mut rest = template.french.as_str();
         while let Some((before, number, after)) = next_part(rest) {
             french.push_str(before);
             let part = parts.get(number + 1).map_or("", |part| part.as_str());
-            let told = depth.checked_sub(1).and_then(|depth| self.translate(part, depth));
+            let told =
+                depth.checked_sub(1).and_then(|depth| self.list(part, depth).or_else(|| self.translate(part, depth)));
             french.push_str(told.as_deref().unwrap_or(part));
             rest = after;
         }
         french.push_str(rest);
         Some(french)
     }
+
+    /// A list of texts of the catalogue; none where one of them is not.
+    fn list(&self, english: &str, depth: usize) -> Option<String> {
+        let (between, et) = BETWEEN.into_iter().find(|(between, _)| english.contains(between))?;
+        let items: Vec<&str> = english.splitn(LIST_MAX + 1, between).collect();
+        if items.len() > LIST_MAX {
+            return None;
+        }
+        let told = |item: &&str| self.list(item, depth).or_else(|| self.translate(item, depth));
+        Some(items.iter().map(told).collect::<Option<Vec<_>>>()?.join(et))
+    }
 }
+
+/// Between the texts of a list, in English and in French.
+const BETWEEN: [(&str, &str); 3] = [("; ", " ; "), (", ", ", "), (" and ", " et ")];
+/// Texts of a list, at most.
+const LIST_MAX: usize = 16;
 
 /// The French of a text of a refusal; none where the catalogue has no template for it.
 pub fn french(english: &str) -> Option<String> {
@@ -141,6 +162,12 @@ mod tests {
                 "the quota api_requests_per_minute of the project is 8, for all its callers together; wait as long as Retry-After says, or ask whoever is above the project for more",
                 Some(
                     "le quota api_requests_per_minute (projet) est de 8, pour tous ses appelants ensemble ; attendez le temps indiqué par Retry-After, ou demandez davantage à qui est au-dessus (projet)",
+                ),
+            ),
+            (
+                "none of 3 hosts fits: 1 disabled by the operator, 2 without 4 free vCPUs; the nearest lacks 2 vCPUs and 5 MiB of memory. Choose an image of another architecture",
+                Some(
+                    "aucun des 3 hôtes ne convient : 1 désactivé(s) par l'opérateur, 2 sans 4 vCPU libres ; au plus proche il manque 2 vCPU et 5 Mio de mémoire. Choisissez une image d'une autre architecture",
                 ),
             ),
             // What a caller sent looks like more of the same; it is not followed further down.

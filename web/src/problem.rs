@@ -124,8 +124,12 @@ impl Problem {
             status,
             rule: self.rule.map_or_else(|| slug.replace('-', "_"), str::to_owned),
             retryable: self.retry_after.is_some() || self.kind.is_retryable(),
-            detail: self.detail.map(told),
-            errors: self.errors.into_iter().map(|error| FieldError { detail: told(error.detail), ..error }).collect(),
+            detail: self.detail.map(in_its_language),
+            errors: self
+                .errors
+                .into_iter()
+                .map(|error| FieldError { detail: in_its_language(error.detail), ..error })
+                .collect(),
             challenge: self.challenge,
             request_id: request_id(),
         }
@@ -133,11 +137,8 @@ impl Problem {
 }
 
 /// A text of the catalogue in the language of the request that is being answered.
-pub fn told(english: String) -> String {
-    match is_french() {
-        true => crate::locale::french(&english).unwrap_or(english),
-        false => english,
-    }
+pub fn in_its_language(english: String) -> String {
+    if is_french() { crate::locale::french(&english).unwrap_or(english) } else { english }
 }
 
 fn is_french() -> bool {
@@ -193,6 +194,18 @@ impl From<iroko_store::Error> for Problem {
                 Self::with(Kind::BadRequest, "this operation does not compare; send it without If-Match")
             }
             E::InUse(_) => Self::with(Kind::Conflict, "other resources still use it; delete those first"),
+            E::AddressTaken(address) => {
+                let text = format!(
+                    "another port of the network has the address {address}; choose another, or delete that port"
+                );
+                Self::with(Kind::Conflict, text).rule("address_taken")
+            }
+            E::MacTaken(mac) => {
+                let text = format!(
+                    "another port of the network has the MAC address {mac}; choose another, or delete that port"
+                );
+                Self::with(Kind::Conflict, text).rule("mac_taken")
+            }
             E::Exhausted(what) => Self::with(Kind::Exhausted, format!("no free {what} are left")),
             E::Database(_) if error.is_transient() => {
                 tracing::warn!(error = %iroko_daemon::chain(&error), request_id = %request_id(), "the database does not answer");

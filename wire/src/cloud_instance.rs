@@ -1,6 +1,7 @@
 //! Instances of the whole cloud, for operators.
 
 use crate::common::Common;
+use iroko_model::reason::Code;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -12,7 +13,7 @@ use uuid::Uuid;
     "generation": 3, "observed_generation": 3, "created_at": "2026-11-23T08:00:00Z", "updated_at": "2026-11-23T08:00:00Z",
     "organization_id": "0198c0de-0000-7000-8000-000000000011", "organization_name": "Ministry of Finance",
     "project_id": "0198c0de-0000-7000-8000-000000000001", "project_name": "payroll",
-    "status": "running", "status_reason": null, "power": "running", "host_id": "0198c0de-0000-7000-8000-000000000009",
+    "status": "running", "power": "running", "host_id": "0198c0de-0000-7000-8000-000000000009",
     "host_name": "host-1", "placed_at": "2026-11-23T08:00:01Z", "flavor_id": "0198c0de-0000-7000-8000-000000000002",
     "vcpus": 1, "memory_mib": 1024, "disk_gib": 10, "architecture": "x86_64"}))]
 pub struct CloudInstance {
@@ -30,7 +31,12 @@ pub struct CloudInstance {
     /// Its status.
     #[schema(pattern = "^(pending|building|running|stopping|stopped|rebooting|paused|error|deleting|unreachable)$")]
     pub status: String,
-    /// Why it has that status, where there is something to say.
+    /// Why, in one word that programs compare; where there is something to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<iroko_model::reason::Code>)]
+    pub status_code: Option<Code>,
+    /// Why, in a sentence, in the language of `Accept-Language`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_reason: Option<String>,
     /// What is wanted of it.
     #[schema(pattern = "^(running|stopped|deleted)$")]

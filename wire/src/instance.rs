@@ -1,14 +1,19 @@
 //! Instances.
 
-use crate::LabelMap;
+use crate::common::Common;
 use crate::fault::{Checked, Faults};
 use crate::flavor::NetworkLimits;
+use crate::port::check_addresses;
 use crate::security_group::group_ids;
 use iroko_model::instance::OnGuestShutdown;
+use iroko_model::reason::Code;
 use iroko_model::user_data::{self, USER_DATA_MAX_OCTETS};
-use iroko_model::{Description, FlavorId, Hostname, ImageId, Invalid, Labels, Name, Naming, NetworkId, PortId};
+use iroko_model::{
+    Description, FlavorId, Hostname, ImageId, Invalid, Labels, MacAddress, Name, Naming, NetworkId, PortId,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
+use std::net::IpAddr;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -122,38 +127,45 @@ pub struct InterfaceCreate {
     /// With a network: the QoS policy of the port that is made; none unless given.
     #[serde(default)]
     pub qos_policy_id: Option<Uuid>,
+    /// With a network: IP addresses of its subnets, one of each family at most; any that are free unless given.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>, max_items = 2)]
+    pub ip_addresses: Vec<IpAddr>,
+    /// With a network: the Ethernet address; one that nobody has unless given.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub mac_address: Option<MacAddress>,
 }
 
 /// Where an interface comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InterfaceSource {
-    /// A new port on a network, in these security groups or else in the default group, with this QoS policy.
-    Network(NetworkId, Option<Vec<Uuid>>, Option<Uuid>),
+    /// A new port on a network.
+    Network(NewInterface),
     /// A port that stands alone.
     Port(PortId),
 }
 
+/// What is asked of a port that is made with an instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewInterface {
+    /// Its network.
+    pub network_id: NetworkId,
+    /// The security groups it is in; the default group where none are named.
+    pub security_groups: Option<Vec<Uuid>>,
+    /// Its QoS policy.
+    pub qos_policy: Option<Uuid>,
+    /// IP addresses, instead of any that are free.
+    pub ip_addresses: Vec<IpAddr>,
+    /// Ethernet address, instead of one that nobody has.
+    pub mac_address: Option<MacAddress>,
+}
+
 impl InterfaceSource {
-    /// The network of a port to be made.
-    pub const fn network(&self) -> Option<Uuid> {
+    /// The port to be made.
+    pub const fn new_port(&self) -> Option<&NewInterface> {
         match self {
-            Self::Network(id, ..) => Some(id.as_uuid()),
-            Self::Port(_) => None,
-        }
-    }
-
-    /// The groups asked for it.
-    pub fn security_groups(&self) -> Option<&[Uuid]> {
-        match self {
-            Self::Network(_, groups, _) => groups.as_deref(),
-            Self::Port(_) => None,
-        }
-    }
-
-    /// The QoS policy asked for it.
-    pub const fn qos_policy(&self) -> Option<Uuid> {
-        match self {
-            Self::Network(_, _, policy) => *policy,
+            Self::Network(new) => Some(new),
             Self::Port(_) => None,
         }
     }
@@ -233,7 +245,15 @@ fn interfaces(asked: &[InterfaceCreate], faults: &mut Faults) -> Vec<InterfaceSo
         let groups = faults.take(&pointer, interface.security_group_ids.clone().map(group_ids).transpose()).flatten();
         match (interface.network_id, interface.port_id) {
             (Some(network), None) => {
-                sources.push(InterfaceSource::Network(network.into(), groups, interface.qos_policy_id))
+                let at = format!("/interfaces/{index}");
+                check_addresses(&at, &interface.ip_addresses, interface.mac_address, faults);
+                sources.push(InterfaceSource::Network(NewInterface {
+                    network_id: network.into(),
+                    security_groups: groups,
+                    qos_policy: interface.qos_policy_id,
+                    ip_addresses: interface.ip_addresses.clone(),
+                    mac_address: interface.mac_address,
+                }));
             }
             (None, Some(_)) if groups.is_some() => {
                 let text = "a port that stands alone has its own groups; change them there";
@@ -242,6 +262,10 @@ fn interfaces(asked: &[InterfaceCreate], faults: &mut Faults) -> Vec<InterfaceSo
             (None, Some(_)) if interface.qos_policy_id.is_some() => {
                 let text = "a port that stands alone has its own QoS policy; change it there";
                 faults.note(&format!("/interfaces/{index}/qos_policy_id"), Invalid::new("policy_of_port", text));
+            }
+            (None, Some(_)) if !interface.ip_addresses.is_empty() || interface.mac_address.is_some() => {
+                let text = "a port that stands alone has its own addresses; leave ip_addresses and mac_address out";
+                faults.note(&format!("/interfaces/{index}"), Invalid::new("addresses_of_port", text));
             }
             (None, Some(port)) if ports.insert(port) => sources.push(InterfaceSource::Port(port.into())),
             (None, Some(_)) => faults
@@ -303,19 +327,16 @@ pub struct Interface {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"id": "0198c0de-0000-7000-8000-000000000008", "name": "web-1", "hostname": "web-1", "status": "running",
     "flavor_id": "0198c0de-0000-7000-8000-000000000002", "vcpus": 1, "memory_mib": 1024, "disk_gib": 10, "network_limits": {"ingress_kbit_s": 1000000},
-    "image_id": "0198c0de-0000-7000-8000-000000000004",
+    "image_id": "0198c0de-0000-7000-8000-000000000004", "ssh_key_ids": ["0198c0de-0000-7000-8000-000000000003"],
     "interfaces": [{"port_id": "0198c0de-0000-7000-8000-000000000007", "network_id": "0198c0de-0000-7000-8000-000000000005",
         "mac_address": "02:7c:11:22:33:44", "ip_addresses": ["10.20.0.17"],
         "security_group_ids": ["0198c0de-0000-7000-8000-000000000020"]}],
     "description": "", "project_id": "0198c0de-0000-7000-8000-000000000003", "on_guest_shutdown": "stay_off", "labels": {"role": "web"},
     "generation": 1, "observed_generation": 1, "created_at": "2026-11-23T08:00:00Z", "updated_at": "2026-11-23T08:00:00Z"}))]
 pub struct Instance {
-    /// Its id.
-    pub id: Uuid,
-    /// Its name; need not be unique.
-    pub name: String,
-    /// What it is for.
-    pub description: String,
+    /// What every noun shows; the name need not be unique.
+    #[serde(flatten)]
+    pub common: Common,
     /// Its project.
     pub project_id: Uuid,
     /// Host name told to the guest.
@@ -325,7 +346,11 @@ pub struct Instance {
         pattern = "^(pending|building|running|stopping|stopped|rebooting|paused|error|deleting|deleted|unreachable)$"
     )]
     pub status: String,
-    /// Why, where there is something to say.
+    /// Why, in one word that programs compare; where there is something to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<iroko_model::reason::Code>)]
+    pub status_code: Option<Code>,
+    /// Why, in a sentence, in the language of `Accept-Language`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_reason: Option<String>,
     /// The flavor it was made with.
@@ -340,6 +365,8 @@ pub struct Instance {
     pub network_limits: NetworkLimits,
     /// The image its disk started from.
     pub image_id: Uuid,
+    /// The SSH keys it was made with; some may have been deleted since.
+    pub ssh_key_ids: Vec<Uuid>,
     /// The host it is on; shown to operators only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_id: Option<Uuid>,
@@ -352,21 +379,12 @@ pub struct Instance {
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub guest_shutdown_at: Option<OffsetDateTime>,
-    /// Labels.
-    #[schema(value_type = iroko_model::Labels)]
-    pub labels: LabelMap,
-    /// Grows with each change of what is wanted.
-    pub generation: i64,
     /// The generation that its host has carried out: what was asked for up to it is in force.
     pub observed_generation: i64,
-    /// When it was asked for.
-    #[serde(with = "time::serde::rfc3339")]
-    #[schema(value_type = String, format = DateTime)]
-    pub created_at: OffsetDateTime,
-    /// When what is wanted of it was last changed.
-    #[serde(with = "time::serde::rfc3339")]
-    #[schema(value_type = String, format = DateTime)]
-    pub updated_at: OffsetDateTime,
+    /// When it was gone; absent while it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub deleted_at: Option<OffsetDateTime>,
 }
 
 /// The user data an instance was made with.

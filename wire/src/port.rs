@@ -5,8 +5,10 @@ use crate::flavor::NetworkLimits;
 use crate::security_group::group_ids;
 use crate::{LabelMap, range};
 use iroko_model::port::AddressPair;
-use iroko_model::{Description, Invalid, Labels, Name, Naming, NetworkId, QosPolicyId};
+use iroko_model::reason::Code;
+use iroko_model::{Description, Invalid, Labels, MacAddress, Name, Naming, NetworkId, QosPolicyId};
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -24,6 +26,15 @@ pub struct PortCreate {
     /// What it is for.
     #[serde(default)]
     pub description: Description,
+    /// IP addresses of subnets of the network, one of each family at most; any that are free unless given. They need not be
+    /// in the allocation pools.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>, max_items = 2)]
+    pub ip_addresses: Vec<IpAddr>,
+    /// Ethernet address; one that nobody has unless given.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub mac_address: Option<MacAddress>,
     /// The security groups it is in, at most 16; the project's default group unless given.
     #[serde(default)]
     #[schema(max_items = 16)]
@@ -55,6 +66,10 @@ pub struct CheckedPort {
     pub network_id: NetworkId,
     /// What people write on it.
     pub naming: Naming,
+    /// The IP addresses asked for.
+    pub ip_addresses: Vec<IpAddr>,
+    /// The Ethernet address asked for.
+    pub mac_address: Option<MacAddress>,
     /// The groups asked for.
     pub security_group_ids: Option<Vec<Uuid>>,
     /// Further addresses.
@@ -69,18 +84,33 @@ impl TryFrom<PortCreate> for CheckedPort {
     fn try_from(wire: PortCreate) -> Result<Self, Faults> {
         let mut faults = Faults::default();
         let groups = faults.take("/security_group_ids", wire.security_group_ids.map(group_ids).transpose());
+        check_addresses("", &wire.ip_addresses, wire.mac_address, &mut faults);
+        let (ip_addresses, mac_address) = (wire.ip_addresses, wire.mac_address);
         let pairs = address_pairs(wire.allowed_address_pairs.unwrap_or_default(), &mut faults);
         let (network_id, qos_policy_id) = (wire.network_id.into(), wire.qos_policy_id.map(QosPolicyId::from));
         let naming = Naming { name: wire.name, description: wire.description, labels: wire.labels };
         let checked = groups.zip(pairs).map(|(security_group_ids, allowed_address_pairs)| Self {
             network_id,
             naming,
+            ip_addresses,
+            mac_address,
             security_group_ids,
             allowed_address_pairs,
             qos_policy_id,
         });
         faults.finish_with(checked)
     }
+}
+
+/// Checks addresses that are asked for a port, as far as they can be without its network. `at`: the pointer of what asks.
+pub(crate) fn check_addresses(at: &str, addresses: &[IpAddr], mac: Option<MacAddress>, faults: &mut Faults) {
+    for (index, address) in addresses.iter().enumerate() {
+        if addresses[..index].iter().any(|before| before.is_ipv4() == address.is_ipv4()) {
+            let text = "a port has one address of each family; make another port for another address";
+            faults.note(&format!("{at}/ip_addresses/{index}"), Invalid::new("address_family_twice", text));
+        }
+    }
+    faults.take(&format!("{at}/mac_address"), mac.map(MacAddress::check_port).transpose());
 }
 
 /// Most allowed address pairs of a port.
@@ -207,7 +237,11 @@ pub struct Port {
     /// `pending` (no host yet), `building`, `active` or `error`.
     #[schema(pattern = "^(pending|building|active|error)$")]
     pub status: String,
-    /// Why, where there is something to say.
+    /// Why, in one word that programs compare; where there is something to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<iroko_model::reason::Code>)]
+    pub status_code: Option<Code>,
+    /// Why, in a sentence, in the language of `Accept-Language`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_reason: Option<String>,
     /// The security groups it is in.

@@ -10,7 +10,7 @@ use iroko_store::noun::Within;
 use iroko_store::subnet::{self as store, Subnet as Row};
 use iroko_store::{Error, Store, Tx};
 use iroko_web::problem::{Kind, Problem, Result};
-use iroko_wire::subnet::{Subnet, SubnetCreate, SubnetSettings};
+use iroko_wire::subnet::{AllocationPool, Subnet, SubnetCreate, SubnetSettings};
 use utoipa_axum::router::OpenApiRouter;
 
 pub(super) fn router() -> OpenApiRouter<App> {
@@ -33,10 +33,9 @@ impl Resource for Subnets {
             project_id: row.project_id,
             network_id: row.network_id,
             cidr: row.cidr.to_string(),
-            gateway_ip: row.gateway.ip().to_string(),
+            gateway_ip: row.gateway.map(|gateway| gateway.ip().to_string()),
             service_ip: row.service.ip().to_string(),
-            pool_first: row.pool_first.ip().to_string(),
-            pool_last: row.pool_last.ip().to_string(),
+            allocation_pools: row.pools.0.into_iter().map(AllocationPool::from).collect(),
             dns_servers: row.dns_servers.iter().map(|server| server.ip().to_string()).collect(),
         }
     }
@@ -75,11 +74,12 @@ impl Change for Subnets {
         let written = naming(&row.common)?;
         let dns_servers = row.dns_servers.iter().map(|server| server.ip().to_string()).collect();
         let (name, description, labels) = (written.name, written.description, written.labels);
-        Ok(SubnetSettings { name, description, dns_servers, labels })
+        let allocation_pools = row.pools.0.iter().copied().map(AllocationPool::from).collect();
+        Ok(SubnetSettings { name, description, allocation_pools, dns_servers, labels })
     }
 
     async fn change(tx: &mut Tx, _: &<Self as Change>::By, _: &Within, row: Row, to: SubnetSettings) -> Result<Row> {
-        let plan = to.plan(row.cidr, row.gateway.ip())?;
+        let plan = to.plan(row.cidr, row.gateway.map(|gateway| gateway.ip()))?;
         let naming = written(to.name, to.description, to.labels);
         Ok(store::subnet_update(tx, &row, &naming, &plan).await?)
     }

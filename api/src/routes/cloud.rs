@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use iroko_identity::extract::System;
 use iroko_identity::guarded;
-use iroko_identity::resource::Listed;
+use iroko_identity::resource::ListOf;
 use iroko_model::permission::perm;
 use iroko_store::stuck::Stuck as Row;
 use iroko_web::problem::Result;
@@ -33,12 +33,12 @@ async fn capacity_get(State(app): State<App>, _system: System<perm::HostRead>) -
 /// List what is stuck
 ///
 /// For operators: instances, actions, images and ports of all tenants that have not got on for `older_than_s` seconds, each with the reason, since when, and where. What has failed for good is not in it: those are the instances in status `error`.
-#[utoipa::path(get, path = "/v1/system/stuck", operation_id = "stuck_list", tag = "Hosts", params(Listed<Row>),
+#[utoipa::path(get, path = "/v1/system/stuck", operation_id = "stuck_list", tag = "Hosts", params(ListOf<Row>),
     responses((status = 200, description = "A page", body = List<Stuck>)))]
 async fn stuck_list(
     State(app): State<App>,
     _system: System<perm::InstanceSystem>,
-    listed: Listed<Row>,
+    listed: ListOf<Row>,
 ) -> Result<Json<List<Stuck>>> {
     Ok(Json(stuck::list(&app, &listed).await?))
 }

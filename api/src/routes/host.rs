@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use iroko_identity::extract::{ApiJson, ApiPath, ListParams, ListQuery, Patch, System};
 use iroko_identity::guarded;
-use iroko_identity::resource::Listed;
+use iroko_identity::resource::ListOf;
 use iroko_model::permission::perm;
 use iroko_model::{EnrolmentTokenId, HostId};
 use iroko_store::host::Host as Row;
@@ -30,12 +30,12 @@ pub fn router() -> OpenApiRouter<App> {
 /// List hosts
 ///
 /// For operators. Oldest first, in pages, unless `sort` says otherwise; each with what it has, what is given away, and the releases of its agents.
-#[utoipa::path(get, path = "/v1/system/hosts", operation_id = "host_list", tag = "Hosts", params(Listed<Row>),
+#[utoipa::path(get, path = "/v1/system/hosts", operation_id = "host_list", tag = "Hosts", params(ListOf<Row>),
     responses((status = 200, description = "A page", body = List<Host>)))]
 async fn list(
     State(app): State<App>,
     _system: System<perm::HostRead>,
-    listed: Listed<Row>,
+    listed: ListOf<Row>,
 ) -> Result<Json<List<Host>>> {
     Ok(Json(service::list(&app, &listed).await?))
 }

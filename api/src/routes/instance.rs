@@ -6,15 +6,20 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderName, StatusCode};
-use iroko_identity::extract::{ApiPath, CheckedJson, ListParams, ListQuery, Patch, Tenant};
+use axum::response::{IntoResponse, Response};
+use iroko_identity::extract::{ApiPath, ApiQuery, CheckedJson, Patch, Tenant};
 use iroko_identity::guarded;
+use iroko_identity::resource::ListOf;
 use iroko_model::instance::Power;
 use iroko_model::permission::perm;
 use iroko_model::{InstanceId, ProjectId};
+use iroko_store::instance::Instance as Row;
 use iroko_web::openapi::IfMatch;
 use iroko_web::problem::Result;
 use iroko_wire::List;
 use iroko_wire::instance::{ConsoleOutput, Instance, InstanceCreate, InstanceSettings, UserData};
+use serde::Deserialize;
+use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 
 /// The routes.
@@ -27,6 +32,15 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(guarded!(reboot))
         .merge(guarded!(console))
         .merge(guarded!(user_data))
+}
+
+/// What is looked for besides.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct AlsoDeleted {
+    /// Also an instance that is gone.
+    #[param(default = false)]
+    deleted: Option<bool>,
 }
 
 /// The answer to a verb: where its action is, and the instance.
@@ -51,27 +65,31 @@ async fn create(
 
 /// List instances
 ///
-/// Oldest first, in pages.
+/// Oldest first, in pages, unless `sort` says otherwise. With `deleted=true` those that are gone, as they were last.
 #[utoipa::path(get, path = "/v1/projects/{project_id}/instances", operation_id = "instance_list", tag = "Instances",
-    params(ListParams),
+    params(ListOf<Row>),
     responses((status = 200, description = "A page", body = List<Instance>)))]
 async fn list(
     State(app): State<App>,
     tenant: Tenant<perm::InstanceRead>,
-    query: ListQuery,
+    list: ListOf<Row>,
 ) -> Result<Json<List<Instance>>> {
-    Ok(Json(service::list(&app, &tenant, query).await?))
+    Ok(Json(service::list(&app, &tenant, &list.0).await?))
 }
 
 /// Show an instance
+///
+/// One that is gone is shown as it was last, where `deleted=true` asks for it.
 #[utoipa::path(get, path = "/v1/projects/{project_id}/instances/{instance_id}", operation_id = "instance_get", tag = "Instances",
+    params(AlsoDeleted),
     responses((status = 200, description = "The instance", body = Instance)))]
 async fn get(
     State(app): State<App>,
     tenant: Tenant<perm::InstanceRead>,
     ApiPath(path): ApiPath<(ProjectId, InstanceId)>,
+    ApiQuery(of): ApiQuery<AlsoDeleted>,
 ) -> Result<Json<Instance>> {
-    Ok(Json(service::get(&app, &tenant, path.1).await?))
+    Ok(Json(service::get(&app, &tenant, path.1, of.deleted.unwrap_or_default()).await?))
 }
 
 /// Change an instance
@@ -92,17 +110,21 @@ async fn update(
 
 /// Delete an instance
 ///
-/// Answers at once; its disk is destroyed and its addresses are free once its status is `deleted`. Asking again is no error.
+/// Answers at once; the event `deleted` says when it is gone: its disk is destroyed then, its addresses are free, and it is shown only
+/// where `deleted=true` asks for it. Asking again is no error. Where its host is silent it waits for the host, and
+/// `status_reason` says so.
 #[utoipa::path(delete, path = "/v1/projects/{project_id}/instances/{instance_id}", operation_id = "instance_delete", tag = "Instances",
     params(IfMatch),
-    responses((status = 202, description = "Being deleted")))]
+    responses((status = 202, description = "Being deleted"), (status = 204, description = "Gone already")))]
 async fn delete(
     State(app): State<App>,
     tenant: Tenant<perm::InstanceDelete>,
     ApiPath(path): ApiPath<(ProjectId, InstanceId)>,
-) -> Result<(StatusCode, [(HeaderName, String); 1])> {
-    let place = service::delete(&app, &tenant, path.1).await?;
-    Ok((StatusCode::ACCEPTED, [(LOCATION, place)]))
+) -> Result<Response> {
+    Ok(match service::delete(&app, &tenant, path.1).await? {
+        Some(place) => (StatusCode::ACCEPTED, [(LOCATION, place)]).into_response(),
+        None => StatusCode::NO_CONTENT.into_response(),
+    })
 }
 
 /// Start an instance

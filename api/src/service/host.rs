@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use iroko_agent_hub::token_hash;
 use iroko_identity::extract::{ListQuery, Patch};
-use iroko_identity::resource::{Listed, naming};
+use iroko_identity::resource::{ListOf, naming, shown};
 use iroko_model::host::HostState;
 use iroko_model::{EnrolmentTokenId, HostId, Invalid};
 use iroko_store::host::{Declared, Host as Row, HostChange};
@@ -22,21 +22,21 @@ use rand::Rng;
 use time::OffsetDateTime;
 
 /// A page of hosts.
-pub async fn list(app: &App, listed: &Listed<Row>) -> Result<List<Host>> {
-    let mut tx = app.store.begin_seeing(lease(app)).await?;
-    let found = noun::page(&mut tx, &Within::system(), listed.listing()).await?;
-    Ok(listed.answer(found, Show::show))
+pub async fn list(app: &App, listed: &ListOf<Row>) -> Result<List<Host>> {
+    let mut tx = app.store.begin().await?;
+    let found = noun::page::<Row>(&mut tx, &Within::system(), &listed.0).await?;
+    Ok(shown(&listed.0, found, Show::show))
 }
 
 /// One host.
 pub async fn get(app: &App, id: HostId) -> Result<Host> {
-    let mut tx = app.store.begin_seeing(lease(app)).await?;
+    let mut tx = app.store.begin().await?;
     host::host_get(&mut tx, id).await?.map(Show::show).ok_or(Problem::new(Kind::NotFound))
 }
 
 /// Changes a host by a merge patch of its settings. A patch that changes nothing writes nothing.
 pub async fn update(app: &App, id: HostId, patch: &Patch) -> Result<Host> {
-    let mut tx = app.store.begin_seeing(lease(app)).await?;
+    let mut tx = app.store.begin().await?;
     let row = noun::lock::<Row>(&mut tx, &Within::system(), id).await?.ok_or(Problem::new(Kind::NotFound))?;
     let Some(to) = patch.apply(&settings(&row)?)? else {
         app.store.commit_for(tx, Wake::Nobody).await?;
@@ -73,7 +73,7 @@ fn state(row: &Row, to: &HostSettings) -> Result<HostState> {
 
 /// Forgets a host without instances; its agents are refused from then on.
 pub async fn delete(app: &App, id: HostId) -> Result<()> {
-    let mut tx = app.store.begin_seeing(lease(app)).await?;
+    let mut tx = app.store.begin().await?;
     noun::compare::<Row>(&mut tx, &Within::system(), id).await?;
     match host::host_delete(&mut tx, id, lease(app).as_secs_f64()).await {
         Ok(true) => {
@@ -91,7 +91,7 @@ pub async fn delete(app: &App, id: HostId) -> Result<()> {
 
 /// Takes a host off for good, by the operator's word that it is lost. One that was heard of a moment ago is not.
 pub async fn declare_dead(app: &App, id: HostId, request: HostDeclareDead) -> Result<HostDeclaredDead> {
-    let mut tx = app.store.begin_seeing(lease(app)).await?;
+    let mut tx = app.store.begin().await?;
     let row = host::host_get(&mut tx, id).await?.ok_or(Problem::new(Kind::NotFound))?;
     if row.common.name != request.name {
         let text = format!("this is not the name of the host, which is {}; look which one is lost", row.common.name);

@@ -3,26 +3,29 @@
 use crate::App;
 use crate::resource::must_know;
 use crate::service::action;
-use iroko_identity::extract::{InProject, ListQuery};
-use iroko_identity::resource::stored;
+use crate::service::port::fixed;
+use crate::show::instance::of as show;
+use iroko_identity::auth::policy::forbidden;
+use iroko_identity::extract::InProject;
+use iroko_identity::resource::{naming, shown};
 use iroko_identity::service::quota;
 use iroko_model::action::ActionKind;
 use iroko_model::host::Architecture;
 use iroko_model::instance::Power;
-use iroko_model::{InstanceId, Naming, NetworkId, Permission, ProjectId};
+use iroko_model::{InstanceId, Naming, Permission, ProjectId};
 use iroko_store::authority::Scope;
 use iroko_store::flavor::Size;
-use iroko_store::instance::{self, Instance as Row, NewInstance, NewNic, Parts};
+use iroko_store::instance::{self, Departed, Instance as Row, NewInstance, NewNic, Parts};
+use iroko_store::noun::{self, Listing, Noun as _, Value, Within};
 use iroko_store::port::{self, PortUse};
 use iroko_store::request::{Noun, check_generation};
-use iroko_store::{Tx, Wake, console};
+use iroko_store::{Error, Tx, Wake, console};
 use iroko_web::extract::Patch;
 use iroko_web::problem::{Kind, Problem, Result};
 use iroko_wire::List;
 use iroko_wire::instance::{
-    CheckedInstance, ConsoleOutput, Instance, InstanceCreate, InstanceSettings, InterfaceSource, UserData,
+    CheckedInstance, ConsoleOutput, Instance, InstanceCreate, InstanceSettings, InterfaceSource, NewInterface, UserData,
 };
-use iroko_wire::label_map;
 use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::time::{Instant, sleep};
@@ -37,11 +40,12 @@ const GIB: u64 = 1 << 30;
 /// Makes an instance: its record and its ports with addresses, in one transaction.
 pub async fn create(app: &App, tenant: &InProject, request: InstanceCreate) -> Result<Instance> {
     let wanted = CheckedInstance::try_from(request)?;
-    let networks: Vec<Uuid> = wanted.interfaces.iter().filter_map(|source| source.network()).collect();
+    let new_ports = || wanted.interfaces.iter().filter_map(InterfaceSource::new_port);
+    let networks: Vec<Uuid> = new_ports().map(|new| new.network_id.as_uuid()).collect();
     let mut tx = app.store.begin_bound_planned(tenant.project).await?;
     let of = (wanted.flavor_id, wanted.image_id);
-    let groups: Vec<Uuid> = wanted.interfaces.iter().filter_map(|i| i.security_groups()).flatten().copied().collect();
-    let policies: Vec<Uuid> = wanted.interfaces.iter().filter_map(InterfaceSource::qos_policy).collect();
+    let groups: Vec<Uuid> = new_ports().filter_map(|new| new.security_groups.as_ref()).flatten().copied().collect();
+    let policies: Vec<Uuid> = new_ports().filter_map(|new| new.qos_policy).collect();
     let keys = &wanted.ssh_key_ids;
     let parts = instance::instance_parts(&mut tx, tenant.project, of, keys, &networks, &groups, &policies).await?;
     let (size, architecture) = fitting(&parts, &wanted)?;
@@ -56,6 +60,7 @@ pub async fn create(app: &App, tenant: &InProject, request: InstanceCreate) -> R
         image_id: wanted.image_id,
         architecture,
         ssh_keys: &ssh_keys,
+        ssh_key_ids: &wanted.ssh_key_ids,
         user_data: wanted.user_data.as_deref(),
         user_data_is_base64: wanted.user_data_is_base64,
         on_guest_shutdown: wanted.on_guest_shutdown,
@@ -70,19 +75,20 @@ pub async fn create(app: &App, tenant: &InProject, request: InstanceCreate) -> R
         ];
         quota::take(&mut tx, Scope::Project(tenant.project), &amounts).await?;
     }
+    let asked_mac = nics.iter().find_map(|nic| nic.fixed.mac);
     let mut row = instance::instance_make(&mut tx, &new, &nics).await.map_err(|error| match error {
         // A random MAC address was another port's.
-        iroko_store::Error::Taken(_) => Problem::new(Kind::Unavailable),
+        Error::Taken(_) => asked_mac.map_or(Problem::new(Kind::Unavailable), |mac| Error::MacTaken(mac).into()),
         error => error.into(),
     })?;
     if nics.len() < wanted.interfaces.len() {
         attach(&mut tx, tenant.project, new.id, &wanted.interfaces).await?;
-        let whole = instance::instance_get(&mut tx, tenant.project, new.id, lease_s(app)).await?;
+        let whole = instance::instance_get(&mut tx, tenant.project, new.id).await?;
         row = whole.ok_or(Problem::new(Kind::NotFound))?;
     }
     action::asked(&mut tx, tenant.project, new.id, ActionKind::Create).await?;
     app.store.commit_for(tx, Wake::Scheduler).await?;
-    Ok(crate::show::instance::of(row, tenant.held.has(Permission::HostRead)))
+    Ok(show(row, tenant.held.has(Permission::HostRead)))
 }
 
 /// The size and architecture, where flavor and image are there and go together.
@@ -112,31 +118,28 @@ fn ssh_key_lines(parts: &Parts) -> Result<Vec<String>> {
 
 /// The ports to be made with the instance.
 fn nics<'a>(parts: &'a Parts, interfaces: &'a [InterfaceSource]) -> Result<Vec<NewNic<'a>>> {
-    let of = |(index, source): (usize, &'a InterfaceSource)| match source {
-        InterfaceSource::Network(network, groups, policy) => {
-            Some(nic(parts, index, *network, (groups.as_deref(), *policy)))
-        }
-        InterfaceSource::Port(_) => None,
-    };
-    interfaces.iter().enumerate().filter_map(of).collect()
+    let new_ports = interfaces.iter().enumerate().filter_map(|(index, source)| Some((index, source.new_port()?)));
+    new_ports.map(|(index, new)| nic(parts, index, new)).collect()
 }
 
-fn nic<'a>(
-    parts: &'a Parts,
-    index: usize,
-    network_id: NetworkId,
-    (groups, qos_policy): (Option<&'a [Uuid]>, Option<Uuid>),
-) -> Result<NewNic<'a>> {
-    let missing = || Problem::missing(format!("/interfaces/{index}/network_id"), "network");
-    let subnets = parts.networks.get(&network_id.as_uuid()).ok_or_else(missing)?;
-    if let Some(asked) = groups {
-        must_know(&format!("/interfaces/{index}/security_group_ids"), asked, &parts.security_groups)?;
+fn nic<'a>(parts: &'a Parts, index: usize, new: &'a NewInterface) -> Result<NewNic<'a>> {
+    let at = format!("/interfaces/{index}");
+    let missing = || Problem::missing(format!("{at}/network_id"), "network");
+    let subnets = parts.networks.get(&new.network_id.as_uuid()).ok_or_else(missing)?;
+    if let Some(asked) = &new.security_groups {
+        must_know(&format!("{at}/security_group_ids"), asked, &parts.security_groups)?;
     }
-    if qos_policy.is_some_and(|asked| !parts.qos_policies.contains(&asked)) {
-        return Err(Problem::missing(format!("/interfaces/{index}/qos_policy_id"), "QoS policy"));
+    if new.qos_policy.is_some_and(|asked| !parts.qos_policies.contains(&asked)) {
+        return Err(Problem::missing(format!("{at}/qos_policy_id"), "QoS policy"));
     }
-    let security_groups = groups.unwrap_or(parts.default_group.as_slice());
-    Ok(NewNic { network_id, index: place(index), subnets, security_groups, qos_policy })
+    Ok(NewNic {
+        network_id: new.network_id,
+        index: place(index),
+        subnets,
+        security_groups: new.security_groups.as_deref().unwrap_or(parts.default_group.as_slice()),
+        qos_policy: new.qos_policy,
+        fixed: fixed(&at, subnets, &new.ip_addresses, new.mac_address)?,
+    })
 }
 
 /// Attaches the ports that stand alone.
@@ -164,26 +167,31 @@ fn place(index: usize) -> i32 {
     i32::try_from(index).unwrap_or(i32::MAX)
 }
 
-fn lease_s(app: &App) -> f64 {
-    app.config.agent_link.lease_s as f64
-}
-
-/// A page of instances.
-pub async fn list(app: &App, tenant: &InProject, query: ListQuery) -> Result<List<Instance>> {
+/// A page of instances, or of those that are gone (`deleted=true`). Where an instance is, is for operators only.
+pub async fn list(app: &App, tenant: &InProject, listing: &Listing) -> Result<List<Instance>> {
+    let to_operator = tenant.held.has(Permission::HostRead);
+    let asks = |name| listing.by.iter().find(|(place, _)| Row::FILTERS.get(*place).is_some_and(|by| by.name == name));
+    if asks("host_id").is_some() && !to_operator {
+        return Err(forbidden(Permission::HostRead));
+    }
+    let within = Within::project(tenant.project);
     let mut tx = app.store.begin_bound(tenant.project).await?;
-    let page = instance::instance_list(&mut tx, tenant.project, query.page, &query.filter, lease_s(app)).await?;
-    Ok(iroko_web::list(page, |row| crate::show::instance::of(row, tenant.held.has(Permission::HostRead))))
+    if asks("deleted").is_some_and(|(_, value)| *value == Value::Flag(true)) {
+        let found = noun::page::<Departed>(&mut tx, &within, listing).await?;
+        return Ok(shown(listing, found, |departed| show(departed.last, to_operator)));
+    }
+    let found = noun::page::<Row>(&mut tx, &within, listing).await?;
+    Ok(shown(listing, found, |row| show(row, to_operator)))
 }
 
-/// One instance, also one that was deleted.
-pub async fn get(app: &App, tenant: &InProject, id: InstanceId) -> Result<Instance> {
+/// One instance; with `deleted` also one that is gone.
+pub async fn get(app: &App, tenant: &InProject, id: InstanceId, deleted: bool) -> Result<Instance> {
     let mut tx = app.store.begin_bound_planned(tenant.project).await?;
-    let row = match instance::instance_get(&mut tx, tenant.project, id, lease_s(app)).await? {
-        Some(row) => Some(row),
-        None => instance::instance_history_get(&mut tx, tenant.project, id).await?,
+    let row = match instance::instance_get(&mut tx, tenant.project, id).await? {
+        None if deleted => instance::instance_history_get(&mut tx, tenant.project, id).await?,
+        row => row,
     };
-    row.map(|row| crate::show::instance::of(row, tenant.held.has(Permission::HostRead)))
-        .ok_or(Problem::new(Kind::NotFound))
+    row.map(|row| show(row, tenant.held.has(Permission::HostRead))).ok_or(Problem::new(Kind::NotFound))
 }
 
 /// The user data it was made with.
@@ -207,7 +215,7 @@ pub async fn set_power(app: &App, tenant: &InProject, id: InstanceId, power: Pow
 pub async fn update(app: &App, tenant: &InProject, id: InstanceId, patch: &Patch) -> Result<Instance> {
     let mut tx = app.store.begin_bound_planned(tenant.project).await?;
     check_generation(&mut tx, Noun::Instance, id.as_uuid()).await?;
-    let row = instance::instance_get(&mut tx, tenant.project, id, lease_s(app)).await?;
+    let row = instance::instance_get(&mut tx, tenant.project, id).await?;
     let row = row.ok_or(Problem::new(Kind::NotFound))?;
     let Some(to) = patch.apply(&settings(&row)?)? else {
         return changed(app, tenant, id, tx, true, "").await;
@@ -219,12 +227,8 @@ pub async fn update(app: &App, tenant: &InProject, id: InstanceId, patch: &Patch
 }
 
 fn settings(row: &Row) -> Result<InstanceSettings> {
-    Ok(InstanceSettings {
-        name: stored(row.name.clone().try_into())?,
-        description: stored(row.description.clone().try_into())?,
-        on_guest_shutdown: row.on_guest_shutdown.clone(),
-        labels: stored(label_map(&row.labels).try_into())?,
-    })
+    let Naming { name, description, labels } = naming(&row.common)?;
+    Ok(InstanceSettings { name, description, on_guest_shutdown: row.on_guest_shutdown.clone(), labels })
 }
 
 /// Wants it rebooted once.
@@ -261,33 +265,34 @@ async fn changed(
     done: bool,
     refusal: &str,
 ) -> Result<Instance> {
-    let row = instance::instance_get(&mut tx, tenant.project, id, lease_s(app)).await?;
-    let row = row.filter(|row| row.deleted_at.is_none()).ok_or(Problem::new(Kind::NotFound))?;
+    let row = instance::instance_get(&mut tx, tenant.project, id).await?;
+    let row = row.ok_or(Problem::new(Kind::NotFound))?;
     if !done {
         return Err(Problem::with(Kind::Conflict, refusal));
     }
     app.store.commit(tx).await?;
-    Ok(crate::show::instance::of(row, tenant.held.has(Permission::HostRead)))
+    Ok(show(row, tenant.held.has(Permission::HostRead)))
 }
 
-/// Wants it gone; the path of the action.
-pub async fn delete(app: &App, tenant: &InProject, id: InstanceId) -> Result<String> {
+/// Wants it gone; the path of the action, or `None` where it is gone already.
+pub async fn delete(app: &App, tenant: &InProject, id: InstanceId) -> Result<Option<String>> {
     let mut tx = app.store.begin_bound_planned(tenant.project).await?;
     check_generation(&mut tx, Noun::Instance, id.as_uuid()).await?;
     if !instance::instance_delete(&mut tx, tenant.project, id).await? {
-        return Err(Problem::new(Kind::NotFound));
+        let gone = instance::instance_exists(&mut tx, tenant.project, id).await?;
+        return gone.then_some(None).ok_or(Problem::new(Kind::NotFound));
     }
     let place = action::asked(&mut tx, tenant.project, id, ActionKind::Delete).await?;
     app.store.commit(tx).await?;
-    Ok(place)
+    Ok(Some(place))
 }
 
 /// The console's tail: asks the host for it and waits a bounded time; then what was last sent.
 pub async fn console(app: &App, tenant: &InProject, id: InstanceId) -> Result<ConsoleOutput> {
     let asked_at = OffsetDateTime::now_utc();
     let mut tx = app.store.begin_bound(tenant.project).await?;
-    let row = instance::instance_get(&mut tx, tenant.project, id, lease_s(app)).await?;
-    let row = row.filter(|row| row.deleted_at.is_none()).ok_or(Problem::new(Kind::NotFound))?;
+    let row = instance::instance_get(&mut tx, tenant.project, id).await?;
+    let row = row.ok_or(Problem::new(Kind::NotFound))?;
     let answers = console::console_want(&mut tx, id).await? && !row.host_unreachable;
     app.store.commit(tx).await?;
     let patience = Instant::now() + if answers { CONSOLE_WAIT } else { Duration::ZERO };

@@ -54,8 +54,8 @@ pub async fn adopt(app: &App, host: HostId, id: InstanceId, request: OrphanAdopt
     })?;
     adopted.map_err(refusal)?;
     app.store.commit_for(tx, Wake::Outbox).await?;
-    let mut conn = app.store.connection().await?;
-    let row = iroko_store::instance::instance_get(&mut conn, project, id, app.config.agent_link.lease_s as f64).await?;
+    let mut tx = app.store.begin_bound(project).await?;
+    let row = iroko_store::instance::instance_get(&mut tx, project, id).await?;
     row.map(|row| crate::show::instance::of(row, true)).ok_or(Problem::new(Kind::NotFound))
 }
 

@@ -7,18 +7,20 @@ use iroko_identity::auth::policy::forbidden;
 use iroko_identity::extract::InProject;
 use iroko_identity::resource::stored;
 use iroko_identity::service::quota;
-use iroko_model::{Name, Permission, PortId, ProjectId, QosPolicyId};
+use iroko_model::subnet::SubnetPlan;
+use iroko_model::{Invalid, MacAddress, Name, Permission, PortId, ProjectId, QosPolicyId};
 use iroko_store::authority::Scope;
-use iroko_store::port::{self, NewPort, Port as Row, PortChange, PortDeletion, PortFilter};
+use iroko_store::port::{self, Fixed, NewPort, Port as Row, PortChange, PortDeletion, PortFilter};
 use iroko_store::request::{Noun, check_generation};
 use iroko_store::security_group::security_groups_known;
-use iroko_store::subnet::pools_of_networks;
+use iroko_store::subnet::{Pool, pools_of_networks};
 use iroko_store::{PageQuery, Wake};
 use iroko_web::extract::Patch;
 use iroko_web::problem::{Kind, Problem, Result};
 use iroko_wire::List;
 use iroko_wire::label_map;
 use iroko_wire::port::{AllowedAddressPair, CheckedPort, Port, PortCreate, PortSettings};
+use std::net::IpAddr;
 
 /// Makes a port with addresses of its network.
 pub async fn create(app: &App, project: ProjectId, request: PortCreate) -> Result<Port> {
@@ -30,7 +32,9 @@ pub async fn create(app: &App, project: ProjectId, request: PortCreate) -> Resul
     let groups = of_port(&mut tx, project, wanted.security_group_ids).await?;
     known(&mut tx, project, wanted.qos_policy_id).await?;
     let id = PortId::new();
+    let fixed = fixed("", subnets, &wanted.ip_addresses, wanted.mac_address)?;
     let new = NewPort {
+        fixed: &fixed,
         id,
         project_id: project,
         network_id: wanted.network_id,
@@ -43,6 +47,21 @@ pub async fn create(app: &App, project: ProjectId, request: PortCreate) -> Resul
     let row = port::port_get(&mut tx, project, id).await?;
     app.store.commit(tx).await?;
     row.map(Show::show).ok_or(Problem::new(Kind::NotFound))
+}
+
+/// The addresses that are asked for, each with its subnet. `at`: the pointer of what asks.
+pub fn fixed(at: &str, subnets: &[Pool], addresses: &[IpAddr], mac: Option<MacAddress>) -> Result<Fixed> {
+    let place = |(index, address): (usize, &IpAddr)| {
+        let fault = |invalid| Problem::field(format!("{at}/ip_addresses/{index}"), invalid);
+        let Some(subnet) = subnets.iter().find(|subnet| subnet.cidr.contains(*address)) else {
+            let text = format!("{address} is in no subnet of the network");
+            return Err(fault(Invalid::new("address_outside", text)));
+        };
+        let gateway = subnet.gateway.map(|gateway| gateway.ip());
+        SubnetPlan::check_port(subnet.cidr, gateway, subnet.service.ip(), *address).map_err(fault)?;
+        Ok((subnet.id, *address))
+    };
+    Ok(Fixed { addresses: addresses.iter().enumerate().map(place).collect::<Result<_>>()?, mac })
 }
 
 /// A page of ports.

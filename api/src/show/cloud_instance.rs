@@ -1,15 +1,16 @@
 //! Instances of the whole cloud, for operators.
 
-use crate::show::Show;
+use crate::show::{Show, told};
 use iroko_identity::noun::common;
 use iroko_store::cloud_instance::CloudInstance as Row;
 use iroko_wire::cloud_instance::CloudInstance;
 
 impl Show<CloudInstance> for Row {
     fn show(self) -> CloudInstance {
-        let status_reason = self.status_reason().map(str::to_owned);
+        let (status_code, status_reason) = told(self.status_reason());
         let row = self;
         CloudInstance {
+            status_code,
             status_reason,
             common: common(row.common),
             organization_id: row.organization_id,

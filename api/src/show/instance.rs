@@ -1,9 +1,9 @@
 //! Instances.
 
-use crate::show::Show;
+use crate::show::{Show, told};
+use iroko_identity::noun::common;
 use iroko_store::instance::{Instance as Row, Interface as InterfaceRow};
 use iroko_wire::instance::*;
-use iroko_wire::label_map;
 
 impl Show<Interface> for InterfaceRow {
     fn show(self) -> Interface {
@@ -22,14 +22,13 @@ impl Show<Interface> for InterfaceRow {
 
 /// Shows a row; the host only to an operator.
 pub fn of(row: Row, to_operator: bool) -> Instance {
+    let (status_code, status_reason) = told(row.status_reason());
     Instance {
         status: row.status().as_str().to_owned(),
-        status_reason: row.status_reason(),
-        labels: label_map(&row.labels),
+        status_code,
+        status_reason,
         host_id: row.host_id.filter(|_| to_operator),
-        id: row.id,
-        name: row.name,
-        description: row.description,
+        common: common(row.common),
         project_id: row.project_id,
         hostname: row.hostname,
         flavor_id: row.flavor_id,
@@ -38,12 +37,11 @@ pub fn of(row: Row, to_operator: bool) -> Instance {
         disk_gib: row.disk_gib,
         network_limits: row.limits.0.into(),
         image_id: row.image_id,
+        ssh_key_ids: row.ssh_key_ids,
         interfaces: row.interfaces.0.into_iter().map(Show::show).collect(),
         on_guest_shutdown: row.on_guest_shutdown,
         guest_shutdown_at: row.guest_shutdown_at,
-        generation: row.generation,
         observed_generation: row.observed_generation,
-        created_at: row.created_at,
-        updated_at: row.updated_at,
+        deleted_at: row.deleted_at,
     }
 }

@@ -13,6 +13,14 @@ pub mod security_group_rule;
 pub mod statistics;
 pub mod stuck;
 
+use iroko_model::reason::{Code, Reason};
+use iroko_web::problem::in_its_language;
+
+/// A reason as fields of an answer, in the language of the request.
+pub fn told(reason: Option<Reason>) -> (Option<Code>, Option<String>) {
+    reason.map(|reason| (reason.code, in_its_language(reason.text))).unzip()
+}
+
 /// A row that can be shown.
 pub trait Show<T> {
     /// As the API shows it.

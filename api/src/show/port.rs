@@ -1,6 +1,6 @@
 //! Ports.
 
-use crate::show::Show;
+use crate::show::{Show, told};
 use iroko_model::port::{PortState, status};
 use iroko_store::port::Port as Row;
 use iroko_wire::label_map;
@@ -14,6 +14,7 @@ impl Show<Port> for Row {
             Some(_) => Some(PortState::Failed),
             None => None,
         };
+        let (status_code, status_reason) = told(row.observed_reason.map(|reason| reason.0));
         Port {
             id: row.id,
             project_id: row.project_id,
@@ -24,7 +25,8 @@ impl Show<Port> for Row {
             mac_address: row.mac.to_string().to_lowercase(),
             ip_addresses: row.addresses.0.into_iter().map(|a| a.address.to_string()).collect(),
             status: status(row.bound, observed).to_owned(),
-            status_reason: row.observed_reason,
+            status_code,
+            status_reason,
             security_group_ids: row.security_group_ids,
             port_security_enabled: row.port_security_enabled,
             allowed_address_pairs: row.allowed_address_pairs.0.into_iter().map(AllowedAddressPair::from).collect(),

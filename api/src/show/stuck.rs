@@ -3,7 +3,7 @@
 use crate::show::Show;
 use iroko_model::stuck::StuckCode;
 use iroko_store::stuck::Stuck as Row;
-use iroko_web::problem::told;
+use iroko_web::problem::in_its_language;
 use iroko_wire::stuck::Stuck;
 
 impl Show<Stuck> for Row {
@@ -11,12 +11,15 @@ impl Show<Stuck> for Row {
         let row = self;
         Stuck {
             // A word of a newer release says what it can by itself.
-            text: row.code.parse().map_or_else(|_| row.code.clone(), |code: StuckCode| told(code.text().to_owned())),
+            text: row
+                .code
+                .parse()
+                .map_or_else(|_| row.code.clone(), |code: StuckCode| in_its_language(code.text().to_owned())),
             kind: row.kind,
             id: row.common.id,
             name: row.common.name,
             code: row.code,
-            detail: row.detail,
+            detail: row.detail.map(in_its_language),
             since: row.since,
             created_at: row.common.created_at,
             instance_id: row.instance_id,

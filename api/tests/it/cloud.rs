@@ -5,6 +5,7 @@ use crate::world::Api;
 use iroko_agent_wire::{AgentKind, InstanceObservation, PortObservation, Report};
 use iroko_model::instance::ObservedState;
 use iroko_model::port::PortState;
+use iroko_model::reason::{Code, Reason};
 use iroko_model::stuck::StuckCode;
 use iroko_model::{HostId, InstanceId};
 use iroko_test_database::database;
@@ -179,7 +180,7 @@ async fn what_is_stuck_is_told_with_its_reason() {
         id: port.parse().unwrap(),
         generation: 1,
         state: PortState::Failed,
-        reason: Some("no bridge".into()),
+        reason: Some(Reason::new(Code::NetworkFailed, "no bridge")),
     };
     let report = |sequence, ports| Report { ports, ..Report::heartbeat(AgentKind::Net, 1, sequence) };
     net.link.report(&report(1, vec![failed.clone()])).await.unwrap();

@@ -112,7 +112,7 @@ async fn a_host_is_dead_by_the_operators_word() {
     let again = api.system(Method::PATCH, &format!("hosts/{}", other.host()), Some(json!({"state": "dead"}))).await;
     assert_eq!(again.fault(), fault("/state", "host_state_dead"));
     // What became of its instances.
-    let show = async |id| api.get(&format!("instances/{id}")).await.must(200);
+    let show = async |id| api.get(&format!("instances/{id}?deleted=true")).await.must(200);
     let lost = show(ran).await;
     assert!(lost["status"] == "error" && lost["status_reason"].as_str().unwrap().contains("was lost"), "{lost}");
     assert_eq!(show(waited).await["status"], "pending");
@@ -165,7 +165,7 @@ async fn instances_being_deleted_hold_no_silent_host() {
     api.delete(&format!("instances/{two}")).await.must(202);
     delete().await.must(204);
     for instance in [one, two] {
-        assert_eq!(api.get(&format!("instances/{instance}")).await.must(200)["status"], "deleted");
+        assert_eq!(api.get(&format!("instances/{instance}?deleted=true")).await.must(200)["status"], "deleted");
     }
 }
 

@@ -2,7 +2,11 @@
 
 use crate::agent_link::world::{enrolled_host, place, vanish};
 use crate::world::{Api, KEY, fault};
-use iroko_scheduler::reconcile::{Placement, Reconcile};
+use iroko_model::host::Architecture;
+use iroko_model::{HostId, Resources};
+use iroko_scheduler::placement::explain;
+use iroko_scheduler::reconcile::{Placement, Reconcile, Silence};
+use iroko_store::placement::{HostView, Pending};
 use iroko_test_database::database;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -28,9 +32,10 @@ async fn instances_are_made_shown_and_deleted() {
     let log = api.get(&format!("{at}/console-log")).await.must(200);
     assert_eq!(log, json!({"output": ""}), "no host yet: nothing to wait for");
     api.delete(&at).await.must(202);
-    assert_eq!(api.get(&at).await.must(200)["status"], "deleted", "kept for the bill");
+    assert_eq!(api.get(&format!("{at}?deleted=true")).await.must(200)["status"], "deleted", "kept for the bill");
     assert_eq!(api.get("instances").await.must(200)["items"], json!([]));
-    api.delete(&at).await.problem("not-found", 404);
+    api.delete(&at).await.must(204);
+    api.delete(&format!("instances/{}", Uuid::now_v7())).await.problem("not-found", 404);
     api.get(&format!("{at}/console-log")).await.problem("not-found", 404);
 }
 
@@ -153,7 +158,8 @@ async fn what_may_be_asked_depends_on_what_is_wanted() {
         act(action).await.problem("conflict", 409);
     }
     vanish(&api, id).await;
-    assert_eq!(api.get(&at).await.must(200)["status"], "deleted");
+    assert_eq!(api.get(&format!("{at}?deleted=true")).await.must(200)["status"], "deleted");
+    api.get(&at).await.problem("not-found", 404);
     for action in ["start", "stop", "reboot"] {
         act(action).await.problem("not-found", 404);
     }
@@ -189,4 +195,144 @@ async fn a_pending_instance_says_why_and_tells_of_nobody() {
         assert!(!said.contains(secret), "{secret}: {said}");
     }
     assert_eq!(shown.json()["status"], "pending");
+}
+
+/// Ids of what a list shows.
+fn ids(answer: crate::world::Answer) -> Vec<String> {
+    let seen = answer.must(200);
+    seen["items"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn lists_are_narrowed_sorted_and_counted() {
+    let (_database, connect) = database().await;
+    let api = Api::start(&connect).await;
+    let host = enrolled_host(&api, "host-1").await;
+    let ground = api.ground("10.0.0.0/24").await;
+    let other = api.post("networks", json!({"name": "other"})).await.made();
+    api.post("subnets", json!({"network_id": other, "name": "other", "cidr": "10.1.0.0/24"})).await.made();
+    let mut made = Vec::new();
+    for (name, network) in [("b-web", &ground.network), ("a-db", &ground.network), ("c-web", &other)] {
+        let mut request = ground.request(name);
+        request["interfaces"] = json!([{"network_id": network}]);
+        made.push(api.post("instances", request).await.made());
+    }
+    let [b, a, c] = made.try_into().unwrap();
+    place(&api, b.parse().unwrap(), host).await;
+    let list = async |query: &str| ids(api.get(&format!("instances?{query}")).await);
+    for (query, expected) in [
+        ("status=pending".to_owned(), vec![&a, &c]),
+        ("status=building".to_owned(), vec![&b]),
+        ("status=running".to_owned(), vec![]),
+        (format!("network_id={other}"), vec![&c]),
+        (format!("flavor_id={}", ground.flavor), vec![&b, &a, &c]),
+        (format!("flavor_id={other}"), vec![]),
+        (format!("image_id={}&sort=-name", ground.image), vec![&c, &b, &a]),
+        ("sort=name".to_owned(), vec![&a, &b, &c]),
+        ("sort=-created_at".to_owned(), vec![&c, &a, &b]),
+        ("name_contains=WEB".to_owned(), vec![&b, &c]),
+        (format!("id={a},{c}&status=pending&name=a-db"), vec![&a]),
+    ] {
+        assert_eq!(list(&query).await.iter().collect::<Vec<_>>(), expected, "{query}");
+    }
+    let first = api.get("instances?sort=name&limit=2&total=true").await.must(200);
+    assert_eq!(first["total"], 3);
+    let next = format!("sort=name&cursor={}", first["next_cursor"].as_str().unwrap());
+    assert_eq!(list(&next).await, vec![c.clone()]);
+    assert_eq!(api.get("instances?status=asleep").await.fault(), fault("status", "value_unknown"));
+    // Where an instance is, only an operator may ask for.
+    let there = format!("instances?host_id={host}");
+    assert_eq!(ids(api.call(Method::GET, &api.at(&there), Some(&api.operator), None).await), [b.as_str()]);
+    api.get(&there).await.problem("forbidden", 403);
+
+    api.delete(&format!("instances/{a}")).await.must(202);
+    assert_eq!(list("sort=name").await, vec![b, c]);
+    assert_eq!(list("deleted=true").await, vec![a.clone()]);
+    assert_eq!(list("deleted=true&name_contains=web").await, Vec::<String>::new());
+    let last = api.get("instances?deleted=true&total=true").await.must(200);
+    assert!(last["items"][0]["deleted_at"].is_string() && last["total"] == 1, "{last}");
+    assert_eq!(api.get(&format!("instances/{a}?deleted=true")).await.must(200), last["items"][0]);
+}
+
+#[tokio::test]
+async fn a_silent_host_is_told_of_and_waited_for() {
+    let (_database, connect) = database().await;
+    let api = Api::start(&connect).await;
+    let host = enrolled_host(&api, "host-1").await;
+    let ground = api.ground("10.0.0.0/24").await;
+    let id = api.instance(&ground).await;
+    place(&api, id, host).await;
+    let at = format!("instances/{id}");
+    let events = async |noun: &str, object: Uuid| -> i64 {
+        let query = "SELECT count(*) FROM event WHERE noun = $1 AND object_id = $2 AND after ?| '{status_reason,reachable}' AND before = after";
+        sqlx::query_scalar(query).bind(noun).bind(object).fetch_one(api.store.pool()).await.unwrap()
+    };
+    let both = async || (events("host", host.as_uuid()).await, events("instance", id.as_uuid()).await);
+    let heard = async |at: &str| {
+        let query = format!("UPDATE host_agent SET seen_at = {at}");
+        sqlx::query(sqlx::AssertSqlSafe(query)).execute(api.store.pool()).await.unwrap();
+        Silence.pass(&api.store).await.unwrap().done
+    };
+    // That it was placed is an event, too.
+    assert_eq!((heard("now()").await, both().await), (0, (0, 1)), "nothing has turned");
+    assert_eq!((heard("now() - interval '1 hour'").await, both().await), (1, (1, 2)));
+    assert_eq!(Silence.pass(&api.store).await.unwrap().done, 0, "told once");
+    let seen = api.get(&at).await.must(200);
+    assert_eq!((&seen["status"], &seen["status_code"]), (&json!("unreachable"), &json!("host_unreachable")));
+    assert_eq!(ids(api.get("instances?status=unreachable").await).len(), 1);
+    // A deletion waits for the host, and says so.
+    api.delete(&at).await.must(202);
+    api.delete(&at).await.must(202);
+    let seen = api.get(&at).await.must(200);
+    assert_eq!((&seen["status"], &seen["status_code"]), (&json!("deleting"), &json!("host_unreachable")));
+    assert!(seen["status_reason"].as_str().unwrap().contains("once the host is back"), "{seen}");
+    assert_eq!((heard("now()").await, both().await.0), (1, 2), "it is back");
+    assert!(api.get(&at).await.must(200).get("status_code").is_none());
+    vanish(&api, id).await;
+    api.get(&at).await.problem("not-found", 404);
+    api.delete(&at).await.must(204);
+    let verbs = "SELECT verb FROM event WHERE object_id = $1 ORDER BY revision DESC, seq DESC LIMIT 1";
+    let last: String = sqlx::query_scalar(verbs).bind(id.as_uuid()).fetch_one(api.store.pool()).await.unwrap();
+    assert_eq!(last, "deleted");
+}
+
+#[test]
+fn reasons_to_wait_are_told_in_french() {
+    let id = iroko_model::InstanceId::new;
+    let resources = Resources { vcpus: 4, memory_mib: 1024, disk_gib: 10 };
+    let (architecture, excluded_hosts) = (Architecture::X86_64, vec![HostId::new()]);
+    let pending = Pending { id: id(), resources, architecture, excluded_hosts, suspended: false };
+    let fits = HostView {
+        id: HostId::new(),
+        enabled: true,
+        alive: true,
+        architecture: Some(architecture),
+        capacity: resources,
+        used: Resources::default(),
+        instances: 0,
+        full: false,
+        resting: false,
+    };
+    let used =
+        |vcpus, memory_mib, disk_gib| HostView { used: Resources { vcpus, memory_mib, disk_gib }, ..fits.clone() };
+    let all = [
+        HostView { enabled: false, ..fits.clone() },
+        HostView { alive: false, ..fits.clone() },
+        HostView { architecture: Some(Architecture::Aarch64), ..fits.clone() },
+        HostView { full: true, ..fits.clone() },
+        HostView { resting: true, ..fits.clone() },
+        HostView { id: pending.excluded_hosts[0], ..fits.clone() },
+        used(1, 0, 0),
+        used(0, 1, 0),
+        used(0, 0, 1),
+        used(4, 1024, 1),
+    ];
+    let each = all.iter().map(std::slice::from_ref).chain([&all[..0], &all[..]]);
+    for hosts in each {
+        let english = explain(&pending, hosts);
+        let french = iroko_web::locale::french(&english).unwrap_or_default();
+        let left =
+            ["host", "disk", "the ", "without", "lacks", "Choose", "by "].iter().find(|word| french.contains(**word));
+        assert!(!french.is_empty() && left.is_none(), "{english}: {french}");
+    }
 }

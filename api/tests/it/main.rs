@@ -3,6 +3,7 @@
 
 mod account;
 mod action;
+mod address;
 mod address_set;
 mod agent_link;
 mod api_key;

@@ -19,8 +19,7 @@ async fn networks_and_subnets_are_made_shown_and_deleted() {
     for (key, value) in [
         ("gateway_ip", json!("10.20.0.1")),
         ("service_ip", json!("10.20.0.2")),
-        ("pool_first", json!("10.20.0.3")),
-        ("pool_last", json!("10.20.0.254")),
+        ("allocation_pools", json!([{"start": "10.20.0.3", "end": "10.20.0.254"}])),
         ("dns_servers", json!(["9.9.9.9"])),
     ] {
         assert_eq!(subnet[key], value, "{key}");

@@ -10,6 +10,7 @@ use crate::image;
 use crate::storage::Held;
 use iroko_agent_wire::InstanceSpec;
 use iroko_model::InstanceId;
+use iroko_model::reason::{Code, Reason};
 use std::time::Duration;
 
 /// What a step works on.
@@ -18,7 +19,7 @@ pub(crate) struct StepInput<'a> {
     pub spec: Option<&'a InstanceSpec>,
     pub held: &'a Held,
     pub defined: bool,
-    pub reason: Option<&'a str>,
+    pub reason: Option<&'a Reason>,
 }
 
 pub(crate) async fn take(host: &Host, step: Step, input: &StepInput<'_>) -> Result<(), StepError> {
@@ -58,7 +59,10 @@ fn noted(step: Step, spec: &InstanceSpec, input: &StepInput<'_>) -> Record {
             record.operation = operation::noted(&record.operation, spec.operation, progress);
         }
         Step::MarkFailed => {
-            let reason = input.reason.unwrap_or("it could not be built on this host").to_owned();
+            let reason = input
+                .reason
+                .cloned()
+                .unwrap_or_else(|| Reason::new(Code::BuildFailed, "it could not be built on this host"));
             record.failed = Some(Failure { generation: spec.generation, reason });
         }
         _ => {}

@@ -5,6 +5,7 @@
 
 use crate::hypervisor::HypervisorError;
 use crate::storage::StorageError;
+use iroko_model::reason::{Code, Reason};
 
 /// A step that did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +43,20 @@ impl StepError {
     }
 
     /// For the tenant: what happened and who can act.
-    pub(crate) fn public(&self) -> String {
+    pub(crate) fn public(&self) -> Reason {
+        Reason { code: self.code(), text: self.text() }
+    }
+
+    fn code(&self) -> Code {
+        match self {
+            Self::Hypervisor(_) => Code::HypervisorFailed,
+            Self::Storage(error) => error.code(),
+            Self::Late => Code::DiskFailed,
+            Self::Overtaken => Code::Overtaken,
+        }
+    }
+
+    fn text(&self) -> String {
         match self {
             Self::Hypervisor(HypervisorError::Foreign(_)) => {
                 "another instance on the host has the same identity; an operator must look at the host".into()

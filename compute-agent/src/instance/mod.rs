@@ -16,3 +16,6 @@ pub mod state;
 pub mod step;
 mod stop;
 pub(crate) mod task;
+
+#[cfg(test)]
+mod french_tests;

@@ -6,6 +6,7 @@
 
 use iroko_agent_wire::{OperationKind, OperationObservation, OperationPhase, Outcome};
 use iroko_model::InstanceId;
+use iroko_model::reason::Reason;
 use serde::{Deserialize, Serialize};
 
 /// Version of the record's form.
@@ -101,7 +102,7 @@ pub struct Failure {
     /// The generation that was given up.
     pub generation: u64,
     /// Why, for the tenant.
-    pub reason: String,
+    pub reason: Reason,
 }
 
 impl Record {

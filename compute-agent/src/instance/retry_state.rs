@@ -8,6 +8,7 @@ use super::step::Step;
 use crate::config::Config;
 use iroko_agent_link::Backoff;
 use iroko_model::instance::ObservedState;
+use iroko_model::reason::Reason;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -27,7 +28,7 @@ const SAME_STEP_MAX: u32 = 3;
 pub(crate) struct Hold {
     pub until: Instant,
     pub state: ObservedState,
-    pub reason: String,
+    pub reason: Reason,
 }
 
 #[derive(Debug)]
@@ -40,7 +41,7 @@ pub(crate) struct RetryState {
     running_since: Option<Instant>,
     pub hold: Option<Hold>,
     pub attempts: u32,
-    pub given_up: Option<String>,
+    pub given_up: Option<Reason>,
     retry: Backoff,
     restart: Backoff,
     last_step: Option<Step>,
@@ -96,19 +97,19 @@ impl RetryState {
         self.hold.as_ref().filter(|hold| hold.until > Instant::now())
     }
 
-    pub(crate) fn hold_retry(&mut self, state: ObservedState, reason: String) {
+    pub(crate) fn hold_retry(&mut self, state: ObservedState, reason: Reason) {
         self.hold = Some(Hold { until: Instant::now() + self.retry.next_wait(), state, reason });
     }
 
     /// True once per stop of an instance that was seen running and was not asked to stop: it then
     /// waits a little before it starts again.
-    pub(crate) fn hold_restart(&mut self, reason: &str) -> bool {
+    pub(crate) fn hold_restart(&mut self, reason: Reason) -> bool {
         let Some(since) = self.running_since.take() else { return false };
         if since.elapsed() >= RAN_WELL {
             self.restart.reset();
         }
         let until = Instant::now() + self.restart.next_wait();
-        self.hold = Some(Hold { until, state: ObservedState::Stopped, reason: reason.to_owned() });
+        self.hold = Some(Hold { until, state: ObservedState::Stopped, reason });
         true
     }
 

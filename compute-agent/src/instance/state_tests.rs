@@ -6,6 +6,7 @@ use super::super::step::Progress;
 use super::*;
 use iroko_agent_wire::{OperationFault, OperationKind, OperationPhase, OperationSpec, Outcome};
 use iroko_model::InstanceId;
+use iroko_model::reason::{Code, Reason};
 
 const WANTS: [Want; 4] = [Want::Running, Want::Stopped, Want::Gone, Want::AsItIs];
 const DOMAINS: [Option<DomainState>; 8] = [
@@ -39,7 +40,7 @@ fn records() -> Vec<Option<Record>> {
         records.push(Some(Record { ran, guest_off, ..base(Life::Born) }));
     }
     for generation in [1, 2] {
-        let failed = Some(Failure { generation, reason: String::new() });
+        let failed = Some(Failure { generation, reason: Reason::new(Code::BuildFailed, "") });
         records.push(Some(Record { failed, ..base(Life::Building) }));
     }
     records
@@ -115,7 +116,9 @@ impl World {
                 let asked = self.operation;
                 self.record().operation = operation::noted(&self.record().operation, asked, progress);
             }
-            Step::MarkFailed => self.record().failed = Some(Failure { generation: 2, reason: String::new() }),
+            Step::MarkFailed => {
+                self.record().failed = Some(Failure { generation: 2, reason: Reason::new(Code::BuildFailed, "") })
+            }
             Step::MakeDisk => self.disk = true,
             Step::MakeSeed => self.seed = true,
             Step::Define => (self.domain, self.is_outdated) = (Some(DomainState::Off), false),

@@ -19,23 +19,42 @@ use crate::storage::Held;
 use iroko_agent_wire::{Condition, DefinitionPart, InstanceObservation, InstanceSpec, OrphanObservation};
 use iroko_model::InstanceId;
 use iroko_model::instance::{ObservedState, OnGuestShutdown, Power};
+use iroko_model::reason::{Code, Reason};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-const PORTS_NEVER_CAME: &str = "the host's network did not get ready for this instance in time";
-const RESTARTS: &str = "it went down and is wanted running; it starts again in a moment";
-const GUEST_RESTARTS: &str = "its guest shut itself down; it starts again in a moment (on_guest_shutdown)";
-const GUEST_OFF: &str = "its guest shut itself down; start it to run it again (on_guest_shutdown)";
-const NO_ROOM: &str = "the host's disk is full: the instance is held and goes on by itself when an operator has made room; \
-                       it can be stopped or deleted meanwhile";
+/// A reason that is always told in the same words.
+pub(crate) type Why = (Code, &'static str);
+
+fn because((code, text): Why) -> Reason {
+    Reason::new(code, text)
+}
+
+const PORTS_NEVER_CAME: Why = (Code::NetworkLate, "the host's network did not get ready for this instance in time");
+const RESTARTS: Why = (Code::Restarting, "it went down and is wanted running; it starts again in a moment");
+const GUEST_RESTARTS: Why =
+    (Code::Restarting, "its guest shut itself down; it starts again in a moment (on_guest_shutdown)");
+const GUEST_OFF: Why =
+    (Code::GuestShutDown, "its guest shut itself down; start it to run it again (on_guest_shutdown)");
+const NO_ROOM: Why = (
+    Code::HostDiskFull,
+    "the host's disk is full: the instance is held and goes on by itself when an operator has made room; \
+                       it can be stopped or deleted meanwhile",
+);
 /// How often a host without room is looked at for an instance that waits for it.
 const ROOM_LOOK: Duration = Duration::from_secs(3);
-const DISK_LOST: &str = "the instance's disk is missing on its host; an operator must restore it";
-const AWAITS_START: &str = "a start of the instance that was interrupted is waited for, then made again";
-const AWAITS_PORTS: &str = "waits for the host's network";
+const DISK_LOST: Why = (Code::DiskLost, "the instance's disk is missing on its host; an operator must restore it");
+const AWAITS_START: Why =
+    (Code::AwaitsStart, "a start of the instance that was interrupted is waited for, then made again");
+const AWAITS_PORTS: Why = (Code::AwaitsNetwork, "waits for the host's network");
+
+/// All of them.
+#[cfg(test)]
+pub(crate) const REASONS: &[Why] =
+    &[PORTS_NEVER_CAME, RESTARTS, GUEST_RESTARTS, GUEST_OFF, NO_ROOM, DISK_LOST, AWAITS_START, AWAITS_PORTS];
 
 /// How the supervisor and an instance's task speak.
 #[derive(Debug, Default)]
@@ -136,7 +155,7 @@ impl InstanceTask {
         match step {
             Step::Rest(rest) => self.rest(rest, &seen, clock),
             Step::GiveUp => {
-                self.retry.given_up = Some(PORTS_NEVER_CAME.to_owned());
+                self.retry.given_up = Some(because(PORTS_NEVER_CAME));
                 Pass::Again
             }
             step => self.step(step, &seen).await,
@@ -221,12 +240,12 @@ impl InstanceTask {
             Rest::Stopped => (ObservedState::Stopped, None),
             Rest::Stopping => (ObservedState::Stopping, None),
             Rest::Rebooting => (ObservedState::Rebooting, None),
-            Rest::AwaitStart => (ObservedState::Preparing, Some(AWAITS_START.to_owned())),
-            Rest::AwaitPorts => (ObservedState::Preparing, Some(AWAITS_PORTS.to_owned())),
+            Rest::AwaitStart => (ObservedState::Preparing, Some(because(AWAITS_START))),
+            Rest::AwaitPorts => (ObservedState::Preparing, Some(because(AWAITS_PORTS))),
             Rest::Failed => (ObservedState::Failed, failure(seen)),
-            Rest::DiskLost => (ObservedState::Failed, Some(DISK_LOST.to_owned())),
-            Rest::GuestOff => (ObservedState::Stopped, Some(GUEST_OFF.to_owned())),
-            Rest::NoRoom => (ObservedState::Running, Some(NO_ROOM.to_owned())),
+            Rest::DiskLost => (ObservedState::Failed, Some(because(DISK_LOST))),
+            Rest::GuestOff => (ObservedState::Stopped, Some(because(GUEST_OFF))),
+            Rest::NoRoom => (ObservedState::Running, Some(because(NO_ROOM))),
             Rest::Absent => (ObservedState::Absent, None),
             Rest::Orphan => return self.orphan(seen),
         };
@@ -275,7 +294,7 @@ impl InstanceTask {
             return Pass::Rest { until: Some(hold.until), ports: false };
         }
         let why = if seen.domain == Some(DomainState::ShutDown) { GUEST_RESTARTS } else { RESTARTS };
-        if step == Step::Start && is_born(seen) && operating(seen).is_none() && self.retry.hold_restart(why) {
+        if step == Step::Start && is_born(seen) && operating(seen).is_none() && self.retry.hold_restart(because(why)) {
             return Pass::Again;
         }
         // A step tried again stays under the word and reason of its failure until it succeeds.
@@ -297,7 +316,7 @@ impl InstanceTask {
             spec: seen.spec.as_deref(),
             held: &seen.held,
             defined: seen.domain.is_some(),
-            reason: self.retry.given_up.as_deref(),
+            reason: self.retry.given_up.as_ref(),
         };
         let act = act::take(&self.host, step, &input);
         if step != Step::MakeDisk {
@@ -334,7 +353,10 @@ impl InstanceTask {
         }
         if step != Step::Shutdown && self.retry.repeats(step) {
             tracing::warn!(?step, "taken again and again without a change");
-            self.retry.hold_retry(shown(step, seen).unwrap_or(as_seen(seen)), "the host keeps trying".into());
+            self.retry.hold_retry(
+                shown(step, seen).unwrap_or(as_seen(seen)),
+                Reason::new(Code::Repeating, "the host keeps trying"),
+            );
         }
         Pass::Again
     }
@@ -362,21 +384,21 @@ impl InstanceTask {
     /// The host itself could not be looked at: nothing is concluded, nothing changed.
     fn blind(&mut self, error: &StepError) -> Pass {
         tracing::warn!(error = chain(error), "cannot look at the instance");
-        self.retry.hold_retry(ObservedState::Preparing, String::new());
+        self.retry.hold_retry(ObservedState::Preparing, because(AWAITS_START));
         Pass::Rest { until: self.retry.hold.take().map(|hold| hold.until), ports: false }
     }
 
     /// An instance that is held for want of room is told so, whatever is tried meanwhile.
-    fn report(&self, seen: &Seen, state: ObservedState, reason: Option<String>) {
+    fn report(&self, seen: &Seen, state: ObservedState, reason: Option<Reason>) {
         match seen.domain {
             Some(DomainState::NoRoom) if state == ObservedState::Running => {
-                self.tell(seen, state, Some(NO_ROOM.to_owned()), Some(Condition::HostDiskFull));
+                self.tell(seen, state, Some(because(NO_ROOM)), Some(Condition::HostDiskFull));
             }
             _ => self.tell(seen, state, reason, None),
         }
     }
 
-    fn tell(&self, seen: &Seen, state: ObservedState, reason: Option<String>, condition: Option<Condition>) {
+    fn tell(&self, seen: &Seen, state: ObservedState, reason: Option<Reason>, condition: Option<Condition>) {
         // Of what nobody named only that is told.
         if seen.want == Want::AsItIs || seen.spec.is_none() && self.generation.is_none() {
             return;
@@ -419,7 +441,7 @@ fn operating(seen: &Seen) -> Option<ObservedState> {
     }
 }
 
-fn failure(seen: &Seen) -> Option<String> {
+fn failure(seen: &Seen) -> Option<Reason> {
     record(seen).and_then(|record| record.failed.as_ref()).map(|failure| failure.reason.clone())
 }
 

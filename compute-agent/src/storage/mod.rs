@@ -11,6 +11,7 @@ use crate::instance::record::Record;
 use iroko_agent_wire::{DiskRoom, InstanceSpec};
 use iroko_model::InstanceId;
 use iroko_model::image::DiskFormat;
+use iroko_model::reason::Code;
 use std::io;
 use std::path::PathBuf;
 
@@ -104,6 +105,15 @@ impl StorageError {
             Self::Image(error) => error.is_full(),
             Self::QemuImg(error) => error.is_full(),
             Self::DiskTooSmall { .. } | Self::Seed(_) => false,
+        }
+    }
+
+    /// Why, in one word.
+    pub fn code(&self) -> Code {
+        match self {
+            _ if self.is_full() => Code::HostDiskFull,
+            Self::Image(_) => Code::ImageFailed,
+            _ => Code::DiskFailed,
         }
     }
 

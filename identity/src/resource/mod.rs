@@ -8,15 +8,14 @@
 //! read and checked as a whole. What is absent stays, null takes away what may be absent.
 
 mod document;
-mod listed;
+mod list;
 mod place;
 mod query;
 mod routes;
 pub mod service;
 
-pub use listed::Listed;
+pub use list::{ListOf, shown};
 pub use place::Place;
-pub use query::listing_of;
 pub use routes::Routes;
 
 use crate::extract::Guard;

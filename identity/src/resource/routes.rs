@@ -1,7 +1,8 @@
 //! The routes of a noun.
 
 use super::document::{self, Described};
-use super::{Change, Create, Delete, Listed, Place, Resource, missing, service};
+use super::list::{ListOf, shown};
+use super::{Change, Create, Delete, Place, Resource, missing, service};
 use crate::Identity;
 use crate::extract::{By, Guard, guarded_by};
 use axum::Json;
@@ -116,10 +117,10 @@ async fn list<R: Resource>(
     State(store): State<Store>,
     By(guard): By<R::Read>,
     below: Below<R>,
-    listed: Listed<R::Row>,
+    ListOf(listing, _): ListOf<R::Row>,
 ) -> Result<Json<List<R::Shown>>> {
-    let found = service::list::<R>(&store, &below.within(&guard), listed.listing()).await?;
-    Ok(Json(listed.answer(found, |row| R::show(row, &guard))))
+    let found = service::list::<R>(&store, &below.within(&guard), &listing).await?;
+    Ok(Json(shown(&listing, found, |row| R::show(row, &guard))))
 }
 
 async fn get<R: Resource>(

@@ -146,7 +146,7 @@ async fn no_tap_without_its_filter_and_the_port_says_why() {
     assert!(!world.fake.state().contains_key(&Key::Tap(bad.tap.clone())));
     let seen = world.reporter.last_port(bad.id).unwrap();
     assert_eq!(seen.state, PortState::Failed);
-    assert!(seen.reason.unwrap().contains("always fails"));
+    assert!(seen.reason.unwrap().text.contains("always fails"));
     assert_eq!(world.state_of(&good), Some(PortState::Ready), "one impossible port does not hold up others");
 
     world.fake.fail_always(None);

@@ -35,7 +35,7 @@ fn said(constraint: Constraint, count: usize, pending: &Pending) -> String {
     match constraint {
         Constraint::Disabled => format!("{count} disabled by the operator"),
         Constraint::Silent => format!("{count} not reporting"),
-        Constraint::Architecture => format!("{count} not {}", pending.architecture),
+        Constraint::Architecture => format!("{count} of another architecture than {}", pending.architecture),
         Constraint::FailedBuild => format!("{count} failed to build it"),
         Constraint::Full => format!("{count} with a full disk"),
         Constraint::Resting => format!("{count} resting after failed builds"),

@@ -18,6 +18,7 @@ pub use explain::explain;
 pub use filter::{Constraint, check, unready};
 pub use room::room;
 
+use iroko_model::reason::{Code, Reason};
 use iroko_model::{HostId, InstanceId};
 use iroko_store::placement::{HostView, Pending};
 
@@ -27,7 +28,7 @@ pub struct Decision {
     /// Instances and their hosts.
     pub placed: Vec<(InstanceId, HostId)>,
     /// Instances that fit nowhere, and why.
-    pub refused: Vec<(InstanceId, String)>,
+    pub refused: Vec<(InstanceId, Reason)>,
 }
 
 /// Decides for a batch, changing `hosts` as it gives their room away.
@@ -42,7 +43,10 @@ pub fn place(batch: &[Pending], hosts: &mut [HostView]) -> Decision {
                 host.instances += 1;
                 decision.placed.push((pending.id, host.id));
             }
-            None => decision.refused.push((pending.id, explain(pending, hosts))),
+            None => {
+                let reason = Reason::new(Code::NoHostFits, explain(pending, hosts));
+                decision.refused.push((pending.id, reason));
+            }
         }
     }
     decision

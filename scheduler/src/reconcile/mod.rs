@@ -5,12 +5,14 @@ mod build_failure;
 mod connection_log;
 mod placement;
 mod purge;
+mod silence;
 mod trim;
 
 pub use build_failure::BuildFailure;
 pub use connection_log::ConnectionLog;
 pub use placement::Placement;
 pub use purge::Purge;
+pub use silence::Silence;
 pub use trim::Trim;
 
 use iroko_store::{Signals, Store, Wake};

@@ -2,6 +2,7 @@
 
 use super::{PassReport, Reconcile};
 use crate::placement::place;
+use iroko_model::reason::{Code, Reason};
 use iroko_store::placement::{HostView, Pending};
 use iroko_store::{Store, Wake, placement};
 use std::time::{Duration, Instant};
@@ -45,7 +46,7 @@ impl Reconcile for Placement {
         let is_full = i64::try_from(claimed.len()) == Ok(BATCH);
         let (suspended, batch): (Vec<_>, Vec<_>) = claimed.into_iter().partition(|machine| machine.suspended);
         if !suspended.is_empty() {
-            let why = |machine: Pending| (machine.id, SUSPENDED.to_owned());
+            let why = |machine: Pending| (machine.id, Reason::new(Code::Suspended, SUSPENDED));
             let refused: Vec<_> = suspended.into_iter().map(why).collect();
             placement::placement_postpone(&mut tx, &refused, SUSPENDED_AGAIN_S).await?;
         }

@@ -100,7 +100,10 @@ async fn older_database() -> Result<()> {
     // Since then: two are made, one is deleted.
     let new = [world.instance(&body("new-1")).await?, world.instance(&body("new-2")).await?];
     rest.delete(&world.tenant.path(&dying.to_string())).await?;
-    rest.until(&world.tenant.path(&dying.to_string()), "it is gone", COME, |seen| seen["status"] == "deleted").await?;
+    rest.until(&format!("{}?deleted=true", world.tenant.path(&dying.to_string())), "it is gone", COME, |seen| {
+        seen["status"] == "deleted"
+    })
+    .await?;
     let before: BTreeSet<_> = [old, new[0], new[1]].into();
     ensure!(world.running().await? == before, "{:?}", world.running().await?);
     let changes = world.changes();

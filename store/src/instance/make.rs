@@ -3,13 +3,15 @@
 
 use super::{Instance, Interface, NewInstance};
 use crate::conn::Conn;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::flavor::{Size, limit_column};
-use crate::port::{self, PortAddress};
+use crate::noun::Common;
+use crate::port::{self, Fixed, PortAddress};
 use crate::subnet::Pool;
 use ipnetwork::IpNetwork;
 use iroko_model::address::tap_name;
 use iroko_model::port::PortLimits;
+use iroko_model::subnet::AddressPool;
 use iroko_model::{FlavorId, ImageId, MacAddress, NetworkId, PortId, ProjectId};
 use mac_address::MacAddress as SqlMac;
 use serde::Deserialize;
@@ -56,8 +58,8 @@ struct SubnetRow {
     id: Option<Uuid>,
     cidr: Option<IpNetwork>,
     gateway: Option<IpNetwork>,
-    pool_first: Option<IpNetwork>,
-    pool_last: Option<IpNetwork>,
+    service: Option<IpNetwork>,
+    pools: Option<Vec<AddressPool>>,
 }
 
 /// Reads what an instance is to be made of.
@@ -84,7 +86,7 @@ pub async fn instance_parts(
                   ARRAY(SELECT k.public_key FROM unnest($4::uuid[]) WITH ORDINALITY AS a (id, n)
                         LEFT JOIN ssh_key k ON k.id = a.id AND k.project_id = $1 ORDER BY a.n) AS "ssh_keys!: Vec<Option<String>>",
                   (SELECT coalesce(json_agg(json_build_object('network_id', n.id, 'id', s.id, 'cidr', s.cidr, 'gateway', s.gateway,
-                          'pool_first', s.pool_first, 'pool_last', s.pool_last) ORDER BY s.id), '[]')
+                          'service', s.service, 'pools', s.pools) ORDER BY s.id), '[]')
                    FROM network n LEFT JOIN subnet s ON s.network_id = n.id
                    WHERE n.id = ANY($5) AND n.project_id = $1) AS "networks!: Json<Vec<SubnetRow>>"
            FROM (VALUES (1)) AS one LEFT JOIN flavor f ON f.id = $2 LEFT JOIN m ON true"#,
@@ -129,7 +131,7 @@ pub async fn instance_parts(
 
 /// `None`: the network has no subnet.
 fn pool(row: SubnetRow) -> Option<Pool> {
-    Some(Pool { id: row.id?, cidr: row.cidr?, gateway: row.gateway?, first: row.pool_first?, last: row.pool_last? })
+    Some(Pool { id: row.id?, cidr: row.cidr?, gateway: row.gateway, service: row.service?, pools: row.pools? })
 }
 
 /// A port to be made with an instance.
@@ -145,6 +147,8 @@ pub struct NewNic<'a> {
     pub security_groups: &'a [Uuid],
     /// A policy of the project.
     pub qos_policy: Option<Uuid>,
+    /// The addresses that it asks for.
+    pub fixed: Fixed,
 }
 
 /// Columns of the ports and of the addresses offered to them, for one statement.
@@ -172,23 +176,32 @@ impl Columns {
             columns.ports.push(id.as_uuid());
             columns.networks.push(nic.network_id.as_uuid());
             columns.indices.push(nic.index);
-            columns.macs.push(SqlMac::new(MacAddress::local(rand::random()).octets()));
+            let mac = nic.fixed.mac.unwrap_or_else(|| MacAddress::local(rand::random()));
+            columns.macs.push(SqlMac::new(mac.octets()));
             columns.taps.push(tap_name(id));
             columns.policies.push(nic.qos_policy);
             for group in nic.security_groups {
                 columns.member.push(id.as_uuid());
                 columns.of_group.push(*group);
             }
-            for subnet in [true, false].iter().filter_map(|v4| nic.subnets.iter().find(|s| s.cidr.is_ipv4() == *v4)) {
-                for address in port::candidates(subnet) {
-                    columns.for_port.push(id.as_uuid());
-                    columns.in_network.push(nic.network_id.as_uuid());
-                    columns.in_subnet.push(subnet.id);
-                    columns.offered.push(address);
+            for is_ipv4 in [true, false] {
+                if let Some((subnet, address)) = nic.fixed.of_family(is_ipv4) {
+                    columns.offer(id, nic.network_id, subnet, address.into());
+                } else if let Some(subnet) = nic.subnets.iter().find(|s| s.cidr.is_ipv4() == is_ipv4) {
+                    let offered = port::candidates(subnet).into_iter();
+                    offered.for_each(|address| columns.offer(id, nic.network_id, subnet.id, address));
                 }
             }
         }
         columns
+    }
+
+    /// Offers a port an address.
+    fn offer(&mut self, port: PortId, network: NetworkId, subnet: Uuid, address: IpNetwork) {
+        self.for_port.push(port.as_uuid());
+        self.in_network.push(network.as_uuid());
+        self.in_subnet.push(subnet);
+        self.offered.push(address);
     }
 }
 
@@ -201,8 +214,9 @@ struct Addressed {
 
 /// Makes an instance that is wanted to run and has no host yet, with its ports, each with one address of
 /// each address family that its network's subnets offer. Returns it as it is read back.
-/// [`crate::Error::Exhausted`] where a family's pools are all full; [`crate::Error::Taken`] where a
-/// random MAC address is another port's (two of 2^40 meet about never): ask again.
+/// [`Error::Exhausted`] where a family's pools are all full; [`Error::AddressTaken`] where another port has an address that
+/// is asked for; [`Error::Taken`] where another port of the network has the MAC address that is asked for, or a random one
+/// (two of 2^40 meet about never).
 pub async fn instance_make(conn: &mut Conn, new: &NewInstance<'_>, nics: &[NewNic<'_>]) -> Result<Instance> {
     let columns = Columns::of(nics);
     let row = sqlx::query!(
@@ -210,8 +224,8 @@ pub async fn instance_make(conn: &mut Conn, new: &NewInstance<'_>, nics: &[NewNi
                INSERT INTO instance (id, project_id, name, hostname, labels, flavor_id, vcpus, memory_mib, disk_gib,
                                      image_id, architecture, ssh_keys, user_data, power,
                                      ingress_kbit_s, egress_kbit_s, ingress_packets_s, egress_packets_s,
-                                     user_data_is_base64, on_guest_shutdown, description)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'running', $25, $26, $27, $28, $30, $31, $32) RETURNING created_at
+                                     user_data_is_base64, on_guest_shutdown, description, ssh_key_ids)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 'running', $25, $26, $27, $28, $30, $31, $32, $33) RETURNING created_at
            ), plugged AS (
                INSERT INTO port (id, project_id, network_id, instance_id, nic_index, mac, tap, qos_policy_id)
                SELECT p.id, $2, p.network_id, $1, p.nic_index, p.mac, p.tap, p.policy
@@ -260,7 +274,8 @@ pub async fn instance_make(conn: &mut Conn, new: &NewInstance<'_>, nics: &[NewNi
         &columns.policies as &[Option<Uuid>],
         new.user_data_is_base64,
         new.on_guest_shutdown.as_str(),
-        new.naming.description.as_str()
+        new.naming.description.as_str(),
+        new.ssh_key_ids
     )
     .fetch_one(&mut *conn)
     .await?;
@@ -269,10 +284,11 @@ pub async fn instance_make(conn: &mut Conn, new: &NewInstance<'_>, nics: &[NewNi
         let got: Vec<&Addressed> = row.addressed.0.iter().filter(|a| a.port_id == *id).collect();
         let mut addresses = Vec::with_capacity(2);
         for is_ipv4 in [true, false] {
-            match got.iter().find(|a| a.address.is_ipv4() == is_ipv4) {
-                Some(a) => addresses.push(PortAddress { address: a.address, subnet_id: a.subnet_id }),
+            match (got.iter().find(|a| a.address.is_ipv4() == is_ipv4), nic.fixed.of_family(is_ipv4)) {
+                (Some(a), _) => addresses.push(PortAddress { address: a.address, subnet_id: a.subnet_id }),
+                (None, Some((_, asked))) => return Err(Error::AddressTaken(asked)),
                 // Every offered address was taken: the search that finds the last free one.
-                None => addresses
+                (None, None) => addresses
                     .extend(port::allocate_family(conn, nic.network_id, (*id).into(), nic.subnets, is_ipv4).await?),
             }
         }
@@ -287,20 +303,25 @@ pub async fn instance_make(conn: &mut Conn, new: &NewInstance<'_>, nics: &[NewNi
 
 fn as_made(new: &NewInstance<'_>, created_at: OffsetDateTime, interfaces: Vec<Interface>) -> Instance {
     Instance {
-        id: new.id.as_uuid(),
+        common: Common {
+            id: new.id,
+            name: new.naming.name.as_str().to_owned(),
+            description: new.naming.description.as_str().to_owned(),
+            labels: new.naming.labels.clone().into(),
+            generation: 1,
+            created_at,
+            updated_at: created_at,
+        },
         project_id: new.project_id.as_uuid(),
-        name: new.naming.name.as_str().to_owned(),
-        description: new.naming.description.as_str().to_owned(),
         hostname: new.hostname.as_str().to_owned(),
-        labels: serde_json::json!(new.naming.labels),
         flavor_id: new.flavor_id.as_uuid(),
         vcpus: new.size.vcpus,
         memory_mib: new.size.memory_mib,
         disk_gib: new.size.disk_gib,
         limits: Json(new.size.limits),
         image_id: new.image_id.as_uuid(),
+        ssh_key_ids: new.ssh_key_ids.to_vec(),
         power: "running".to_owned(),
-        generation: 1,
         reboots: 0,
         host_id: None,
         placement_reason: None,
@@ -310,8 +331,6 @@ fn as_made(new: &NewInstance<'_>, created_at: OffsetDateTime, interfaces: Vec<In
         observed_reboots: 0,
         ran_at: None,
         observed_generation: 0,
-        created_at,
-        updated_at: created_at,
         deleted_at: None,
         on_guest_shutdown: new.on_guest_shutdown.as_str().to_owned(),
         guest_shutdown_at: None,

@@ -30,7 +30,9 @@ pub trait Noun: for<'r> FromRow<'r, PgRow> + Send + Unpin + 'static {
     const TABLE: &'static str;
     /// What a row is read from, of the table under the name `n`, in the order of the struct; [`COMMON`] is read besides.
     const COLUMNS: &'static str;
-    /// What lists may be filtered by, besides ids, names and labels.
+    /// What stands behind the table, where columns are read from elsewhere too: joins that leave each row one row.
+    const JOINS: &'static str = "";
+    /// What lists may be filtered by, besides ids, names and labels: conditions of the table alone.
     const FILTERS: &'static [By] = &[];
     /// A condition that every row fulfils that is still there.
     const PRESENT: &'static str = "true";

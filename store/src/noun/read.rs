@@ -56,10 +56,14 @@ pub(super) fn columns<N: Noun>() -> String {
     format!("{COMMON}, n.{name} AS name{comma}{more}")
 }
 
+fn select<N: Noun>() -> String {
+    format!("SELECT {} FROM {} n{}", columns::<N>(), N::TABLE, N::JOINS)
+}
+
 fn one<N: Noun>(within: &Within, id: N::Id, end: &str) -> Result<Statement> {
     let mut statement = Statement::default();
     let number = statement.bind::<Uuid>(id.into())?;
-    statement.text = format!("SELECT {} FROM {} n WHERE {} AND n.id = {number}", columns::<N>(), N::TABLE, N::PRESENT);
+    statement.text = format!("{} WHERE {} AND n.id = {number}", select::<N>(), N::PRESENT);
     statement.within(within)?;
     statement.text += end;
     Ok(statement)
@@ -108,7 +112,7 @@ pub async fn page<N: Noun>(conn: &mut Conn, within: &Within, listing: &Listing) 
         }
         false => None,
     };
-    let mut rows = Statement { text: format!("SELECT {} FROM {} n", columns::<N>(), N::TABLE), ..Statement::default() };
+    let mut rows = Statement { text: select::<N>(), ..Statement::default() };
     conditions::<N>(&mut rows, within, listing)?;
     place::<N>(&mut rows, listing)?;
     let limit = rows.bind(i64::from(listing.page.limit) + 1)?;
@@ -182,8 +186,7 @@ pub fn statements<N: Noun>(within: &Within) -> Result<Vec<String>> {
     let mut texts = vec![one::<N>(within, id, "")?.text, one::<N>(within, id, " FOR NO KEY UPDATE OF n")?.text];
     for sort in [Sort::Oldest, Sort::Newest, Sort::Name, Sort::NameBackwards] {
         let listing = every_filter::<N>(sort);
-        let mut rows =
-            Statement { text: format!("SELECT {} FROM {} n", columns::<N>(), N::TABLE), ..Statement::default() };
+        let mut rows = Statement { text: select::<N>(), ..Statement::default() };
         conditions::<N>(&mut rows, within, &listing)?;
         place::<N>(&mut rows, &listing)?;
         texts.push(rows.text);

@@ -1,7 +1,7 @@
 //! Addresses, MACs and VNIs: never one twice, down to the very last, and all come back.
 
 use crate::world::{World, naming};
-use iroko_model::subnet::{SubnetPlan, from_number, to_number};
+use iroko_model::subnet::{Gateway, SubnetPlan, from_number, to_number};
 use iroko_model::{MacAddress, NetworkId, PortId};
 use iroko_store::network::{Network, NewNetwork, network_insert};
 use iroko_store::noun::{Within, delete};
@@ -46,9 +46,9 @@ fn cases() -> impl Iterator<Item = Case> {
 
 /// The addresses that ports can have.
 fn pool(case: &Case) -> HashSet<IpAddr> {
-    let plan = SubnetPlan::new(case.range.parse().unwrap(), Some(case.gateway), vec![]).unwrap();
-    let numbers = to_number(plan.pool_first)..=to_number(plan.pool_last);
-    numbers.map(|number| from_number(number, true)).filter(|address| *address != plan.gateway).collect()
+    let plan = SubnetPlan::new(case.range.parse().unwrap(), Gateway::At(case.gateway), None, vec![]).unwrap();
+    let numbers = to_number(plan.pools[0].first)..=to_number(plan.pools[0].last);
+    numbers.map(|number| from_number(number, true)).filter(|address| Some(*address) != plan.gateway).collect()
 }
 
 type Given = (PortId, MacAddress, IpAddr);

@@ -1,6 +1,6 @@
 //! A database that comes after those who need it.
 
-use iroko_store::{Error, Store};
+use iroko_store::{Error, LEASE_S, Store};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Duration;
@@ -17,7 +17,7 @@ async fn a_database_that_is_not_up_is_waited_for() {
     let dir = tempfile::tempdir().unwrap();
     let (here, url) = socket(&dir.path().join("socket"));
     assert!(Store::connect(&url, 1).await.unwrap_err().is_transient());
-    let waiting = tokio::spawn(async move { Store::connect_when_up(&url, 1).await });
+    let waiting = tokio::spawn(async move { Store::connect_when_up(&url, 1, LEASE_S).await });
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(!waiting.is_finished(), "there is nothing to connect to");
     symlink(here, dir.path().join("socket")).unwrap();
@@ -31,7 +31,8 @@ async fn what_waiting_cannot_mend_is_an_error_at_once() {
     let nobodys = url.replacen("/iroko?", "/no_such_database?", 1);
     assert_ne!(nobodys, url);
     for wrong in [nobodys.as_str(), "not a URL"] {
-        let outcome = tokio::time::timeout(Duration::from_secs(20), Store::connect_when_up(wrong, 1)).await.unwrap();
+        let outcome =
+            tokio::time::timeout(Duration::from_secs(20), Store::connect_when_up(wrong, 1, LEASE_S)).await.unwrap();
         assert!(matches!(outcome, Err(Error::Database(_))), "{wrong}: {outcome:?}");
     }
 }

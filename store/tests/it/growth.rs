@@ -3,7 +3,7 @@
 //! Each statement of the hot paths is run in a cloud of 25,000 instances, 100,000 deleted ones, 1,000 hosts and 2,000
 //! networks, and PostgreSQL says which rows it read for it. None scans a table that grows; none reads more than a bound.
 
-use crate::world::{LEASE_S, World, name, naming};
+use crate::world::{World, name, naming};
 use iroko_agent_wire::{AgentKind, InstanceObservation, PortObservation, Report};
 use iroko_model::host::Architecture;
 use iroko_model::instance::{ObservedState, OnGuestShutdown, Power};
@@ -14,7 +14,7 @@ use iroko_store::flavor::Size;
 use iroko_store::instance::{self, NewInstance, NewNic};
 use iroko_store::noun::{self, Listing, Within};
 use iroko_store::port::{self, PortFilter};
-use iroko_store::{Filter, PageQuery, Tx, change, event, network, placement, report, subnet};
+use iroko_store::{PageQuery, Tx, change, event, network, placement, report, subnet};
 use iroko_test_database::{database, fill};
 use sqlx::Connection;
 use sqlx::postgres::PgConnectOptions;
@@ -107,11 +107,13 @@ async fn make(tx: &mut Tx) -> InstanceId {
         image_id: id(4, 0).into(),
         architecture: Architecture::X86_64,
         ssh_keys: &[],
+        ssh_key_ids: &[],
         user_data: None,
         user_data_is_base64: false,
         on_guest_shutdown: OnGuestShutdown::StayOff,
     };
     let nic = NewNic {
+        fixed: port::Fixed::default(),
         network_id: network,
         index: 0,
         subnets: &parts.networks[&network.as_uuid()],
@@ -157,7 +159,7 @@ async fn no_statement_of_the_hot_paths_costs_what_is_there() {
             _ => store.begin_bound_planned(project()).await.unwrap(),
         };
         costs!(costs, 100, &format!("instance_get {begun}"), begin().await, |tx| {
-            instance::instance_get(tx, project(), one, LEASE_S).await.unwrap().unwrap()
+            instance::instance_get(tx, project(), one).await.unwrap().unwrap()
         });
         costs!(costs, 100, &format!("instance_history_get {begun}"), begin().await, |tx| {
             instance::instance_history_get(tx, project(), id(10, 50_000).into()).await.unwrap().unwrap()
@@ -173,7 +175,8 @@ async fn no_statement_of_the_hot_paths_costs_what_is_there() {
     let deep = PageQuery { after: Some(id(8, 20_000)), ..PAGE };
     for (what, page) in [("the first page", PAGE), ("a deep page", deep)] {
         costs!(costs, 1500, &format!("instance_list, {what}"), store.begin_bound(project()).await.unwrap(), |tx| {
-            let page = instance::instance_list(tx, project(), page, &Filter::default(), LEASE_S).await.unwrap();
+            let (page, _) =
+                noun::page::<instance::Instance>(tx, &Within::project(project()), &Listing::of(page)).await.unwrap();
             assert_eq!(page.items.len(), 100);
         });
     }

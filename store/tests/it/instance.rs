@@ -22,7 +22,7 @@ async fn deletion_frees_its_own_ports_and_keeps_standalone_ones() {
     let network = world.network(&["10.0.0.0/29"]).await;
     let mut tx = world.begin().await;
     let made = world.instance_in(&mut tx, size(1), &[network]).await.unwrap();
-    let (id, own) = (InstanceId::from(made.id), PortId::from(made.interfaces.0[0].port_id));
+    let (id, own) = (made.common.id, PortId::from(made.interfaces.0[0].port_id));
     let (standalone, _, kept) = world.port(&mut tx, network).await.unwrap();
     assert!(port_attach(&mut tx, world.project, standalone, id, 1).await.unwrap());
     assert!(!port_attach(&mut tx, world.project, standalone, id, 2).await.unwrap(), "it is plugged in already");
@@ -56,7 +56,7 @@ async fn deletion_frees_its_own_ports_and_keeps_standalone_ones() {
     drop(conn);
     // The freed address and the freed port can be used again.
     let mut tx = world.begin().await;
-    let next = InstanceId::from(world.instance_in(&mut tx, size(1), &[]).await.unwrap().id);
+    let next = world.instance_in(&mut tx, size(1), &[]).await.unwrap().common.id;
     assert!(port_attach(&mut tx, world.project, standalone, next, 0).await.unwrap());
     for _ in 0..3 {
         world.port(&mut tx, network).await.unwrap();
@@ -74,7 +74,7 @@ async fn a_machine_without_a_host_is_gone_at_once() {
     assert_eq!((gone.status(), gone.interfaces.0.len()), (Status::Deleted, 0));
     assert!(!delete(&world, id).await);
     let mut tx = world.begin().await;
-    let live = InstanceId::from(world.instance_in(&mut tx, size(1), &[]).await.unwrap().id);
+    let live = world.instance_in(&mut tx, size(1), &[]).await.unwrap().common.id;
     instance::instance_finish_delete(&mut tx, &[live.as_uuid()]).await.unwrap();
     world.commit(tx).await;
     assert_eq!(world.get(live).await.status(), Status::Pending, "only what is wanted deleted is finished");
@@ -106,7 +106,11 @@ async fn power_is_wanted_once_and_told_to_the_host() {
         world.commit(tx).await;
         let (rows, next) = world.changes(revision).await;
         revision = next;
-        assert_eq!((is_found, world.get(id).await.generation, rows.len()), (found, generation, told), "row {number}");
+        assert_eq!(
+            (is_found, world.get(id).await.common.generation, rows.len()),
+            (found, generation, told),
+            "row {number}"
+        );
     }
     let stranger = ProjectId::new();
     let mut tx = world.begin().await;

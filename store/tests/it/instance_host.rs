@@ -1,12 +1,11 @@
 //! Where instances are: one home, and a second row while one moves.
 
-use crate::world::{LEASE_S, World, room, size};
+use crate::world::{World, room, size};
 use iroko_agent_wire::{AgentKind, InstanceObservation, Report};
 use iroko_model::instance::{ObservedState, Status};
 use iroko_model::{HostId, InstanceId};
 use iroko_store::{host, instance, placement, report};
 use iroko_test_database::database;
-use std::time::Duration;
 
 async fn moves(world: &World, id: InstanceId, to: HostId, role: &str) -> Result<(), sqlx::Error> {
     let row = "INSERT INTO instance_host (instance_id, project_id, host_id, role, vcpus, memory_mib, disk_gib)
@@ -33,7 +32,7 @@ async fn sees(world: &World, from: HostId, id: InstanceId, state: ObservedState,
 }
 
 async fn used(world: &World, id: HostId) -> i64 {
-    let mut tx = world.store.begin_seeing(Duration::from_secs(20)).await.unwrap();
+    let mut tx = world.store.begin().await.unwrap();
     host::host_get(&mut tx, id).await.unwrap().unwrap().used.vcpus
 }
 
@@ -71,7 +70,7 @@ async fn a_deletion_ends_when_no_host_has_anything_left() {
     world.commit(tx).await;
     let is_deleted = async || {
         let mut conn = world.store.connection().await.unwrap();
-        let found = instance::instance_get(&mut conn, world.project, id, LEASE_S).await.unwrap();
+        let found = instance::instance_get(&mut conn, world.project, id).await.unwrap();
         found.is_none_or(|row| row.deleted_at.is_some())
     };
     sees(&world, here, id, ObservedState::Absent, 1).await;

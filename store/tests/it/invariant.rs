@@ -18,9 +18,9 @@ const WELL: &str = "
     INSERT INTO project (id, organization_id, name) VALUES ('01a20000-0000-7000-8000-0000000000a2', '01a20000-0000-7000-8000-0000000000a1', 'p');
     INSERT INTO host (id, name, vcpus, memory_mib, disk_gib) VALUES ('01a20000-0000-7000-8000-000000000001', 'h', 2, 256, 2);
     INSERT INTO network (id, project_id, name, vni, mtu) VALUES ('01a20000-0000-7000-8000-000000000005', '01a20000-0000-7000-8000-0000000000a2', 'n', 5000, 1450);
-    INSERT INTO subnet (id, project_id, network_id, name, cidr, gateway, service, pool_first, pool_last)
+    INSERT INTO subnet (id, project_id, network_id, name, cidr, gateway, service, pools)
         VALUES ('01a20000-0000-7000-8000-0000000000a3', '01a20000-0000-7000-8000-0000000000a2', '01a20000-0000-7000-8000-000000000005', 's',
-                '10.0.0.0/24', '10.0.0.1', '10.0.0.2', '10.0.0.3', '10.0.0.254');
+                '10.0.0.0/24', '10.0.0.1', '10.0.0.2', '[{\"first\": \"10.0.0.3\", \"last\": \"10.0.0.254\"}]');
     INSERT INTO instance (id, project_id, name, hostname, flavor_id, vcpus, memory_mib, disk_gib, image_id, architecture, power, placement_after)
         SELECT id::uuid, '01a20000-0000-7000-8000-0000000000a2', 'i', 'i', gen_random_uuid(), 1, 128, 1, gen_random_uuid(), 'x86_64', power, NULL
         FROM (VALUES ('01a20000-0000-7000-8000-000000000002', 'running'), ('01a20000-0000-7000-8000-000000000003', 'stopped')) AS v (id, power);

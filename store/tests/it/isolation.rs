@@ -205,8 +205,15 @@ async fn store_functions_with_ids_of_others_find_nothing() {
     let id = |table: &str| two.ids[table];
     let before = owned(&two, theirs, org.as_uuid()).await;
     let mut tx = bound(&two.first, two.first.project).await;
-    assert!(instance::instance_get(&mut tx, theirs, id("instance").into(), 20.0).await.unwrap().is_none());
-    assert!(instance::instance_list(&mut tx, theirs, ALL, &Filter::default(), 20.0).await.unwrap().items.is_empty());
+    assert!(instance::instance_get(&mut tx, theirs, id("instance").into()).await.unwrap().is_none());
+    assert!(
+        noun::page::<instance::Instance>(&mut tx, &Within::project(theirs), &Listing::of(ALL))
+            .await
+            .unwrap()
+            .0
+            .items
+            .is_empty()
+    );
     assert!(instance::instance_user_data(&mut tx, theirs, id("instance").into()).await.unwrap().is_none());
     assert!(!instance::instance_delete(&mut tx, theirs, id("instance").into()).await.unwrap());
     assert!(!instance::instance_reboot(&mut tx, theirs, id("instance").into()).await.unwrap());
@@ -250,9 +257,10 @@ async fn store_functions_with_ids_of_others_find_nothing() {
     }
     assert!(custom_role::custom_role_get(&mut tx, org, id("custom_role").into()).await.unwrap().is_none());
     assert!(
-        instance::instance_list(&mut tx, two.first.project, ALL, &Filter::default(), 20.0)
+        noun::page::<instance::Instance>(&mut tx, &Within::project(two.first.project), &Listing::of(ALL))
             .await
             .unwrap()
+            .0
             .items
             .is_empty()
     );

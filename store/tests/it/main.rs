@@ -9,6 +9,7 @@ mod growth;
 mod host;
 mod instance;
 mod instance_host;
+mod instance_status;
 mod invariant;
 mod isolation;
 mod migration;

@@ -7,6 +7,7 @@ use iroko_store::flavor::Flavor;
 use iroko_store::group::Group;
 use iroko_store::host::Host;
 use iroko_store::image::Image;
+use iroko_store::instance::{Departed, Instance};
 use iroko_store::network::Network;
 use iroko_store::noun::{Noun, Within, statements};
 use iroko_store::qos_policy::QosPolicy;
@@ -35,8 +36,9 @@ async fn every_statement_of_every_noun_fits_the_schema() {
     prepared::<ServiceAccount>(&pool, organization()).await;
     prepared::<AddressSet>(&pool, project()).await;
     prepared::<Image>(&pool, project()).await;
+    prepared::<Instance>(&pool, project()).await;
+    prepared::<Departed>(&pool, project()).await;
     prepared::<Flavor>(&pool, Within::system()).await;
-    // Both are planned with the lease of hosts; that a transaction has it is shown by `cloud.rs`.
     prepared::<Host>(&pool, Within::system()).await;
     prepared::<CloudInstance>(&pool, Within::system()).await;
     prepared::<Stuck>(&pool, Within::system()).await;

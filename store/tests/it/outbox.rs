@@ -1,6 +1,6 @@
 //! The outbox: readers miss nothing, repeat nothing and never go back, whatever is still running.
 
-use crate::world::{LEASE_S, World, room, size};
+use crate::world::{World, room, size};
 use iroko_store::change::{change_epoch, change_floor, change_tail, change_trim};
 use iroko_store::{Store, console, instance};
 use iroko_test_database::database;
@@ -42,7 +42,7 @@ async fn write(world: Arc<World>, ids: Vec<iroko_model::InstanceId>, holds: Vec<
             assert!(console::console_want(&mut tx, *id).await.unwrap());
         }
         for _ in 0..hold {
-            instance::instance_get(&mut tx, world.project, ids[0], LEASE_S).await.unwrap();
+            instance::instance_get(&mut tx, world.project, ids[0]).await.unwrap();
         }
         if number % 4 == 3 {
             drop(tx);

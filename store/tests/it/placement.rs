@@ -3,6 +3,7 @@
 use crate::world::{LEASE_S, World, room, size};
 use iroko_agent_wire::{AgentKind, InstanceObservation, Report};
 use iroko_model::instance::{ObservedState, Power, Status};
+use iroko_model::reason::{Code, Reason};
 use iroko_model::{HostId, InstanceId};
 use iroko_store::placement::{
     placement_claim, placement_commit, placement_postpone, placement_take_back, placement_view,
@@ -141,10 +142,13 @@ async fn freed_room_makes_waiting_machines_due() {
     let mut tx = world.begin().await;
     let due = placement_claim(&mut tx, 9).await.unwrap();
     assert_eq!(due.iter().map(|p| p.id).collect::<Vec<_>>(), [second]);
-    placement_postpone(&mut tx, &[(second, "no room".into())], 3600.0).await.unwrap();
+    placement_postpone(&mut tx, &[(second, Reason::new(Code::NoHostFits, "no room"))], 3600.0).await.unwrap();
     world.commit(tx).await;
     let waiting = world.get(second).await;
-    assert_eq!((waiting.status(), waiting.status_reason().as_deref()), (Status::Pending, Some("no room")));
+    assert_eq!(
+        (waiting.status(), waiting.status_reason()),
+        (Status::Pending, Some(Reason::new(Code::NoHostFits, "no room")))
+    );
     let mut tx = world.begin().await;
     assert!(placement_claim(&mut tx, 9).await.unwrap().is_empty(), "not due for an hour");
     assert!(instance::instance_delete(&mut tx, world.project, first).await.unwrap());
@@ -159,8 +163,8 @@ async fn freed_room_makes_waiting_machines_due() {
 
 /// A report that the host failed to build the machine.
 async fn fail_build(world: &World, id: InstanceId, host: HostId, sequence: i64) {
-    let generation = world.get(id).await.generation.unsigned_abs();
-    let reason = Some("no such image".to_owned());
+    let generation = world.get(id).await.common.generation.unsigned_abs();
+    let reason = Some(Reason::new(Code::ImageFailed, "no such image"));
     let seen = InstanceObservation { reason, ..InstanceObservation::new(id, generation, ObservedState::Failed) };
     let report = Report {
         agent: AgentKind::Compute,
@@ -193,7 +197,7 @@ async fn a_failed_build_moves_on_and_is_given_up_after_the_bound() {
         world.place(id, host).await;
         fail_build(&world, id, host, 1).await;
         let (_, before) = world.changes(0).await;
-        let generation = world.get(id).await.generation;
+        let generation = world.get(id).await.common.generation;
         let mut tx = world.begin().await;
         placement_take_back(&mut tx, MOST_HOSTS, 100).await.unwrap();
         world.commit(tx).await;
@@ -201,7 +205,11 @@ async fn a_failed_build_moves_on_and_is_given_up_after_the_bound() {
         let (told, _) = world.changes(before).await;
         if number < MOST_HOSTS {
             assert_eq!((row.host_id, row.status()), (None, Status::Pending));
-            assert_eq!(row.generation, generation + 1, "late reports of the old host are of an older generation");
+            assert_eq!(
+                row.common.generation,
+                generation + 1,
+                "late reports of the old host are of an older generation"
+            );
             let here = Some(host.as_uuid());
             assert_eq!(told, [("port".into(), port, here), ("instance".into(), id.as_uuid(), here)]);
             let mut tx = world.begin().await;
@@ -209,13 +217,41 @@ async fn a_failed_build_moves_on_and_is_given_up_after_the_bound() {
             assert_eq!(claimed[0].excluded_hosts.len(), usize::try_from(number).unwrap());
             assert_eq!(claimed[0].excluded_hosts.last(), Some(&host));
         } else {
-            assert_eq!((row.status(), row.status_reason().as_deref()), (Status::Error, Some("no such image")));
+            assert_eq!((row.status(), row.status_reason().unwrap().text.as_str()), (Status::Error, "no such image"));
             assert_eq!(row.host_id, Some(host.as_uuid()), "it stays with its last host");
             assert!(told.is_empty(), "{told:?}");
         }
     }
     let mut tx = world.begin().await;
     assert_eq!(placement_take_back(&mut tx, MOST_HOSTS, 100).await.unwrap(), 0, "given up is given up");
+}
+
+#[tokio::test]
+async fn one_that_is_stopped_before_it_could_be_built_leaves_its_host() {
+    let (_database, connect) = database().await;
+    let world = World::new(&connect, 4).await;
+    let host = world.host("only", room(8)).await;
+    let id = world.instance(size(1), &[]).await;
+    world.place(id, host).await;
+    let mut tx = world.begin().await;
+    assert!(instance::instance_set_power(&mut tx, world.project, id, Power::Stopped).await.unwrap());
+    world.commit(tx).await;
+    fail_build(&world, id, host, 1).await;
+    let mut tx = world.begin().await;
+    assert_eq!(placement_take_back(&mut tx, 3, 100).await.unwrap(), 1);
+    assert_eq!(placement_take_back(&mut tx, 3, 100).await.unwrap(), 0);
+    world.commit(tx).await;
+    let row = world.get(id).await;
+    assert_eq!((row.status(), row.status_reason(), row.host_id), (Status::Stopped, None, None));
+    let mut tx = world.begin().await;
+    assert!(placement_claim(&mut tx, 9).await.unwrap().is_empty(), "nobody wants it to run");
+    assert!(instance::instance_set_power(&mut tx, world.project, id, Power::Running).await.unwrap());
+    let claimed = placement_claim(&mut tx, 9).await.unwrap();
+    assert_eq!(
+        (claimed[0].id, claimed[0].excluded_hosts.as_slice()),
+        (id, [].as_slice()),
+        "the only host is tried again"
+    );
 }
 
 #[tokio::test]
@@ -236,7 +272,7 @@ async fn a_start_tries_a_given_up_machine_anew() {
     assert!(instance::instance_set_power(&mut tx, world.project, id, Power::Running).await.unwrap());
     world.commit(tx).await;
     let row = world.get(id).await;
-    assert_eq!((row.generation, row.fault.as_deref()), (2, None), "its host tries again");
+    assert_eq!((row.common.generation, row.fault.as_deref()), (2, None), "its host tries again");
     // Failing again counts anew.
     fail_build(&world, id, host, 2).await;
     let mut tx = world.begin().await;
@@ -263,7 +299,7 @@ async fn a_failed_build_is_given_up_where_no_other_host_could_take_it() {
         world.commit(tx).await;
         assert_eq!(world.get(id).await.status(), status);
         let reason = world.get(id).await.status_reason().unwrap();
-        assert!(reason.contains("no such image"), "{reason}");
+        assert!(reason.text.contains("no such image"), "{reason:?}");
     }
 }
 

@@ -4,6 +4,7 @@ use crate::world::{World, room, session, size};
 use iroko_agent_wire::{AgentKind, ConsoleLog, InstanceObservation, PortObservation, Report};
 use iroko_model::instance::{ObservedState, Status};
 use iroko_model::port::PortState;
+use iroko_model::reason::{Code, Reason};
 use iroko_model::{HostId, InstanceId, PortId};
 use iroko_store::{console, host, port, report};
 use iroko_test_database::database;
@@ -85,7 +86,7 @@ async fn many_agents_are_taken_in_one_transaction() {
         id: port_on_a,
         generation: 1,
         state: PortState::Failed,
-        reason: Some("tap\0 busy".to_owned()),
+        reason: Some(Reason::new(Code::NetworkFailed, "tap\0 busy")),
     };
     let nets = Report { ports: vec![plugged.clone()], ..empty(AgentKind::Net, 1, 1) };
     let foreign = Report { ports: vec![plugged], ..empty(AgentKind::Net, 1, 1) };
@@ -96,7 +97,10 @@ async fn many_agents_are_taken_in_one_transaction() {
     assert_eq!(observed(&world, on_b).await, None);
     let mut conn = world.store.connection().await.unwrap();
     let row = port::port_get(&mut conn, world.project, port_on_a).await.unwrap().unwrap();
-    assert_eq!((row.observed_state.as_deref(), row.observed_reason.as_deref()), (Some("failed"), Some("tap busy")));
+    assert_eq!(
+        (row.observed_state.as_deref(), row.observed_reason.unwrap().text.as_str()),
+        (Some("failed"), "tap busy")
+    );
 }
 
 #[tokio::test]

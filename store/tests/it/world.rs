@@ -5,7 +5,7 @@ use iroko_model::host::{Architecture, HostState};
 use iroko_model::image::DiskFormat;
 use iroko_model::instance::OnGuestShutdown;
 use iroko_model::port::PortLimits;
-use iroko_model::subnet::SubnetPlan;
+use iroko_model::subnet::{Gateway, SubnetPlan};
 use iroko_model::{
     Description, FlavorId, HostId, Hostname, ImageId, InstanceId, Labels, MacAddress, Name, Naming, NetworkId, PortId,
     ProjectId, Resources,
@@ -51,7 +51,7 @@ pub fn naming(text: &str) -> Naming {
 impl World {
     /// Connects as a daemon does, with up to `connections` connections.
     pub async fn new(connect: &PgConnectOptions, connections: u32) -> Self {
-        let store = Store::connect(connect.to_url_lossy().as_str(), connections).await.unwrap();
+        let store = Store::connect_when_up(connect.to_url_lossy().as_str(), connections, 3600).await.unwrap();
         let mut tx = store.begin().await.unwrap();
         let project = account::bootstrap(&mut tx, &name("org"), &name("project"), "ama", "hash").await.unwrap();
         let image = active_image(&mut tx, project).await;
@@ -87,7 +87,8 @@ impl World {
         range: &str,
         gateway: Option<IpAddr>,
     ) -> Result<Option<Subnet>> {
-        let plan = SubnetPlan::new(range.parse().unwrap(), gateway, vec![]).unwrap();
+        let plan =
+            SubnetPlan::new(range.parse().unwrap(), gateway.map_or(Gateway::First, Gateway::At), None, vec![]).unwrap();
         subnet::subnet_insert(tx, self.project, network_id, &naming("sub"), &plan).await
     }
 
@@ -102,6 +103,7 @@ impl World {
         let id = PortId::new();
         let groups = [self.default_group(tx).await];
         let new = NewPort {
+            fixed: &port::Fixed::default(),
             id,
             project_id: self.project,
             network_id,
@@ -119,7 +121,7 @@ impl World {
         let mut tx = self.begin().await;
         let made = self.instance_in(&mut tx, size, networks).await.unwrap();
         self.commit(tx).await;
-        made.id.into()
+        made.common.id
     }
 
     pub async fn instance_in(&self, tx: &mut Tx, size: Size, networks: &[NetworkId]) -> Result<Instance> {
@@ -134,6 +136,7 @@ impl World {
             image_id: self.image,
             architecture: Architecture::X86_64,
             ssh_keys: &[],
+            ssh_key_ids: &[],
             user_data: None,
             user_data_is_base64: false,
             on_guest_shutdown: OnGuestShutdown::StayOff,
@@ -142,6 +145,7 @@ impl World {
         let parts =
             instance::instance_parts(tx, self.project, (FlavorId::new(), self.image), &[], &ids, &[], &[]).await?;
         let nic = |(index, id): (usize, &NetworkId)| NewNic {
+            fixed: port::Fixed::default(),
             network_id: *id,
             index: i32::try_from(index).unwrap(),
             subnets: &parts.networks[&id.as_uuid()],
@@ -169,7 +173,7 @@ impl World {
 
     /// The operator disables a host.
     pub async fn disable(&self, host: HostId) {
-        let mut tx = self.store.begin_seeing(Duration::from_secs(20)).await.unwrap();
+        let mut tx = self.store.begin().await.unwrap();
         let (description, labels) = (Description::default(), Labels::default());
         let change = host::HostChange { state: HostState::Disabled, description: &description, labels: &labels };
         let row = host::host_update(&mut tx, host, change).await.unwrap();
@@ -187,7 +191,7 @@ impl World {
 
     pub async fn get(&self, id: InstanceId) -> Instance {
         let mut conn = self.store.connection().await.unwrap();
-        match instance::instance_get(&mut conn, self.project, id, LEASE_S).await.unwrap() {
+        match instance::instance_get(&mut conn, self.project, id).await.unwrap() {
             Some(row) => row,
             None => instance::instance_history_get(&mut conn, self.project, id).await.unwrap().unwrap(),
         }

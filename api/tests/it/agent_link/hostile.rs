@@ -7,6 +7,7 @@ use iroko_agent_link::LinkError;
 use iroko_agent_wire::{AgentKind, ConsoleLog, InstanceObservation, PortObservation, Report, SessionRequest};
 use iroko_model::instance::ObservedState;
 use iroko_model::port::PortState;
+use iroko_model::reason::{Code, Reason};
 use iroko_model::{InstanceId, PortId, Resources};
 use iroko_test_database::database;
 use rand::rngs::StdRng;
@@ -42,15 +43,16 @@ async fn a_report_that_is_wrong_in_one_place_is_taken_in_the_others() {
     assert_eq!((status(id).await, status(other).await), (json!("building"), json!("running")));
     let tail: String = sqlx::query_scalar("SELECT tail FROM console").fetch_one(api.store.pool()).await.unwrap();
     assert_eq!(tail, "second");
-    (seen.generation, seen.reason) = (1, Some("x\u{1b}[31m\n".repeat(10_000)));
+    (seen.generation, seen.reason) = (1, Some(Reason::new(Code::Repeating, "x\u{1b}[31m\n".repeat(10_000))));
     seen.state = ObservedState::Failed;
     let told = Report { instances: vec![seen], ..heartbeat(AgentKind::Compute, 2) };
     compute.link.report(&told).await.unwrap();
-    let reason: Option<String> = sqlx::query_scalar("SELECT reason FROM instance_host WHERE instance_id = $1")
-        .bind(id.as_uuid())
-        .fetch_one(api.store.pool())
-        .await
-        .unwrap();
+    let reason: Option<String> =
+        sqlx::query_scalar("SELECT reason ->> 'text' FROM instance_host WHERE instance_id = $1")
+            .bind(id.as_uuid())
+            .fetch_one(api.store.pool())
+            .await
+            .unwrap();
     assert!(reason.is_some_and(|text| text.chars().count() == 500 && !text.chars().any(char::is_control)));
     // Too many of one kind: not taken, and so said.
     let many = (0..=Report::MAX).map(|_| PortObservation {
@@ -122,9 +124,9 @@ impl Hostile {
     }
 
     fn report(&mut self, agent: &str, sequence: i64) -> Value {
-        let instances = self.items(|h| json!({"id": h.id(), "generation": h.number(), "state": h.state(), "operation": {"number": h.number(), "outcome": "done"}, "reason": h.text()}));
+        let instances = self.items(|h| json!({"id": h.id(), "generation": h.number(), "state": h.state(), "operation": {"number": h.number(), "outcome": "done"}, "reason": {"code": h.text(), "text": h.text()}}));
         let ports =
-            self.items(|h| json!({"id": h.id(), "generation": h.number(), "state": h.state(), "reason": h.text()}));
+            self.items(|h| json!({"id": h.id(), "generation": h.number(), "state": h.state(), "reason": {"code": "other", "text": h.text()}}));
         let consoles = self.items(|h| json!({"id": h.id(), "tail": h.text()}));
         let orphans = self.items(|h| {
             json!({"instance_id": h.id(), "port_id": h.id(), "network_id": h.id(), "is_there": h.rng.random::<bool>(), "is_running": true})

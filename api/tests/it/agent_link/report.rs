@@ -8,6 +8,7 @@ use iroko_agent_wire::{AgentKind, Condition, DiskRoom, InstanceObservation, Port
 use iroko_model::InstanceId;
 use iroko_model::instance::ObservedState;
 use iroko_model::port::PortState;
+use iroko_model::reason::{Code, Reason};
 use iroko_test_database::database;
 use reqwest::Method;
 
@@ -46,7 +47,7 @@ async fn stale_sessions_and_repetitions_change_nothing() {
     // The net-agent's word on the port.
     let port = api.get(&at).await.must(200)["interfaces"][0]["port_id"].as_str().unwrap().to_owned();
     let seen = |state, reason: Option<&str>, sequence| {
-        let reason = reason.map(str::to_owned);
+        let reason = reason.map(|text| Reason::new(Code::NetworkFailed, text));
         let ports = vec![PortObservation { id: port.parse().unwrap(), generation: 1, state, reason }];
         Report {
             agent: AgentKind::Net,
@@ -65,6 +66,7 @@ async fn stale_sessions_and_repetitions_change_nothing() {
         net.link.report(&seen(state, reason, if reason.is_some() { 1 } else { 2 })).await.unwrap();
         let shown = api.get(&format!("ports/{port}")).await.must(200);
         assert_eq!((shown["status"].as_str(), shown["status_reason"].as_str()), (Some(status), reason));
+        assert_eq!(shown["status_code"].as_str(), reason.map(|_| "network_failed"));
     }
 }
 
@@ -131,7 +133,7 @@ async fn a_full_disk_is_told_to_tenants_and_operators() {
     let told = |sequence, is_full| {
         let mut report = report(id, ObservedState::Running, 1, sequence);
         report.instances[0].condition = Condition::HostDiskFull.into();
-        report.instances[0].reason = Some("the host's disk is full".into());
+        report.instances[0].reason = Some(Reason::new(Code::HostDiskFull, "the host's disk is full"));
         report.disk = Some(DiskRoom { total_mib: u64::MAX, free_mib: 7, is_full });
         report
     };
