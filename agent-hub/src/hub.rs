@@ -78,6 +78,11 @@ impl Hub {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Everything below this revision of the outbox has been read.
+    pub fn read_up_to(&self) -> i64 {
+        self.state().watermark
+    }
+
     async fn follow(&self) {
         let mut signals = None;
         loop {

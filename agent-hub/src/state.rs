@@ -65,6 +65,11 @@ impl AgentHub {
         })
     }
 
+    /// The revision of the outbox that this process has read up to.
+    pub fn read_up_to(&self) -> i64 {
+        self.hub.read_up_to()
+    }
+
     /// Signs agents' certificates.
     pub fn authority(&self) -> &Authority {
         &self.authority

@@ -14,6 +14,9 @@ pub struct Config {
     /// Where the REST API listens. Plain HTTP: a reverse proxy in front speaks TLS to the world.
     #[serde(default = "default_listen")]
     pub listen: SocketAddr,
+    /// Where the metrics are read, `GET /metrics`, over plain HTTP and without a token; nowhere unless it is set.
+    #[serde(default)]
+    pub metrics_listen: Option<SocketAddr>,
     /// The database, `postgres://user@host/iroko`.
     pub database_url: String,
     /// Most connections to it.

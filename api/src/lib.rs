@@ -5,6 +5,7 @@
 //! operation does alike is [`iroko_web`]'s.
 
 pub mod config;
+pub mod metrics;
 pub mod openapi;
 pub mod resource;
 pub mod routes;

@@ -2,12 +2,13 @@
 
 use crate::config::Config;
 use crate::service::image_store::ImageStore;
-use crate::{App, openapi, service};
+use crate::{App, metrics, openapi, service};
 use anyhow::Context;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum_server::tls_rustls::RustlsConfig;
 use axum_server::{Handle, Server};
+use futures::future::{Either, ready};
 use iroko_agent_hub::{AgentHub, server_config};
 use iroko_daemon::private;
 use iroko_identity::service::{account, upkeep};
@@ -16,7 +17,6 @@ use iroko_store::Store;
 use iroko_web::connection::ConnectionConfig;
 use iroko_web::connection::Door;
 use iroko_web::problem::{Plain, Problem};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::collections::HashSet;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -32,6 +32,8 @@ const STREAMS_MAX: u32 = 100;
 /// A connection of HTTP/2 is asked for a sign of life so often, and may take so long to give one.
 const PING_EVERY: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// Connections of those who read the metrics.
+const SCRAPERS: ConnectionConfig = ConnectionConfig { most: 32, most_per_address: 16, head_timeout_s: 10 };
 /// How long running requests may take to finish when the process ends.
 const DRAIN: Duration = Duration::from_secs(10);
 
@@ -44,16 +46,22 @@ pub struct Listening {
     pub rest: SocketAddr,
     /// Agent link.
     pub agents: SocketAddr,
+    /// Metrics, where they are configured.
+    pub metrics: Option<SocketAddr>,
     /// Ends after `shutdown`, when running requests are done.
     pub task: tokio::task::JoinHandle<anyhow::Result<()>>,
 }
 
 /// Sets everything up and listens until `shutdown`.
 pub async fn serve(config: Config, store: Store, shutdown: CancellationToken) -> anyhow::Result<Listening> {
+    // Before anything counts.
+    metrics::recorder();
     let app = application(config, store, shutdown.clone()).await?;
     let rest = listener(app.config.listen, "listen")?;
     let agents = listener(app.config.agent_link.listen, "agent_link.listen")?;
+    let scraped = app.config.metrics_listen.map(|address| listener(address, "metrics_listen")).transpose()?;
     let (rest_at, agents_at) = (rest.local_addr()?, agents.local_addr()?);
+    let metrics_at = scraped.as_ref().map(TcpListener::local_addr).transpose()?;
     let tls = server_config(app.agents.authority(), &app.config.agent_link.names)?;
     let handle = Handle::new();
     let (rest_router, agent_router) = (rest_router(app.clone()), agent_router(app.clone()));
@@ -65,16 +73,29 @@ pub async fn serve(config: Config, store: Store, shutdown: CancellationToken) ->
     let agents = axum_server::from_tcp_rustls(agents, tls)?.handle(handle.clone());
     let agents = agents.map(|tls| tls.acceptor(Door::new("agents", of_agents, trusted)));
     let agents = patient(agents, of_agents).serve(agent_router.into_make_service());
+    let scraped = scraped.map(|listener| serve_metrics(listener, app.clone(), handle.clone())).transpose()?;
+    let scraped = async { scraped.map_or_else(|| Either::Left(ready(Ok(()))), Either::Right).await };
     let task = tokio::spawn(async move {
         tokio::spawn(async move {
             shutdown.cancelled().await;
             handle.graceful_shutdown(Some(DRAIN));
         });
-        tokio::try_join!(rest, agents).context("serving")?;
+        tokio::try_join!(rest, agents, scraped).context("serving")?;
         Ok(())
     });
-    tracing::info!(rest = %rest_at, agents = %agents_at, "listening");
-    Ok(Listening { app, rest: rest_at, agents: agents_at, task })
+    tracing::info!(rest = %rest_at, agents = %agents_at, metrics = ?metrics_at, "listening");
+    Ok(Listening { app, rest: rest_at, agents: agents_at, metrics: metrics_at, task })
+}
+
+/// Serves the metrics, to few at the same time.
+fn serve_metrics(
+    listener: TcpListener,
+    app: App,
+    handle: Handle<SocketAddr>,
+) -> anyhow::Result<impl Future<Output = std::io::Result<()>> + Send> {
+    let door = Door::new("metrics", &SCRAPERS, &[]);
+    let server = patient(axum_server::from_tcp(listener)?.acceptor(door).handle(handle), &SCRAPERS);
+    Ok(server.serve(metrics::router(app).into_make_service()))
 }
 
 /// Bounds how long a client may take to ask, and how much it may ask at the same time on one connection.
@@ -126,19 +147,11 @@ fn listener(address: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
 /// The REST API with its documents and layers.
 pub fn rest_router(app: App) -> Router {
     let (identity, nouns, document) = openapi::build();
-    let metrics = metrics();
     let operations = iroko_web::openapi::operations(&document);
     let router = identity
         .with_state(app.identity.clone())
         .merge(nouns.with_state(app.clone()))
         .merge(SwaggerUi::new("/docs").url("/openapi.json", document))
-        .route(
-            "/metrics",
-            axum::routing::get(move || {
-                let text = metrics.render();
-                async move { text }
-            }),
-        )
         .fallback(|| async { Problem::new(Plain::NotFound) })
         .method_not_allowed_fallback(|| async { Problem::new(Plain::MethodNotAllowed) });
     layers::rest(router.layer(DefaultBodyLimit::max(BODY_MAX_BYTES)), &app.identity, operations)
@@ -146,18 +159,4 @@ pub fn rest_router(app: App) -> Router {
 
 fn agent_router(app: App) -> Router {
     iroko_web::layers::agents(iroko_agent_hub::router(app.agents))
-}
-
-/// One recorder per process; tests that start several servers share it.
-fn metrics() -> PrometheusHandle {
-    static METRICS: std::sync::OnceLock<PrometheusHandle> = std::sync::OnceLock::new();
-    let make = || {
-        let recorder = PrometheusBuilder::new().build_recorder();
-        let handle = recorder.handle();
-        if metrics::set_global_recorder(recorder).is_err() {
-            tracing::warn!("another metrics recorder is installed; /metrics stays empty");
-        }
-        handle
-    };
-    METRICS.get_or_init(make).clone()
 }

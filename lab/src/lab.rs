@@ -25,6 +25,8 @@ const END: Duration = Duration::from_secs(20);
 const KEPT_MIB: u64 = 4096;
 /// Port of the agent link.
 const AGENT_PORT: u16 = 8444;
+/// Where monitoring reads what the API counts.
+const METRICS_PORT: u16 = 9091;
 const USERNAME: &str = "admin";
 
 /// What a lab shall be.
@@ -292,6 +294,7 @@ fn write_configuration(dir: &Path, number: u8, port: u16, password: &str) -> Res
     let state = dir.join("api");
     let api = format!(
         r#"listen = "127.0.0.1:{port}"
+metrics_listen = "198.18.{number}.254:{METRICS_PORT}"
 database_url = "{database}"
 state_dir = "{}"
 

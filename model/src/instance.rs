@@ -174,6 +174,34 @@ pub enum Status {
 }
 
 impl Status {
+    /// All of them.
+    pub const ALL: &[Self] = &[
+        Self::Pending,
+        Self::Building,
+        Self::Running,
+        Self::Stopping,
+        Self::Stopped,
+        Self::Rebooting,
+        Self::Paused,
+        Self::Error,
+        Self::Deleting,
+        Self::Deleted,
+        Self::Unreachable,
+    ];
+    /// The words of those that an instance can have that is not gone.
+    pub const WORDS: &[&str] = &[
+        "pending",
+        "building",
+        "running",
+        "stopping",
+        "stopped",
+        "rebooting",
+        "paused",
+        "error",
+        "deleting",
+        "unreachable",
+    ];
+
     /// The word on the wire.
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -297,6 +325,12 @@ mod tests {
         for (facts, wanted) in table {
             assert_eq!(status(facts), wanted, "{facts:?}");
         }
+    }
+
+    #[test]
+    fn the_words_are_those_of_all_but_the_gone() {
+        let words: Vec<_> = Status::ALL.iter().map(Status::as_str).filter(|word| *word != "deleted").collect();
+        assert_eq!(words, Status::WORDS);
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub mod role;
 mod schema;
 pub mod security_group;
 pub mod ssh_key;
+pub mod stuck;
 pub mod subnet;
 pub mod text;
 pub mod user_data;

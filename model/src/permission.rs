@@ -45,6 +45,7 @@ permissions! {
     InstanceDelete = "instance.delete", "Delete instances";
     InstanceConsole = "instance.console", "Read the console of instances";
     InstanceUserData = "instance.user_data", "Read the user data of instances";
+    InstanceSystem = "system_instance.read", "See the instances of all tenants, on which host each is, and what is stuck";
     ImageRead = "image.read", "See images";
     ImageCreate = "image.create", "Make images and upload their bytes";
     ImageUpdate = "image.update", "Rename, describe and label images";
@@ -122,7 +123,7 @@ permissions! {
     AuditRead = "audit.read", "Read the audit log of an organization or project";
     AuditSystem = "system_audit.read", "Read the audit log of the system";
     HostRead = "host.read", "See hosts, and on which host an instance is";
-    HostUpdate = "host.update", "Enable and disable hosts";
+    HostUpdate = "host.update", "Enable, disable, describe and label hosts";
     HostDelete = "host.delete", "Forget hosts";
     HostDeclareDead = "host.declare_dead", "Say that a host is lost for good, with the disks on it";
     OrphanManage = "orphan.manage", "Adopt and remove what hosts have and the database does not know";

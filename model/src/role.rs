@@ -119,8 +119,14 @@ const OWNER: Permissions = ADMIN.union(Permissions::of(&[
     P::IdentityProviderManage,
     P::QuotaUpdate,
 ]));
-const SYSTEM_READ: Permissions =
-    Permissions::of(&[P::HostRead, P::EnrolmentTokenRead, P::SigningKeyRead, P::EventSystem, P::AuditSystem]);
+const SYSTEM_READ: Permissions = Permissions::of(&[
+    P::InstanceSystem,
+    P::HostRead,
+    P::EnrolmentTokenRead,
+    P::SigningKeyRead,
+    P::EventSystem,
+    P::AuditSystem,
+]);
 const AUDITOR: Permissions = READER.union(PEOPLE_READ).union(SYSTEM_READ).union(Permissions::of(&[P::AuditRead]));
 const OPERATOR: Permissions = RESOURCES_READ.union(PEOPLE_READ).union(SYSTEM_READ).union(Permissions::of(&[
     P::OrganizationRead,

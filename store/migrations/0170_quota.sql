@@ -77,3 +77,30 @@ LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = public, pg_temp AS $$
                 AND q.organization_id IS DISTINCT FROM bound_organization())
     FROM quota_kind k WHERE NOT k.of_people OR bound_project() IS NULL ORDER BY k.name
 $$;
+
+-- What a new organization, or a new project, is limited to. Copied into quota when one is made; those that are there keep
+-- what they have.
+CREATE TABLE default_quota (
+    owner text NOT NULL CHECK (owner IN ('organization', 'project')),
+    name  text NOT NULL REFERENCES quota_kind,
+    most  bigint NOT NULL CHECK (most >= 0),
+    PRIMARY KEY (owner, name)
+);
+SELECT part_register('default_quota');
+
+-- Nobody gets more than what they are part of: a default that is over a limit above becomes that limit.
+CREATE FUNCTION default_quota_copy() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    row_made jsonb := to_jsonb(NEW);
+    above    uuid[] := (SELECT ancestors FROM organization
+                        WHERE id = coalesce(row_made ->> 'organization_id', row_made ->> 'parent_id')::uuid);
+BEGIN
+    INSERT INTO quota (organization_id, project_id, name, most)
+    SELECT CASE TG_TABLE_NAME WHEN 'organization' THEN NEW.id END, CASE TG_TABLE_NAME WHEN 'project' THEN NEW.id END, d.name,
+           least(d.most, (SELECT min(q.most) FROM quota q WHERE q.name = d.name AND q.organization_id = ANY (above)))
+    FROM default_quota d WHERE d.owner = TG_TABLE_NAME;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER default_quota_copy AFTER INSERT ON organization FOR EACH ROW EXECUTE FUNCTION default_quota_copy();
+CREATE TRIGGER default_quota_copy AFTER INSERT ON project FOR EACH ROW EXECUTE FUNCTION default_quota_copy();

@@ -28,6 +28,8 @@ CREATE TABLE instance (
     -- desired
     power                text NOT NULL CHECK (power IN ('running', 'stopped', 'deleted')),
     generation           bigint NOT NULL DEFAULT 1,
+    -- When the generation last grew; kept by a trigger.
+    generation_at        timestamptz NOT NULL DEFAULT now(),
     reboots              bigint NOT NULL DEFAULT 0,
     -- What shall be when a guest shuts itself down, and when one last did: the instance is then wanted stopped by its
     -- own guest, until somebody starts it.
@@ -54,6 +56,14 @@ SELECT noun_register('instance', 'instance', owner => 'project', quota => 'insta
     fields => 'name description hostname labels flavor_id vcpus memory_mib disk_gib image_id ssh_key_ids power power~status generation
                on_guest_shutdown guest_shutdown_at fault~status fault~status_reason placement_reason~status_reason',
     seen => 'guest_shutdown_at fault placement_reason');
+CREATE FUNCTION generation_touch() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.generation_at := now();
+    RETURN NEW;
+END $$;
+CREATE TRIGGER generation_touch BEFORE UPDATE ON instance FOR EACH ROW WHEN (OLD.generation IS DISTINCT FROM NEW.generation)
+    EXECUTE FUNCTION generation_touch();
+
 INSERT INTO quota_kind (name, counting) VALUES
     ('vcpus', 'SELECT coalesce(sum(vcpus), 0) FROM instance WHERE project_id = ANY ($1)'),
     ('memory_mib', 'SELECT coalesce(sum(memory_mib), 0) FROM instance WHERE project_id = ANY ($1)');

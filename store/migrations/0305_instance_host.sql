@@ -16,6 +16,8 @@ CREATE TABLE instance_host (
     placed_at   timestamptz NOT NULL DEFAULT now(),
     -- observed
     state       text,
+    -- Since when it is in this state; kept by a trigger.
+    state_since timestamptz NOT NULL DEFAULT now(),
     -- {"code", "text"}
     reason      jsonb,
     -- Parts of its definition that are in force from its next start on.
@@ -34,6 +36,14 @@ CREATE UNIQUE INDEX instance_host_home ON instance_host (instance_id) WHERE role
 -- Covers the sum of what a host has given away.
 CREATE INDEX instance_host_by_host ON instance_host (host_id, project_id) INCLUDE (vcpus, memory_mib, disk_gib);
 CREATE INDEX instance_host_failed ON instance_host (instance_id) WHERE state = 'failed' AND ran_at IS NULL;
+
+CREATE FUNCTION state_touch() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.state_since := now();
+    RETURN NEW;
+END $$;
+CREATE TRIGGER state_touch BEFORE UPDATE ON instance_host FOR EACH ROW WHEN (OLD.state IS DISTINCT FROM NEW.state)
+    EXECUTE FUNCTION state_touch();
 
 -- Which host it is on is the operator's business.
 SELECT part_register('instance_host', visible => 'project_id = bound_project()', may => 'SELECT, DELETE');

@@ -18,6 +18,8 @@ CREATE TABLE port (
     allowed_address_pairs jsonb NOT NULL DEFAULT '[]',
     qos_policy_id         uuid,
     generation            bigint NOT NULL DEFAULT 1,
+    -- When the generation last grew; kept by a trigger.
+    generation_at         timestamptz NOT NULL DEFAULT now(),
     created_at            timestamptz NOT NULL DEFAULT now(),
     updated_at            timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT port_of_project UNIQUE (project_id, id),
@@ -29,6 +31,9 @@ CREATE INDEX port_by_qos_policy ON port (qos_policy_id) WHERE qos_policy_id IS N
 
 SELECT noun_register('port', 'port', owner => 'project', quota => 'ports', purge_rank => 10,
     fields => 'network_id name description labels instance_id mac=mac_address port_security_enabled allowed_address_pairs qos_policy_id');
+
+CREATE TRIGGER generation_touch BEFORE UPDATE ON port FOR EACH ROW WHEN (OLD.generation IS DISTINCT FROM NEW.generation)
+    EXECUTE FUNCTION generation_touch();
 
 CREATE TABLE ip_allocation (
     network_id uuid NOT NULL,

@@ -9,8 +9,11 @@ CREATE TABLE port_host (
     host_id     uuid NOT NULL REFERENCES host,
     -- home: others reach it there. incoming and outgoing: it is plugged, before or after that.
     role        text NOT NULL CHECK (role IN ('home', 'incoming', 'outgoing')),
+    placed_at   timestamptz NOT NULL DEFAULT now(),
     -- observed
     state       text,
+    -- Since when it is in this state; kept by a trigger.
+    state_since timestamptz NOT NULL DEFAULT now(),
     reason      jsonb,
     generation  bigint NOT NULL DEFAULT 0,
     incarnation bigint NOT NULL DEFAULT 0,
@@ -21,6 +24,9 @@ CREATE TABLE port_host (
 CREATE UNIQUE INDEX port_host_home ON port_host (port_id) WHERE role = 'home';
 CREATE INDEX port_host_by_host ON port_host (host_id, network_id);
 CREATE INDEX port_host_by_network ON port_host (network_id, host_id);
+
+CREATE TRIGGER state_touch BEFORE UPDATE ON port_host FOR EACH ROW WHEN (OLD.state IS DISTINCT FROM NEW.state)
+    EXECUTE FUNCTION state_touch();
 
 SELECT part_register('port_host', visible => 'project_id = bound_project()', may => 'SELECT, DELETE');
 -- An interface put into an instance is where the instance is.

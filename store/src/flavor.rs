@@ -3,7 +3,8 @@
 
 use crate::conn::Conn;
 use crate::error::Result;
-use crate::noun::{self, Columns, Common, Noun};
+use crate::noun::{self, Columns, Common, Listing, Noun, Sort, Within};
+use crate::page::PageQuery;
 use iroko_model::port::PortLimits;
 use iroko_model::{FlavorId, Naming};
 use sqlx::FromRow;
@@ -62,6 +63,24 @@ pub(crate) fn limit_columns(row: Columns, limits: PortLimits) -> Result<Columns>
         .set("egress_kbit_s", limit_column(limits.egress_kbit_s))?
         .set("ingress_packets_s", limit_column(limits.ingress_packets_s))?
         .set("egress_packets_s", limit_column(limits.egress_packets_s))
+}
+
+/// Flavors on a page of [`flavor_list_all`].
+const PAGE: i32 = 1000;
+
+/// All flavors, by name. Operators make them: they are as many as operators bear with.
+pub async fn flavor_list_all(conn: &mut Conn) -> Result<Vec<Flavor>> {
+    let mut listing = Listing { sort: Sort::Name, ..Listing::of(PageQuery { limit: PAGE, after: None }) };
+    let mut all: Vec<Flavor> = Vec::new();
+    loop {
+        let (page, _) = noun::page::<Flavor>(&mut *conn, &Within::system(), &listing).await?;
+        all.extend(page.items);
+        listing.page.after = page.next;
+        listing.after_name = all.last().map(|flavor| flavor.common.name.clone());
+        if page.next.is_none() {
+            return Ok(all);
+        }
+    }
 }
 
 /// Makes a flavor.

@@ -2,6 +2,9 @@
 
 mod interface;
 mod make;
+mod reason;
+
+pub(crate) use reason::Told;
 
 pub use interface::{interface_attach, interface_detach, interface_places};
 pub use make::{NewNic, PartImage, Parts, instance_make, instance_parts};
@@ -13,7 +16,7 @@ use crate::port::PortAddress;
 use iroko_model::host::Architecture;
 use iroko_model::instance::{Facts, OnGuestShutdown, Power, Status, status};
 use iroko_model::port::PortLimits;
-use iroko_model::reason::{Code, Reason};
+use iroko_model::reason::Reason;
 use iroko_model::{FlavorId, Hostname, ImageId, InstanceId, Naming, ProjectId};
 use serde::Deserialize;
 use sqlx::FromRow;
@@ -219,26 +222,15 @@ impl Instance {
 
     /// Why it has that status, where there is something to say.
     pub fn status_reason(&self) -> Option<Reason> {
-        if self.suspended && self.power == Power::Running.as_str() {
-            let text = "suspended with its project or an organization above it; it starts again when that is resumed";
-            return Some(Reason::new(Code::Suspended, text));
-        }
-        let stored = |reason: &Option<Json<Reason>>| reason.as_ref().map(|reason| reason.0.clone());
-        let silent = "its host has not been heard of for longer than its lease";
-        match self.status() {
-            Status::Stopped if self.guest_shutdown_at.is_some() => {
-                let text = "its guest shut itself down; start it to run it again (on_guest_shutdown)";
-                Some(Reason::new(Code::GuestShutDown, text))
-            }
-            Status::Pending => stored(&self.placement_reason),
-            Status::Error => stored(&self.fault).or_else(|| stored(&self.observed_reason)),
-            Status::Unreachable => Some(Reason::new(Code::HostUnreachable, silent)),
-            Status::Deleting if self.host_unreachable => {
-                let until = "it is gone once the host is back, or once an operator declares the host dead";
-                Some(Reason::new(Code::HostUnreachable, format!("{silent}; {until}")))
-            }
-            _ => stored(&self.observed_reason),
-        }
+        let told = Told {
+            kept_off: self.suspended && self.power == Power::Running.as_str(),
+            by_guest: self.guest_shutdown_at.is_some(),
+            host_unreachable: self.host_unreachable,
+            placement: self.placement_reason.as_deref(),
+            fault: self.fault.as_deref(),
+            observed: self.observed_reason.as_deref(),
+        };
+        told.reason(self.status())
     }
 }
 

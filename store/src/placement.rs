@@ -92,7 +92,7 @@ const RESTS_AFTER_PROJECTS: i64 = 3;
 /// So long, in seconds, after its last failed build.
 const RESTS_S: f64 = 300.0;
 
-/// All hosts.
+/// All hosts but the dead.
 pub async fn placement_view(conn: &mut Conn, lease_s: f64) -> Result<Vec<HostView>> {
     let rows = sqlx::query!(
         r#"SELECT h.id, h.state, h.disk_is_full, h.architecture, h.vcpus, h.memory_mib, h.disk_gib, coalesce(u.instances, 0) AS "instances!",
@@ -102,7 +102,8 @@ pub async fn placement_view(conn: &mut Conn, lease_s: f64) -> Result<Vec<HostVie
                   (SELECT count(*) FROM host_build_failure f WHERE f.host_id = h.id AND f.failed_at > now() - make_interval(secs => $2)
                       AND f.failed_at > coalesce(u.built_at, '-infinity')) >= $3 AS "resting!"
            FROM host h LEFT JOIN (SELECT host_id, count(*) AS instances, sum(vcpus) AS vcpus, sum(memory_mib) AS memory_mib, sum(disk_gib) AS disk_gib,
-                                         max(ran_at) AS built_at FROM instance_host GROUP BY host_id) u ON u.host_id = h.id"#,
+                                         max(ran_at) AS built_at FROM instance_host GROUP BY host_id) u ON u.host_id = h.id
+           WHERE h.state <> 'dead'"#,
         lease_s,
         RESTS_S,
         RESTS_AFTER_PROJECTS

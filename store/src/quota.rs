@@ -4,6 +4,7 @@
 //! it locks the limits on the way down, from the top, and counts the rows. Whoever asks at the same
 //! moment waits for the lock and counts what the first one has added. Where no limit is set, no lock is
 //! taken. What can be limited and how it is counted stands in the table `quota_kind` (migration 0030).
+//! What something new is limited to is copied from `default_quota` when it is made (migration 0170).
 //! All of it speaks of what the transaction is bound to.
 
 use crate::authority::Scope;
@@ -109,6 +110,58 @@ pub async fn quota_set(
          ON CONFLICT ON CONSTRAINT quota_once DO UPDATE SET most = excluded.most",
         organization,
         project,
+        &names,
+        &most
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// What something new is limited to.
+#[derive(Debug, Clone)]
+pub struct DefaultQuota {
+    /// `organization` or `project`.
+    pub owner: String,
+    /// Of what.
+    pub name: String,
+    /// The limit.
+    pub most: i64,
+}
+
+/// What new organizations and projects are limited to.
+pub async fn default_quota_list(conn: &mut Conn) -> Result<Vec<DefaultQuota>> {
+    Ok(sqlx::query_as!(DefaultQuota, "SELECT owner, name, most FROM default_quota ORDER BY owner, name")
+        .fetch_all(conn)
+        .await?)
+}
+
+/// Something that can be limited.
+#[derive(Debug, Clone)]
+pub struct QuotaKind {
+    /// Its name.
+    pub name: String,
+    /// Of an organization only.
+    pub of_people: bool,
+}
+
+/// What can be limited.
+pub async fn quota_kind_list(conn: &mut Conn) -> Result<Vec<QuotaKind>> {
+    Ok(sqlx::query_as!(QuotaKind, "SELECT name, of_people FROM quota_kind ORDER BY name").fetch_all(conn).await?)
+}
+
+/// Sets what all new organizations and projects are limited to; what is not among them is unlimited. Those that are there
+/// keep what they have.
+pub async fn default_quota_set(conn: &mut Conn, limits: &[DefaultQuota]) -> Result<()> {
+    let owners: Vec<String> = limits.iter().map(|limit| limit.owner.clone()).collect();
+    let names: Vec<String> = limits.iter().map(|limit| limit.name.clone()).collect();
+    let most: Vec<i64> = limits.iter().map(|limit| limit.most).collect();
+    // Two who set them at the same moment take turns: what is there at the end is what one of them has said.
+    sqlx::query!("LOCK TABLE default_quota IN SHARE ROW EXCLUSIVE MODE").execute(&mut *conn).await?;
+    sqlx::query!("DELETE FROM default_quota").execute(&mut *conn).await?;
+    sqlx::query!(
+        "INSERT INTO default_quota (owner, name, most) SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])",
+        &owners,
         &names,
         &most
     )

@@ -192,6 +192,11 @@ impl Store {
         Ok(self.pool.acquire().await?)
     }
 
+    /// How many connections of the pool are open, and how many of them nobody uses now.
+    pub fn pool_use(&self) -> (u32, usize) {
+        (self.pool.size(), self.pool.num_idle())
+    }
+
     /// The pool, for this crate's tests.
     #[doc(hidden)]
     pub const fn pool(&self) -> &PgPool {

@@ -1,8 +1,8 @@
 //! Hosts and enrolment tokens, for operators.
 
-use crate::LabelMap;
-use crate::fault::Faults;
-use iroko_model::Invalid;
+use crate::common::Common;
+use crate::fault::{Checked, Faults};
+use iroko_model::{Description, Invalid, Labels};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -11,15 +11,23 @@ use uuid::Uuid;
 /// Longest life of an enrolment token, in seconds.
 pub const TOKEN_MAX_S: u32 = 7 * 24 * 3600;
 
-/// Changes what the operator wants of a host.
-#[derive(Debug, Deserialize, ToSchema)]
+/// What may change of a host. Its name never does: its agents and its certificates have it.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({"state": "disabled"}))]
-pub struct HostUpdate {
+#[schema(example = json!({"state": "disabled", "description": "new disk on Monday", "labels": {"rack": "b7"}}))]
+pub struct HostSettings {
     /// `enabled`: takes new instances; `disabled`: keeps what it has.
     #[schema(pattern = "^(enabled|disabled)$")]
     pub state: String,
+    /// What it is for, and what there is to know about it.
+    #[serde(default)]
+    pub description: Description,
+    /// Labels.
+    #[serde(default)]
+    pub labels: Labels,
 }
+
+impl Checked for HostSettings {}
 
 /// Says that a host is lost for good.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -35,7 +43,8 @@ pub struct HostDeclareDead {
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"host": {"id": "0198c0de-0000-7000-8000-000000000009", "name": "host-2", "state": "dead", "reachable": false,
     "architecture": "x86_64", "vtep_ip": "192.0.2.22", "instances": 0, "capacity": {"vcpus": 64, "memory_mib": 131072, "disk_gib": 2000},
-    "used": {"vcpus": 0, "memory_mib": 0, "disk_gib": 0}, "labels": {}, "created_at": "2026-11-23T08:00:00Z"},
+    "used": {"vcpus": 0, "memory_mib": 0, "disk_gib": 0}, "description": "", "labels": {}, "generation": 2,
+    "created_at": "2026-11-23T08:00:00Z", "updated_at": "2026-11-24T08:00:00Z"},
     "lost": 7, "placed_anew": 1, "deleted": 2}))]
 pub struct HostDeclaredDead {
     /// The host.
@@ -71,17 +80,17 @@ pub struct HostDisk {
     pub full: bool,
 }
 
-/// A machine that carries instances.
+/// A computer that carries instances.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"id": "0198c0de-0000-7000-8000-000000000009", "name": "host-1", "state": "enabled", "reachable": true,
     "architecture": "x86_64", "vtep_ip": "192.0.2.21", "instances": 12,
     "capacity": {"vcpus": 64, "memory_mib": 131072, "disk_gib": 2000}, "used": {"vcpus": 24, "memory_mib": 49152, "disk_gib": 240},
-    "labels": {}, "created_at": "2026-11-23T08:00:00Z"}))]
+    "compute_version": "0.1.0", "net_version": "0.1.0", "description": "", "labels": {"rack": "b7"}, "generation": 1,
+    "created_at": "2026-11-23T08:00:00Z", "updated_at": "2026-11-23T08:00:00Z"}))]
 pub struct Host {
-    /// Its id.
-    pub id: Uuid,
-    /// Its unique name.
-    pub name: String,
+    /// What every noun shows; the name is unique.
+    #[serde(flatten)]
+    pub common: Common,
     /// `enabled`, `disabled` or `dead`.
     #[schema(pattern = "^(enabled|disabled|dead)$")]
     pub state: String,
@@ -101,9 +110,12 @@ pub struct Host {
     /// The file system of its disks and images, once its compute-agent has told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk: Option<HostDisk>,
-    /// Labels.
-    #[schema(value_type = iroko_model::Labels)]
-    pub labels: LabelMap,
+    /// The release of its compute-agent, as that called itself when it last connected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compute_version: Option<String>,
+    /// The release of its net-agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub net_version: Option<String>,
     /// When its compute-agent was last heard of.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -112,10 +124,6 @@ pub struct Host {
     #[serde(default, skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub net_seen_at: Option<OffsetDateTime>,
-    /// When it joined.
-    #[serde(with = "time::serde::rfc3339")]
-    #[schema(value_type = String, format = DateTime)]
-    pub created_at: OffsetDateTime,
 }
 
 /// Asks for an enrolment token.

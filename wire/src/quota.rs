@@ -13,6 +13,17 @@ pub struct QuotasUpdate {
     pub limits: BTreeMap<String, i64>,
 }
 
+/// What new organizations and new projects are limited to.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"organization": {"projects": 20, "users": 100}, "project": {"instances": 20, "vcpus": 64, "memory_mib": 131072}}))]
+pub struct DefaultQuotas {
+    /// The most of each that a new organization gets; what is absent is unlimited.
+    pub organization: BTreeMap<String, i64>,
+    /// The most of each that a new project gets; what is absent is unlimited.
+    pub project: BTreeMap<String, i64>,
+}
+
 /// Limits and usage.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(example = json!({"items": [{"name": "instances", "limit": 20, "used": 3}, {"name": "vcpus", "used": 6}]}))]

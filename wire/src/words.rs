@@ -3,6 +3,7 @@
 //! it is said when it is checked.
 
 use iroko_model::connection_log::{Reason as Reasons, Verdict as Verdicts};
+use iroko_model::stuck::StuckCode as StuckCodes;
 use iroko_model::{Permission as Permissions, Role as Roles};
 use std::borrow::Cow;
 use utoipa::openapi::schema::{Object, Type};
@@ -34,6 +35,7 @@ macro_rules! words {
 words! {
     BuiltinRole of Roles: "A built-in role.";
     Permission of Permissions: "A permission.";
+    StuckCode of StuckCodes: "Why something does not get on.";
     Verdict of Verdicts: "What became of a packet on its port's host.";
     VerdictReason of Reasons: "Why it became so.";
 }

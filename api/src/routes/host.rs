@@ -5,13 +5,16 @@ use crate::service::host as service;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use iroko_identity::extract::{ApiJson, ApiPath, ListParams, ListQuery, System};
+use iroko_identity::extract::{ApiJson, ApiPath, ListParams, ListQuery, Patch, System};
 use iroko_identity::guarded;
+use iroko_identity::resource::ListOf;
 use iroko_model::permission::perm;
 use iroko_model::{EnrolmentTokenId, HostId};
+use iroko_store::host::Host as Row;
+use iroko_web::openapi::IfMatch;
 use iroko_web::problem::Result;
 use iroko_wire::List;
-use iroko_wire::host::{EnrolmentToken, EnrolmentTokenCreate, Host, HostDeclareDead, HostDeclaredDead, HostUpdate};
+use iroko_wire::host::{EnrolmentToken, EnrolmentTokenCreate, Host, HostDeclareDead, HostDeclaredDead, HostSettings};
 use utoipa_axum::router::OpenApiRouter;
 
 /// The routes.
@@ -26,11 +29,15 @@ pub fn router() -> OpenApiRouter<App> {
 
 /// List hosts
 ///
-/// For operators. Oldest first, in pages, each with what it has and what is given away.
-#[utoipa::path(get, path = "/v1/system/hosts", operation_id = "host_list", tag = "Hosts", params(ListParams),
+/// For operators. Oldest first, in pages, unless `sort` says otherwise; each with what it has, what is given away, and the releases of its agents.
+#[utoipa::path(get, path = "/v1/system/hosts", operation_id = "host_list", tag = "Hosts", params(ListOf<Row>),
     responses((status = 200, description = "A page", body = List<Host>)))]
-async fn list(State(app): State<App>, _system: System<perm::HostRead>, query: ListQuery) -> Result<Json<List<Host>>> {
-    Ok(Json(service::list(&app, query).await?))
+async fn list(
+    State(app): State<App>,
+    _system: System<perm::HostRead>,
+    listed: ListOf<Row>,
+) -> Result<Json<List<Host>>> {
+    Ok(Json(service::list(&app, &listed).await?))
 }
 
 /// Show a host
@@ -46,25 +53,25 @@ async fn get(
     Ok(Json(service::get(&app, id).await?))
 }
 
-/// Enable or disable a host
+/// Change a host
 ///
-/// For operators. A disabled host keeps its instances and takes no new ones.
-#[utoipa::path(patch, path = "/v1/system/hosts/{host_id}", operation_id = "host_update", tag = "Hosts",
-    request_body = HostUpdate,
+/// For operators: whether it takes new instances, what it is for, its labels. A disabled host keeps its instances and takes no new ones. A merge patch (RFC 7396): what is absent stays.
+#[utoipa::path(patch, path = "/v1/system/hosts/{host_id}", operation_id = "host_update", tag = "Hosts", params(IfMatch),
+    request_body = HostSettings,
     responses((status = 200, description = "The host", body = Host)))]
 async fn update(
     State(app): State<App>,
     _system: System<perm::HostUpdate>,
     ApiPath(id): ApiPath<HostId>,
-    ApiJson(body): ApiJson<HostUpdate>,
+    patch: Patch,
 ) -> Result<Json<Host>> {
-    Ok(Json(service::update(&app, id, body).await?))
+    Ok(Json(service::update(&app, id, &patch).await?))
 }
 
 /// Delete a host
 ///
 /// For operators. It must carry no instances that anybody wants; its agents are refused from then on. Instances that are being deleted on a disabled host that was not heard of for its lease are gone with it.
-#[utoipa::path(delete, path = "/v1/system/hosts/{host_id}", operation_id = "host_delete", tag = "Hosts",
+#[utoipa::path(delete, path = "/v1/system/hosts/{host_id}", operation_id = "host_delete", tag = "Hosts", params(IfMatch),
     responses((status = 204, description = "Deleted")))]
 async fn delete(
     State(app): State<App>,

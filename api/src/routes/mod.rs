@@ -3,6 +3,8 @@
 
 mod action;
 mod audit;
+mod cloud;
+mod cloud_instance;
 mod connection_log;
 mod event;
 mod health;
@@ -29,6 +31,8 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(instance::router())
         .merge(action::router())
         .merge(host::router())
+        .merge(cloud_instance::router())
+        .merge(cloud::router())
         .merge(orphan::router())
         .merge(event::router())
         .merge(audit::router())

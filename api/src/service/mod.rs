@@ -3,6 +3,8 @@
 
 pub mod action;
 pub mod audit;
+pub mod capacity;
+pub mod cloud_instance;
 pub mod connection_log;
 pub mod event;
 pub mod host;
@@ -15,3 +17,12 @@ pub mod orphan;
 pub mod port;
 pub mod security_group_rule;
 pub mod statistics;
+pub mod stuck;
+
+use crate::App;
+use std::time::Duration;
+
+/// Silence after which a host is not reachable.
+pub fn lease(app: &App) -> Duration {
+    Duration::from_secs(app.config.agent_link.lease_s)
+}

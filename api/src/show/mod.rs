@@ -2,6 +2,7 @@
 
 pub mod action;
 pub mod audit;
+pub mod cloud_instance;
 pub mod connection_log;
 pub mod event;
 pub mod host;
@@ -10,6 +11,7 @@ pub mod orphan;
 pub mod port;
 pub mod security_group_rule;
 pub mod statistics;
+pub mod stuck;
 
 use iroko_model::reason::{Code, Reason};
 use iroko_web::problem::in_its_language;

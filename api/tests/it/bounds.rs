@@ -82,8 +82,8 @@ async fn invented_methods_leave_nothing() {
     let invented = Method::from_bytes("FILLMEMORY".repeat(100).as_bytes()).unwrap();
     let answer = api.send(api.request(invented, "/v1/flavors")).await;
     assert!(matches!(answer.status, 401 | 405), "{}", answer.status);
-    let metrics = api.call(Method::GET, "/metrics", None, None).await;
-    assert!(!metrics.text.contains("FILLMEMORY") && metrics.text.contains("method=\"other\""));
+    let metrics = api.metrics().await;
+    assert!(!metrics.contains("FILLMEMORY") && metrics.contains("method=\"other\""));
 }
 
 /// True where the other end has closed within `bound`.

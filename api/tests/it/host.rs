@@ -26,6 +26,9 @@ async fn hosts_are_shown_disabled_and_deleted() {
     assert_eq!(update(json!({"state": "asleep"})).await.fault().0, "/state");
     let list = api.system(Method::GET, "hosts?name=host-1", None).await.must(200);
     assert_eq!(list["items"][0]["state"], "disabled");
+    for version in ["compute_version", "net_version"] {
+        assert_eq!((&host[version], &list["items"][0][version]), (&json!("test"), &json!("test")), "{version}");
+    }
     let nowhere = format!("hosts/{}", Uuid::now_v7());
     api.system(Method::PATCH, &nowhere, Some(json!({"state": "disabled"}))).await.problem("not-found", 404);
 
@@ -98,12 +101,15 @@ async fn a_host_is_dead_by_the_operators_word() {
     let told = declare("host-1").await.must(200);
     assert_eq!((&told["lost"], &told["placed_anew"], &told["deleted"]), (&json!(1), &json!(1), &json!(1)));
     assert_eq!((&told["host"]["state"], &told["host"]["instances"]), (&json!("dead"), &json!(0)));
+    assert_eq!(told["host"]["generation"], 2, "who has seen it alive and changes it by If-Match hears of it");
+    let noted = json!({"description": "burnt"});
+    api.system(Method::PATCH, &format!("hosts/{id}"), Some(noted)).await.must(200);
     declare("host-1").await.problem("conflict", 409);
     // It never comes back by itself, nor by mistake.
     assert!(matches!(compute.link.report(&Report::heartbeat(AgentKind::Compute, 1, 2)).await, Err(LinkError::Refused)));
     let enable = api.system(Method::PATCH, &format!("hosts/{id}"), Some(json!({"state": "enabled"}))).await;
     enable.problem("conflict", 409);
-    let again = api.system(Method::PATCH, &format!("hosts/{id}"), Some(json!({"state": "dead"}))).await;
+    let again = api.system(Method::PATCH, &format!("hosts/{}", other.host()), Some(json!({"state": "dead"}))).await;
     assert_eq!(again.fault(), fault("/state", "host_state_dead"));
     // What became of its instances.
     let show = async |id| api.get(&format!("instances/{id}?deleted=true")).await.must(200);
@@ -161,4 +167,56 @@ async fn instances_being_deleted_hold_no_silent_host() {
     for instance in [one, two] {
         assert_eq!(api.get(&format!("instances/{instance}?deleted=true")).await.must(200)["status"], "deleted");
     }
+}
+
+#[tokio::test]
+async fn hosts_are_described_labelled_and_found() {
+    let (_database, connect) = database().await;
+    let api = Api::start(&connect).await;
+    let (one, two) = (enrolled_host(&api, "host-1").await, Agent::pair(&api, "host-2", "192.0.2.2").await.0.host());
+    let patch = async |id, body| api.system(Method::PATCH, &format!("hosts/{id}"), Some(body)).await;
+    let labelled = json!({"description": "new disk on Monday", "labels": {"rack": "b7", "hall": "north"}});
+    let changed = patch(one, labelled).await;
+    let shown = changed.must(200);
+    assert_eq!((&shown["description"], &shown["generation"]), (&json!("new disk on Monday"), &json!(2)));
+    assert_eq!(shown["state"], "enabled", "what is absent stays");
+    patch(two, json!({"labels": {"hall": "north"}})).await.must(200);
+    // A label goes by null, the rest stays; what changes nothing makes no generation.
+    let shown = patch(two, json!({"labels": {"hall": "north"}, "state": "enabled"})).await.must(200);
+    assert_eq!(shown["generation"], 2);
+    let names = async |query: &str| {
+        let list = api.system(Method::GET, &format!("hosts?{query}"), None).await.must(200);
+        let items = list["items"].as_array().unwrap().clone();
+        (items.iter().map(|host| host["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>(), list["total"].clone())
+    };
+    assert_eq!(names("label=rack%3Db7").await.0, ["host-1"]);
+    assert_eq!(
+        names("label=hall%3Dnorth&sort=-name&total=true").await,
+        (vec!["host-2".into(), "host-1".into()], json!(2))
+    );
+    assert!(names("label=hall%3Dsouth").await.0.is_empty());
+    assert_eq!(names("name_contains=T-2").await.0, ["host-2"]);
+    let shown = patch(one, json!({"labels": {"rack": null}})).await.must(200);
+    assert_eq!(shown["labels"], json!({"hall": "north"}));
+    patch(two, json!({"state": "disabled"})).await.must(200);
+    assert_eq!(names("state=disabled").await.0, ["host-2"]);
+    let silent = "UPDATE host_agent SET seen_at = now() - interval '1 hour' WHERE host_id = $1 AND kind = 'net'";
+    sqlx::query(silent).bind(one.as_uuid()).execute(api.store.pool()).await.unwrap();
+    assert_eq!(
+        (names("reachable=false").await.0, names("reachable=true").await.0),
+        (vec!["host-1".into()], vec!["host-2".into()])
+    );
+    // Its name is not for a patch, nor is a state that is none; a stale view is refused.
+    assert_eq!(patch(one, json!({"name": "other"})).await.fault(), fault("/name", "field_unknown"));
+    assert_eq!(patch(one, json!({"state": null})).await.fault(), fault("/state", "field_missing"));
+    let stale = api
+        .request(Method::PATCH, &format!("/v1/system/hosts/{one}"))
+        .bearer_auth(&api.operator)
+        .header("if-match", &changed.headers["etag"])
+        .json(&json!({"description": "stale"}));
+    assert_eq!(api.send(stale).await.status, 412);
+    let told = "SELECT count(*) FROM event WHERE noun = 'host' AND verb = 'changed' AND after ? 'labels'";
+    assert_eq!(sqlx::query_scalar::<_, i64>(told).fetch_one(api.store.pool()).await.unwrap(), 3);
+    let record = "SELECT count(*) FROM audit_record WHERE operation = 'host_update' AND outcome = 'done'";
+    assert!(sqlx::query_scalar::<_, i64>(record).fetch_one(api.store.pool()).await.unwrap() >= 4);
 }

@@ -11,6 +11,7 @@ mod audit;
 mod authorisation;
 mod authority;
 mod bounds;
+mod cloud;
 mod conformance;
 mod connection_log;
 mod conventions;

@@ -53,7 +53,7 @@ async fn pages_cover_everything_once_in_order() {
         ("networks?nmae=n3", "nmae"),
         ("networks?labels=role=web", "labels"),
         ("networks?sorted=name", "sorted"),
-        ("instances?status=error", "status"),
+        ("instances?state=error", "state"),
         ("ports?network=x", "network"),
     ] {
         assert_eq!(api.get(path).await.fault(), fault(parameter, "parameter_unknown"), "{path}");

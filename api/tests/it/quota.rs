@@ -192,3 +192,43 @@ async fn a_project_asks_no_oftener_than_its_quota() {
     assert!(words.contains("of an organization above") && !words.contains('8'), "{words}");
     assert!(!limited.headers["ratelimit-policy"].to_str().unwrap().contains("organization"), "{limited:?}");
 }
+
+#[tokio::test]
+async fn what_is_new_gets_the_default_quotas() {
+    let (_database, connect) = database().await;
+    let api = Api::start(&connect).await;
+    let defaults = async |body| api.system(Method::PUT, "default-quotas", Some(body)).await;
+    let nothing = json!({"organization": {}, "project": {}});
+    assert_eq!(api.system(Method::GET, "default-quotas", None).await.must(200), nothing);
+    let wrong = defaults(json!({"organization": {"instances": -1}, "project": {"unicorns": 1, "users": 1}})).await;
+    let unknown = |name: &str| fault(&format!("/project/{name}"), "quota_unknown");
+    assert_eq!(
+        wrong.faults(),
+        [fault("/organization/instances", "quota_range"), unknown("unicorns"), unknown("users")]
+    );
+    let some = json!({"organization": {"instances": 7, "users": 9}, "project": {"instances": 20, "networks": 2}});
+    assert_eq!(defaults(some.clone()).await.must(200), some);
+    assert_eq!(api.system(Method::GET, "default-quotas", None).await.must(200), some);
+
+    // Those that are there keep what they have.
+    let old = format!("/v1/projects/{}", api.project);
+    assert!(api.quota(&api.member, &old, "networks").await.get("limit").is_none());
+    // A new organization gets its own, a new project too, no more than there is above.
+    let owner = json!({"username": "kwame", "password": PASSWORD});
+    let body = json!({"name": "new", "owner": owner});
+    let made = api.call(Method::POST, "/v1/organizations", Some(&api.operator), Some(body)).await.made();
+    let organization = format!("/v1/organizations/{made}");
+    let limit = async |path: &str, name: &str| api.quota(&api.operator, path, name).await["limit"].clone();
+    assert_eq!((limit(&organization, "instances").await, limit(&organization, "users").await), (json!(7), json!(9)));
+    let made = api
+        .call(Method::POST, &format!("{organization}/projects"), Some(&api.operator), Some(json!({"name": "p"})))
+        .await;
+    let project = format!("/v1/projects/{}", made.made());
+    assert_eq!((limit(&project, "instances").await, limit(&project, "networks").await), (json!(7), json!(2)));
+    // They are its own quotas, which are set as any; other defaults leave them alone.
+    api.limit(&api.operator, &project, json!({"networks": 5})).await.must(200);
+    defaults(nothing).await.must(200);
+    assert_eq!((limit(&project, "networks").await, limit(&organization, "users").await), (json!(5), json!(9)));
+    let record = "SELECT count(*) FROM audit_record WHERE operation = 'default_quota_set' AND outcome = 'done'";
+    assert_eq!(sqlx::query_scalar::<_, i64>(record).fetch_one(api.store.pool()).await.unwrap(), 2);
+}

@@ -231,6 +231,18 @@ impl Api {
         &self.listening.as_ref().expect("it runs").app
     }
 
+    pub fn listening(&self) -> &Listening {
+        self.listening.as_ref().expect("it runs")
+    }
+
+    /// What monitoring reads.
+    pub async fn metrics(&self) -> String {
+        let url = format!("http://{}/metrics", self.listening().metrics.expect("configured"));
+        let answer = self.client.get(url).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        answer.text().await.unwrap()
+    }
+
     pub fn agents(&self) -> SocketAddr {
         self.config.agent_link.listen
     }
@@ -382,6 +394,7 @@ fn config(connect: &PgConnectOptions, state_dir: PathBuf) -> Config {
     let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
     Config {
         listen: anywhere,
+        metrics_listen: Some(anywhere),
         database_url: connect.to_url_lossy().to_string(),
         database_connections: 12,
         state_dir,

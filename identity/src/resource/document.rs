@@ -156,6 +156,11 @@ pub(super) fn filters<N: Noun>() -> Vec<Parameter> {
         let schema = match by.of {
             Of::Id => uuid(),
             Of::Flag => flag(),
+            Of::Number { most, unless_given } => Object::builder()
+                .schema_type(Type::Integer)
+                .minimum(Some(0))
+                .maximum(Some(most))
+                .default(Some(unless_given.into())),
             Of::Word(words) => text().enum_values(Some(words.iter().copied())),
         };
         (by.name, by.about, schema)

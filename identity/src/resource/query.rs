@@ -37,6 +37,13 @@ pub fn listing_of<N: Noun>(query: &str) -> Result<Listing, Faults> {
             }
         }
     }
+    for (index, by) in N::FILTERS.iter().enumerate() {
+        if let Of::Number { unless_given, .. } = by.of
+            && listing.by.iter().all(|(given, _)| *given != index)
+        {
+            listing.by.push((index, Value::Number(unless_given)));
+        }
+    }
     if let Some(Place { id, name }) = cursor {
         if matches!(listing.sort, Sort::Name | Sort::NameBackwards) != name.is_some() {
             let told = "cursor is of a list in another order; start without one, or sort as before";
@@ -53,6 +60,11 @@ fn limit(text: &str) -> Result<i32, Invalid> {
     let limit = text.parse().map_err(|_| told())?;
     let told = || Invalid::new("limit_range", format!("limit is a number from 1 to {LIMIT_MAX}"));
     (1..=LIMIT_MAX).contains(&limit).then_some(limit).ok_or_else(told)
+}
+
+fn number(text: &str, most: i64) -> Result<i64, Invalid> {
+    let told = || Invalid::new("value_range", format!("give a whole number from 0 to {most}, not {text:?}"));
+    text.parse().ok().filter(|number| (0..=most).contains(number)).ok_or_else(told)
 }
 
 fn flag(text: &str) -> Result<bool, Invalid> {
@@ -85,6 +97,7 @@ fn of(by: &By, text: &str) -> Result<Value, Invalid> {
     match by.of {
         Of::Id => id(text).map(Value::Id),
         Of::Flag => flag(text).map(Value::Flag),
+        Of::Number { most, .. } => number(text, most).map(Value::Number),
         Of::Word(words) if words.contains(&text) => Ok(Value::Word(text.to_owned())),
         Of::Word(words) => Err(unknown(text, words)),
     }

@@ -1,7 +1,7 @@
 //! Quotas of organizations and projects.
 
 use crate::Identity;
-use crate::extract::{AboveOrganization, AboveProject, ApiJson, Tenant, Within};
+use crate::extract::{AboveOrganization, AboveProject, ApiJson, System, Tenant, Within};
 use crate::guarded;
 use crate::service::quota as service;
 use axum::Json;
@@ -9,12 +9,15 @@ use axum::extract::State;
 use iroko_model::permission::perm;
 use iroko_store::authority::Scope;
 use iroko_web::problem::Result;
-use iroko_wire::quota::{Quotas, QuotasUpdate};
+use iroko_wire::quota::{DefaultQuotas, Quotas, QuotasUpdate};
 use utoipa_axum::router::OpenApiRouter;
 
 /// The routes.
 pub fn router() -> OpenApiRouter<Identity> {
-    OpenApiRouter::new().merge(guarded!(organization_get, organization_set)).merge(guarded!(project_get, project_set))
+    OpenApiRouter::new()
+        .merge(guarded!(organization_get, organization_set))
+        .merge(guarded!(project_get, project_set))
+        .merge(guarded!(default_get, default_set))
 }
 
 /// Show the quotas of an organization
@@ -63,4 +66,27 @@ async fn project_set(
     ApiJson(body): ApiJson<QuotasUpdate>,
 ) -> Result<Json<Quotas>> {
     Ok(Json(service::set(&app, Scope::Project(above.project), body).await?))
+}
+
+/// Show the default quotas
+///
+/// For operators: what new organizations and new projects are limited to.
+#[utoipa::path(get, path = "/v1/system/default-quotas", operation_id = "default_quota_get", tag = "Quotas",
+    responses((status = 200, description = "The default quotas", body = DefaultQuotas)))]
+async fn default_get(State(app): State<Identity>, _system: System<perm::QuotaRead>) -> Result<Json<DefaultQuotas>> {
+    Ok(Json(service::default_get(&app).await?))
+}
+
+/// Set the default quotas
+///
+/// For operators. All at once: what is absent is unlimited. They are copied when an organization or a project is made, and become its own quotas, which are changed as any others. Those that are there already keep what they have. A default that is over a limit above what is made becomes that limit.
+#[utoipa::path(put, path = "/v1/system/default-quotas", operation_id = "default_quota_set", tag = "Quotas",
+    request_body = DefaultQuotas,
+    responses((status = 200, description = "The default quotas", body = DefaultQuotas)))]
+async fn default_set(
+    State(app): State<Identity>,
+    _system: System<perm::QuotaUpdate>,
+    ApiJson(body): ApiJson<DefaultQuotas>,
+) -> Result<Json<DefaultQuotas>> {
+    Ok(Json(service::default_set(&app, body).await?))
 }

@@ -4,10 +4,11 @@ use crate::Identity;
 use crate::show::Show;
 use iroko_model::Invalid;
 use iroko_store::authority::Scope;
-use iroko_store::quota::{self, Excess};
-use iroko_store::{Bound, Tx};
+use iroko_store::quota::{self, DefaultQuota, Excess};
+use iroko_store::{Bound, Tx, Wake};
 use iroko_web::problem::{Faults, Plain, Problem, Result, Rule};
-use iroko_wire::quota::{Quotas, QuotasUpdate};
+use iroko_wire::quota::{DefaultQuotas, Quotas, QuotasUpdate};
+use std::collections::BTreeMap;
 
 /// Takes amounts of quotas for what the transaction goes on to make, or says which would be exceeded.
 pub async fn take(tx: &mut Tx, scope: Scope, amounts: &[(&str, i64)]) -> Result<()> {
@@ -87,4 +88,40 @@ pub async fn set(app: &Identity, scope: Scope, request: QuotasUpdate) -> Result<
     let set = quota::quota_report(&mut tx).await?.into_iter().map(Show::show).collect();
     app.store.commit(tx).await?;
     Ok(Quotas { items: set })
+}
+
+const ORGANIZATION: &str = "organization";
+const PROJECT: &str = "project";
+
+/// What new organizations and projects are limited to.
+pub async fn default_get(app: &Identity) -> Result<DefaultQuotas> {
+    let limits = quota::default_quota_list(&mut *app.store.connection().await?).await?;
+    Ok(limits.show())
+}
+
+/// Sets what new organizations and projects are limited to.
+pub async fn default_set(app: &Identity, request: DefaultQuotas) -> Result<DefaultQuotas> {
+    let mut tx = app.store.begin().await?;
+    let kinds = quota::quota_kind_list(&mut tx).await?;
+    let mut faults = Faults::default();
+    for (owner, limits) in [(ORGANIZATION, &request.organization), (PROJECT, &request.project)] {
+        for (name, most) in limits {
+            let known = kinds.iter().any(|kind| kind.name == *name && !(kind.of_people && owner == PROJECT));
+            let fault = match known {
+                false => Invalid::new("quota_unknown", format!("there is no quota {name:?} here")),
+                true if *most < 0 => Invalid::new("quota_range", "a limit is 0 or more"),
+                true => continue,
+            };
+            faults.note(&format!("/{owner}/{name}"), fault);
+        }
+    }
+    faults.finish()?;
+    let limits: Vec<_> = rows(ORGANIZATION, request.organization).chain(rows(PROJECT, request.project)).collect();
+    quota::default_quota_set(&mut tx, &limits).await?;
+    app.store.commit_for(tx, Wake::Nobody).await?;
+    Ok(limits.show())
+}
+
+fn rows(owner: &'static str, limits: BTreeMap<String, i64>) -> impl Iterator<Item = DefaultQuota> {
+    limits.into_iter().map(move |(name, most)| DefaultQuota { owner: owner.to_owned(), name, most })
 }

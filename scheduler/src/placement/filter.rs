@@ -26,6 +26,17 @@ pub enum Constraint {
     Disk,
 }
 
+/// Why a host takes nothing at all now, whatever is asked of it.
+pub fn unready(host: &HostView) -> Option<Constraint> {
+    let asked = [
+        (host.enabled, Constraint::Disabled),
+        (host.alive, Constraint::Silent),
+        (!host.full, Constraint::Full),
+        (!host.resting, Constraint::Resting),
+    ];
+    asked.iter().find(|(holds, _)| !holds).map(|(_, constraint)| *constraint)
+}
+
 /// Asks every constraint.
 pub fn check(pending: &Pending, host: &HostView) -> Result<(), Constraint> {
     let free = host.capacity.saturating_sub(&host.used);

@@ -11,10 +11,12 @@
 
 mod explain;
 mod filter;
+mod room;
 mod weigh;
 
 pub use explain::explain;
-pub use filter::{Constraint, check};
+pub use filter::{Constraint, check, unready};
+pub use room::room;
 
 use iroko_model::reason::{Code, Reason};
 use iroko_model::{HostId, InstanceId};

@@ -51,7 +51,12 @@ fn each_constraint_removes() {
         (Some(Constraint::Disk), host(4, 4096, 9)),
     ];
     for (constraint, host) in table {
-        assert_eq!(check(&machine(1, 1024, 10), &host).err(), constraint);
+        let asked = machine(1, 1024, 10);
+        assert_eq!(check(&asked, &host).err(), constraint);
+        let of_any = [Constraint::Disabled, Constraint::Silent, Constraint::Full, Constraint::Resting];
+        assert_eq!(unready(&host), constraint.filter(|constraint| of_any.contains(constraint)));
+        let fits = if constraint.is_none() { 4 } else { 0 };
+        assert_eq!(room(asked.resources, asked.architecture, &[host]), fits, "{constraint:?}");
     }
     let excluded = Pending { excluded_hosts: vec![fits.id], ..machine(1, 1024, 10) };
     assert_eq!(check(&excluded, &fits), Err(Constraint::FailedBuild));
@@ -95,5 +100,23 @@ proptest! {
             let refused = batch.iter().find(|p| p.id == *instance).unwrap();
             prop_assert!(hosts.iter().all(|h| check(refused, h).is_err()), "a refused machine fits nowhere, also afterwards");
         }
+    }
+
+    #[test]
+    fn there_is_room_for_as_many_as_are_placed(
+        hosts in proptest::collection::vec((0u64..9, 0u64..9, 0u64..9, any::<bool>(), 0u64..9), 0..5),
+        size in (1u64..4, 1u64..4, 1u64..4),
+    ) {
+        let mut hosts: Vec<_> = hosts
+            .into_iter()
+            .map(|(v, m, d, alive, used)| HostView {
+                alive,
+                used: Resources { vcpus: used, memory_mib: used, disk_gib: 0 },
+                ..host(v, m, d)
+            })
+            .collect();
+        let batch: Vec<_> = (0..64).map(|_| machine(size.0, size.1, size.2)).collect();
+        let told = room(batch[0].resources, Architecture::X86_64, &hosts);
+        prop_assert_eq!(place(&batch, &mut hosts).placed.len() as u64, told);
     }
 }

@@ -26,6 +26,13 @@ pub enum Of {
     Word(&'static [&'static str]),
     /// Yes or no.
     Flag,
+    /// A whole number from 0 on.
+    Number {
+        /// The largest.
+        most: i64,
+        /// What it is where the query does not say it.
+        unless_given: i64,
+    },
 }
 
 /// The value of a filter.
@@ -37,6 +44,8 @@ pub enum Value {
     Word(String),
     /// Yes or no.
     Flag(bool),
+    /// A number.
+    Number(i64),
 }
 
 /// The order of a list. Ids are in the order in which things were made.

@@ -161,6 +161,7 @@ fn conditions<N: Noun>(statement: &mut Statement, within: &Within, listing: &Lis
             Value::Id(id) => statement.bind(*id)?,
             Value::Word(word) => statement.bind(word.clone())?,
             Value::Flag(flag) => statement.bind(*flag)?,
+            Value::Number(number) => statement.bind(*number)?,
         };
         statement.text += &format!(" AND ({})", by.condition.replace('$', &number));
     }
@@ -206,6 +207,7 @@ fn every_filter<N: Noun>(sort: Sort) -> Listing {
         Of::Id => Value::Id(Uuid::nil()),
         Of::Word(_) => Value::Word(String::new()),
         Of::Flag => Value::Flag(true),
+        Of::Number { .. } => Value::Number(0),
     };
     Listing {
         sort,

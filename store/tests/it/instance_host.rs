@@ -32,8 +32,8 @@ async fn sees(world: &World, from: HostId, id: InstanceId, state: ObservedState,
 }
 
 async fn used(world: &World, id: HostId) -> i64 {
-    let mut conn = world.store.connection().await.unwrap();
-    host::host_get(&mut conn, id).await.unwrap().unwrap().vcpus_used
+    let mut tx = world.store.begin().await.unwrap();
+    host::host_get(&mut tx, id).await.unwrap().unwrap().used.vcpus
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod allocation;
+mod cloud;
 mod connect;
 mod connection_log;
 mod growth;

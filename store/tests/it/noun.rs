@@ -2,9 +2,11 @@
 
 use iroko_model::{OrganizationId, ProjectId};
 use iroko_store::address_set::AddressSet;
+use iroko_store::cloud_instance::CloudInstance;
 use iroko_store::custom_role::CustomRole;
 use iroko_store::flavor::Flavor;
 use iroko_store::group::Group;
+use iroko_store::host::Host;
 use iroko_store::image::Image;
 use iroko_store::instance::{Departed, Instance};
 use iroko_store::network::Network;
@@ -15,6 +17,7 @@ use iroko_store::qos_policy::QosPolicy;
 use iroko_store::security_group::SecurityGroup;
 use iroko_store::service_account::ServiceAccount;
 use iroko_store::ssh_key::SshKey;
+use iroko_store::stuck::Stuck;
 use iroko_store::subnet::Subnet;
 use iroko_store::user::User;
 use iroko_test_database::database;
@@ -44,6 +47,9 @@ async fn every_statement_of_every_noun_fits_the_schema() {
     prepared::<Instance>(&pool, project()).await;
     prepared::<Departed>(&pool, project()).await;
     prepared::<Flavor>(&pool, Within::system()).await;
+    prepared::<Host>(&pool, Within::system()).await;
+    prepared::<CloudInstance>(&pool, Within::system()).await;
+    prepared::<Stuck>(&pool, Within::system()).await;
     prepared::<Network>(&pool, project()).await;
     prepared::<QosPolicy>(&pool, project()).await;
     prepared::<SecurityGroup>(&pool, project()).await;

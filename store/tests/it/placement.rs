@@ -2,14 +2,13 @@
 
 use crate::world::{LEASE_S, World, room, size};
 use iroko_agent_wire::{AgentKind, InstanceObservation, Report};
-use iroko_model::host::HostState;
 use iroko_model::instance::{ObservedState, Power, Status};
 use iroko_model::reason::{Code, Reason};
 use iroko_model::{HostId, InstanceId};
 use iroko_store::placement::{
     placement_claim, placement_commit, placement_postpone, placement_take_back, placement_view,
 };
-use iroko_store::{host, instance, report};
+use iroko_store::{instance, report};
 use iroko_test_database::database;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -93,9 +92,7 @@ async fn within_a_call_earlier_pairs_win() {
     let (_database, connect) = database().await;
     let world = World::new(&connect, 4).await;
     let (small, off) = (world.host("small", room(4)).await, world.host("off", room(64)).await);
-    let mut tx = world.begin().await;
-    assert!(host::host_set_state(&mut tx, off, HostState::Disabled).await.unwrap());
-    world.commit(tx).await;
+    world.disable(off).await;
     let mut ids = Vec::new();
     for vcpus in [2, 2, 2, 1] {
         ids.push(world.instance(size(vcpus), &[]).await);
@@ -292,9 +289,7 @@ async fn a_failed_build_is_given_up_where_no_other_host_could_take_it() {
     let hosts = [world.host("host-1", room(8)).await, world.host("host-2", room(8)).await];
     world.host("small", room(1)).await;
     let off = world.host("off", room(8)).await;
-    let mut tx = world.begin().await;
-    assert!(host::host_set_state(&mut tx, off, HostState::Disabled).await.unwrap());
-    world.commit(tx).await;
+    world.disable(off).await;
     let id = world.instance(size(2), &[]).await;
     for (host, status) in hosts.into_iter().zip([Status::Pending, Status::Error]) {
         world.place(id, host).await;

@@ -1,7 +1,7 @@
 //! What the tests stand on: a project, and short words to make things in it.
 
 use iroko_agent_wire::{AgentKind, SessionRequest};
-use iroko_model::host::Architecture;
+use iroko_model::host::{Architecture, HostState};
 use iroko_model::image::DiskFormat;
 use iroko_model::instance::OnGuestShutdown;
 use iroko_model::port::PortLimits;
@@ -169,6 +169,16 @@ impl World {
         }
         self.commit(tx).await;
         id.unwrap()
+    }
+
+    /// The operator disables a host.
+    pub async fn disable(&self, host: HostId) {
+        let mut tx = self.store.begin().await.unwrap();
+        let (description, labels) = (Description::default(), Labels::default());
+        let change = host::HostChange { state: HostState::Disabled, description: &description, labels: &labels };
+        let row = host::host_update(&mut tx, host, change).await.unwrap();
+        assert_eq!((row.state.as_str(), row.reachable), ("disabled", true));
+        self.commit(tx).await;
     }
 
     /// Places a machine, which must succeed.
