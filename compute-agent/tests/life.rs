@@ -308,10 +308,13 @@ async fn an_instance_that_is_held_for_room_says_so_and_goes_on_by_itself() {
     world.storage.full(true);
     world.hypervisor.happen(spec.id, Some(DomainState::NoRoom), true);
     world.until("telling it again", spec.id, is_held).await;
+    // Also where the disk takes no record any more.
+    world.faults.fail("save", u64::MAX);
     spec.generation += 1;
     spec.power = Power::Stopped;
     world.want(&spec);
     world.until_seen(&spec, ObservedState::Stopped).await;
+    assert_eq!(world.hypervisor.peek(spec.id), Some(DomainState::Off));
 }
 
 #[tokio::test(start_paused = true)]

@@ -29,7 +29,7 @@
 //!  definition  off as wanted, and defined otherwise: Define      running otherwise: told, and in force at the next start
 //! ```
 
-use super::facts::Facts;
+use super::facts::{Facts, Want};
 use super::record::{Life, Record};
 use super::step::{Rest, Step};
 use super::{gone, operation, power};
@@ -53,6 +53,8 @@ fn failed(facts: &Facts<'_>, record: &Record) -> Option<Step> {
             Some(gone::clear(facts).unwrap_or(Step::Rest(Rest::Failed)))
         }
         Some(_) => Some(Step::Begin),
+        // A full disk takes no note, and is a reason to stop, not to go on: it is noted once there is room.
+        None if facts.want == Want::Stopped && facts.domain == Some(DomainState::NoRoom) && !facts.room => None,
         None if record.generation != facts.generation => Some(Step::Note),
         None if facts.given_up && record.life == Life::Building && facts.domain != Some(DomainState::Running) => {
             Some(gone::clear(facts).unwrap_or(Step::MarkFailed))

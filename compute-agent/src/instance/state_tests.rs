@@ -243,6 +243,7 @@ fn what_must_never_happen() {
 fn the_arrows_of_the_diagram() {
     let done = Operation::done(1);
     let record = Record { ran: Some(2), ..Record::new(InstanceId::new(), 2, String::new(), Life::Born, done) };
+    let older = Record { generation: 1, ..record.clone() };
     let off = Some(DomainState::ShutDown);
     let well = World {
         want: Want::Running,
@@ -302,6 +303,30 @@ fn the_arrows_of_the_diagram() {
         (World { domain: Some(DomainState::NoRoom), room: false, ..well.clone() }, Step::Rest(Rest::NoRoom)),
         (World { domain: Some(DomainState::NoRoom), room: false, want: Want::Stopped, ..well.clone() }, Step::Destroy),
         (World { domain: Some(DomainState::NoRoom), want: Want::Stopped, ..well.clone() }, Step::Resume),
+        (
+            World {
+                domain: Some(DomainState::NoRoom),
+                room: false,
+                want: Want::Stopped,
+                record: Some(older.clone()),
+                ..well.clone()
+            },
+            Step::Destroy,
+        ),
+        (
+            World { domain: Some(DomainState::NoRoom), room: false, record: Some(older.clone()), ..well.clone() },
+            Step::Note,
+        ),
+        (
+            World {
+                domain: Some(DomainState::Off),
+                room: false,
+                want: Want::Stopped,
+                record: Some(older),
+                ..well.clone()
+            },
+            Step::Note,
+        ),
         (World { domain: Some(DomainState::Off), disk: false, ..well.clone() }, Step::Rest(Rest::DiskLost)),
         (World { domain: None, ports: Ports::Overdue, ..well.clone() }, Step::Rest(Rest::AwaitPorts)),
         (World { want: Want::Stopped, ..well.clone() }, Step::Shutdown),
