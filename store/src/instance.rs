@@ -101,20 +101,6 @@ pub struct Instance {
     pub interfaces: Json<Vec<Interface>>,
 }
 
-/// Words of the filter by status.
-const STATUSES: &[&str] = &[
-    "pending",
-    "building",
-    "running",
-    "stopping",
-    "stopped",
-    "rebooting",
-    "paused",
-    "error",
-    "deleting",
-    "unreachable",
-];
-
 const fn by(name: &'static str, of: Of, condition: &'static str, about: &'static str) -> By {
     By { name, of, condition, about }
 }
@@ -141,7 +127,7 @@ impl Noun for Instance {
         LEFT JOIN LATERAL (SELECT seen_at FROM host_agent WHERE host_id = w.host_id AND kind = 'compute' LIMIT 1) h ON true";
     const FILTERS: &'static [By] = &[
         by("deleted", Of::Flag, "NOT $::boolean", "Instances that are gone, in place of those that are there."),
-        by("status", Of::Word(STATUSES), "instance_status_of(n) = $", "Only instances with this status."),
+        by("status", Of::Word(Status::WORDS), "instance_status_of(n) = $", "Only instances with this status."),
         by(
             "host_id",
             Of::Id,
@@ -185,7 +171,7 @@ impl Noun for Departed {
     // In the order of those of instances.
     const FILTERS: &'static [By] = &[
         by("deleted", Of::Flag, "$::boolean", ""),
-        by("status", Of::Word(STATUSES), "'deleted' = $::text", ""),
+        by("status", Of::Word(Status::WORDS), "'deleted' = $::text", ""),
         by("host_id", Of::Id, "$::uuid IS NULL", ""),
         by("flavor_id", Of::Id, "n.flavor_id = $", ""),
         by("image_id", Of::Id, "n.image_id = $", ""),
